@@ -1,0 +1,24 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Images of galaxies: the `Cutouts` container, and the sources that fill it.
+
+A *source* is any object with a ``name`` and a method ``batches(positions, size=...)``, which yields the stamps of the galaxies it
+was asked for, in the order that suits it. `SDSSArchive` asks the survey's servers, `FrameDirectory` reads a folder of
+frames, `CutoutFile` an HDF5 file; `fetch` collects what a source yields.
+"""
+
+from .collect import fetch
+from .container import Cutouts
+from .source import Batch, CutoutSource
+
+__all__ = ["Batch", "CutoutFile", "CutoutSource", "Cutouts", "FrameDirectory", "SDSSArchive", "fetch"]
+
+_SOURCES = {"CutoutFile": "file", "FrameDirectory": "directory", "SDSSArchive": "archive"}
+
+
+def __getattr__(name):  # astroquery takes a second to import, and a user of one source needs not the others
+    if name not in _SOURCES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_SOURCES[name]}", __name__), name)

@@ -1,0 +1,280 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The images of galaxies that everything else works on.
+"""
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.utils.masked import Masked
+
+__all__ = ["Cutouts"]
+
+MINIMUM_SIZE = 64
+PROVENANCE = ("data_release", "run", "rerun", "camcol", "field")
+
+
+class Cutouts:
+    """
+    Stamps of N galaxies in *ugriz*, with what is needed to estimate their redshifts.
+
+    All bands of a stamp lie on the same pixels, those of the *r* band (0.396 arcsec), with the galaxy within a pixel
+    of the centre. The light is as observed: sky-subtracted, and *not* corrected for the dust of the Galaxy.
+
+    Parameters
+    ----------
+    flux : array_like or `~astropy.units.Quantity` (N, 5, S, S)
+        Flux in each pixel (nanomaggies), bands in the order *ugriz*; NaN where there is no image. S is at least 64.
+    ebv : array_like (N,) or float
+        Galactic reddening E(B-V) (mag), on the scale of SFD98; NaN where unknown.
+    coord : `~astropy.coordinates.SkyCoord` (N,), optional
+        Positions of the galaxies.
+    ids : array_like (N,), optional
+        Names or numbers of the galaxies; their places in the array by default.
+    target_xy : array_like (N, 2), optional
+        Column and row of the galaxy in its stamp (pixels, the first pixel's centre at 0); the centre, (S - 1) / 2,
+        by default.
+    psf_fwhm : array_like (N, 5), optional
+        Full width at half maximum of the point-spread function in each band (arcsec); NaN where unknown.
+    provenance : `~astropy.table.Table` (N,), optional
+        Columns ``data_release``, ``run``, ``rerun``, ``camcol``, ``field`` of the frames; -1 where unknown.
+    flags : array_like (N,) of int, optional
+        What went wrong on the way to each image: bits of `~astro_photz.PhotozFlag`, 0 for nothing.
+
+    Raises
+    ------
+    TypeError
+        If ``flux`` does not hold real numbers.
+    ValueError
+        If a shape does not match.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz import Cutouts
+    >>> cutouts = Cutouts(np.zeros((3, 5, 64, 64), dtype=np.float32), ebv=[0.02, 0.03, 0.05])
+    >>> cutouts
+    <Cutouts of 3 galaxies, 5 x 64 x 64 pixels>
+    >>> len(cutouts[:2])
+    2
+    """
+
+    def __init__(self, flux, *, ebv, coord=None, ids=None, target_xy=None, psf_fwhm=None, provenance=None, flags=None):
+        self.flux = _flux_array(flux)
+        n = len(self.flux)
+        self.ebv = _ebv_array(ebv, n)
+        if coord is not None and (not isinstance(coord, SkyCoord) or coord.shape != (n,)):
+            raise ValueError(f"coord must be a SkyCoord of {n} positions, one a stamp; got {coord!r}")
+        self.coord = coord
+        self.ids = np.arange(n) if ids is None else np.asarray(ids)
+        if self.ids.shape != (n,):
+            raise ValueError(f"ids must have the shape ({n},), one a stamp; got {self.ids.shape}")
+        centre = (self.size - 1) / 2
+        self.target_xy = _float_array(target_xy, (n, 2), "target_xy", default=centre)
+        self.psf_fwhm = _float_array(psf_fwhm, (n, 5), "psf_fwhm", default=np.nan)
+        self.provenance = _provenance_table(provenance, n)
+        self.flags = np.zeros(n, dtype=np.int32) if flags is None else np.array(flags, dtype=np.int32)
+        if self.flags.shape != (n,):
+            raise ValueError(f"flags must have the shape ({n},), one a stamp; got {self.flags.shape}")
+
+    @classmethod
+    def blank(cls, n, *, size=MINIMUM_SIZE, coord=None, ids=None):
+        """
+        Stamps without an image, to be filled by assignment (``blank[rows] = cutouts``).
+
+        Parameters
+        ----------
+        n : int
+            Number of stamps.
+        size : int, optional
+            Side of a stamp (pixels).
+        coord, ids : optional
+            As in `Cutouts`.
+
+        Returns
+        -------
+        `Cutouts`
+            With NaN for every flux and E(B-V).
+
+        Examples
+        --------
+        >>> from astro_photz import Cutouts
+        >>> Cutouts.blank(2)
+        <Cutouts of 2 galaxies, 5 x 64 x 64 pixels>
+        """
+        flux = np.full((n, 5, size, size), np.nan, dtype=np.float32)
+        return cls(flux, ebv=np.nan, coord=coord, ids=ids)
+
+    @property
+    def size(self):
+        """Side of a stamp (pixels), int."""
+        return self.flux.shape[-1]
+
+    def __len__(self):
+        return len(self.flux)
+
+    def __repr__(self):
+        return f"<Cutouts of {len(self)} galaxies, 5 x {self.size} x {self.size} pixels>"
+
+    def __getitem__(self, item):
+        """Some of the stamps, by slice, mask or index; a single index gives a `Cutouts` of one."""
+        if np.ndim(item) == 0 and not isinstance(item, slice):
+            item = [item]
+        return Cutouts(
+            self.flux[item],
+            ebv=self.ebv[item],
+            coord=None if self.coord is None else self.coord[item],
+            ids=self.ids[item],
+            target_xy=self.target_xy[item],
+            psf_fwhm=self.psf_fwhm[item],
+            provenance=self.provenance[item],
+            flags=self.flags[item],
+        )
+
+    def __setitem__(self, item, other):
+        """Put the images of ``other`` in place, with all that was measured with them; ``coord`` and ``ids`` stay."""
+        self.flux[item] = other.flux
+        self.ebv[item] = other.ebv
+        self.target_xy[item] = other.target_xy
+        self.psf_fwhm[item] = other.psf_fwhm
+        self.flags[item] = other.flags
+        for name in PROVENANCE:
+            self.provenance[name][item] = other.provenance[name]
+
+    def crop(self, size):
+        """
+        The central part of each stamp.
+
+        Parameters
+        ----------
+        size : int
+            Side (pixels), at most that of the stamps. Stamps of 107 pixels are cut [21:85] to 64, as the authors of the
+            reference method cut theirs.
+
+        Returns
+        -------
+        `Cutouts`
+            A view of the same pixels.
+        """
+        if not MINIMUM_SIZE <= size <= self.size:
+            raise ValueError(f"size must lie between {MINIMUM_SIZE} and {self.size}, that of the stamps; got {size}")
+        start = (self.size - size) // 2
+        window = slice(start, start + size)
+        return Cutouts(
+            self.flux[:, :, window, window],
+            ebv=self.ebv,
+            coord=self.coord,
+            ids=self.ids,
+            target_xy=self.target_xy - start,
+            psf_fwhm=self.psf_fwhm,
+            provenance=self.provenance,
+            flags=self.flags,
+        )
+
+    def write(self, path, *, overwrite=False, dtype="float32", **columns):
+        """
+        Write an HDF5 file in the layout of the published data sets (``images``, ``e_bv``, ``ra``, ``dec``, ...).
+
+        Parameters
+        ----------
+        path : str or path-like
+        overwrite : bool, optional
+            Replace a file that is there.
+        dtype : {'float32', 'float16'}, optional
+            Of the pixels. float32 gives back what was written to the bit; float16 halves the file and rounds to 0.05 %.
+        **columns : array_like (N, ...), optional
+            More data sets, e.g. ``specz_redshift=z``.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file and ``overwrite`` is not set.
+
+        See Also
+        --------
+        astro_photz.cutouts.hdf5.CutoutWriter : writes a file too large for memory.
+        """
+        from .hdf5 import CutoutWriter
+
+        with CutoutWriter(path, len(self), size=self.size, dtype=dtype, overwrite=overwrite) as writer:
+            writer.append(self, **columns)
+
+    @classmethod
+    def read(cls, path, *, rows=None):
+        """
+        Read an HDF5 file in the layout of the published data sets.
+
+        Parameters
+        ----------
+        path : str or path-like
+        rows : array_like (M,) of int, optional
+            Rows to read; all by default.
+
+        Returns
+        -------
+        `Cutouts`
+
+        Raises
+        ------
+        OSError
+            If the file is not HDF5.
+        ValueError
+            If a data set that is needed is not there.
+        """
+        from .hdf5 import open_cutouts, read_rows
+
+        with open_cutouts(path) as file:
+            return read_rows(file, np.arange(len(file["images"]))[slice(None) if rows is None else rows])
+
+
+def _flux_array(flux):
+    if isinstance(flux, u.Quantity):
+        try:
+            flux = flux.to_value(u.nmgy)
+        except u.UnitConversionError:
+            raise ValueError(f"flux has the unit {flux.unit}, which does not convert to nanomaggies (nmgy)") from None
+    flux = np.asanyarray(flux)
+    if flux.dtype.kind not in "fiu":
+        raise TypeError(f"flux must hold real numbers (float32, nanomaggies), got dtype {flux.dtype}")
+    if flux.ndim != 4 or flux.shape[1] != 5 or flux.shape[2] != flux.shape[3]:
+        raise ValueError(
+            f"flux must have the shape (N, 5, S, S): galaxies, the bands ugriz, rows, columns; got {flux.shape}. "
+            "A missing band is a plane of NaN; a single galaxy is flux[np.newaxis]."
+        )
+    if flux.shape[2] < MINIMUM_SIZE:
+        raise ValueError(f"flux must have at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels a band, got {flux.shape}")
+    if isinstance(flux, np.ma.MaskedArray | Masked):
+        flux = flux.astype(np.float32).filled(np.nan)
+    flux = np.asarray(flux, dtype=np.float32)
+    infinite = np.isinf(flux)
+    return np.where(infinite, np.nan, flux) if infinite.any() else flux
+
+
+def _ebv_array(ebv, n):
+    if isinstance(ebv, u.Quantity):
+        if not (ebv.unit.is_equivalent(u.mag) or ebv.unit == u.dimensionless_unscaled):
+            raise ValueError(f"ebv has the unit {ebv.unit}, which does not convert to magnitudes (mag)")
+        ebv = ebv.value if ebv.unit == u.dimensionless_unscaled else ebv.to_value(u.mag)
+    ebv = np.ma.filled(np.ma.asarray(ebv, dtype=np.float32), np.nan)
+    if ebv.shape not in ((), (n,)):
+        raise ValueError(f"ebv must be one number or have the shape ({n},), one a stamp; got {ebv.shape}")
+    return np.array(np.broadcast_to(ebv, n))
+
+
+def _float_array(values, shape, name, *, default):
+    if values is None:
+        return np.full(shape, default, dtype=np.float32)
+    values = np.array(values, dtype=np.float32)
+    if values.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}, got {values.shape}")
+    return values
+
+
+def _provenance_table(provenance, n):
+    if provenance is None:
+        return Table({name: np.full(n, -1, dtype=np.int32) for name in PROVENANCE})
+    missing = [name for name in PROVENANCE if name not in provenance.colnames]
+    if missing or len(provenance) != n:
+        raise ValueError(f"provenance must be a Table of {n} rows with the columns {', '.join(PROVENANCE)}")
+    return Table({name: np.array(provenance[name], dtype=np.int32) for name in PROVENANCE})

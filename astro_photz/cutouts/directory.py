@@ -1,0 +1,187 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Cutouts from a folder of frames.
+"""
+
+import re
+import warnings
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.utils.exceptions import AstropyUserWarning
+
+from ..config import conf
+from ..dust import ebv_from_map
+from ..flags import PhotozFlag
+from ..sdss import PIXEL_SCALE, FieldID
+from .container import MINIMUM_SIZE
+from .fields import Targets, cut_fields, plan_tasks
+from .frames import FrameError, frame_wcs, read_frame, read_header
+from .source import without_image
+
+__all__ = ["FrameDirectory"]
+
+_NAME = re.compile(r"frame-(?P<band>[ugriz])-(?P<run>\d{6})-(?P<camcol>[1-6])-(?P<field>\d{4})\.fits(\.bz2|\.gz)?$")
+
+
+class FrameDirectory:
+    """
+    Cutouts from a folder of SDSS frames; nothing is asked of the network.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Folder with files ``frame-{band}-{run}-{camcol}-{field}.fits``, compressed by bzip2, gzip or not, side by side or
+        in the folders of the Science Archive Server.
+    dust_map : str, path-like or callable, optional
+        Where E(B-V) comes from for galaxies whose table does not give it: see `~astro_photz.dust.ebv_from_map`.
+    data_release : int, optional
+        Of the frames, noted with the cutouts.
+    threads : int, optional
+        Fields that are read at a time; ``conf.threads`` by default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no *r* frame in it.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> source = astro_photz.FrameDirectory("frames/")  # doctest: +SKIP
+    >>> table = astro_photz.predict(table, source=source)  # doctest: +SKIP
+    """
+
+    def __init__(self, path, *, dust_map=None, data_release=-1, threads=None):
+        self.path = Path(path)
+        self.name = f"frames in {self.path.name}"
+        self.dust_map = dust_map
+        self.data_release = data_release
+        self.threads = threads
+        self._paths = _find_frames(self.path)
+        self._fields = None
+
+    def __repr__(self):
+        return f"<FrameDirectory {self.path}: {len(self._paths)} frames>"
+
+    def batches(self, positions, *, size=MINIMUM_SIZE):
+        """
+        Cut the stamps of all galaxies: see `~astro_photz.cutouts.CutoutSource`.
+
+        Parameters
+        ----------
+        positions : `~astro_photz.catalog.Positions` (N,)
+        size : int, optional
+            Side of a stamp (pixels).
+
+        Yields
+        ------
+        `~astro_photz.cutouts.Batch`
+
+        Raises
+        ------
+        ValueError
+            If there is no way to know E(B-V).
+        """
+        targets = self._targets(positions)
+        rows = np.arange(len(positions))
+        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
+        field_ids, fillers = self._locate(positions, size)
+        unmatched = [row for row in rows[positions.valid] if row not in field_ids]
+        yield from without_image(np.array(unmatched, dtype=int), PhotozFlag.NO_MATCH, size=size)
+        yield from cut_fields(
+            plan_tasks(field_ids, fillers),
+            targets,
+            load=self._load,
+            size=size,
+            threads=self.threads or conf.threads,
+            max_bytes=conf.frame_cache * 2**20,
+        )
+
+    def _targets(self, positions):
+        n = len(positions)
+        ebv = np.full(n, np.nan, dtype=np.float32) if positions.ebv is None else positions.ebv.copy()
+        if self.dust_map is not None:
+            unknown = np.isnan(ebv)
+            ebv[unknown] = ebv_from_map(positions.coord[unknown], self.dust_map)
+        elif positions.ebv is None and n:
+            raise ValueError(
+                "E(B-V) of the galaxies is not known. Give it by a column ebv of the table (or ebv='its name'), by the SDSS "
+                "columns extinction_u ... extinction_z, or by a map: FrameDirectory(path, dust_map='folder of the SFD map')."
+            )
+        return Targets(positions.coord, ebv, np.full((n, 5), np.nan, dtype=np.float32), self.data_release)
+
+    def _load(self, field_id, band):
+        key = band, field_id.run, field_id.camcol, field_id.field
+        if key not in self._paths:
+            raise FrameError(f"{self.path} has no {band} frame of run {key[1]}, camcol {key[2]}, field {key[3]}")
+        return read_frame(self._paths[key])
+
+    def _index(self):
+        """Shape and WCS of every r frame, read once."""
+        if self._fields is None:
+            self._fields = {}
+            for (band, run, camcol, field), path in sorted(self._paths.items()):
+                if band != "r":
+                    continue
+                try:
+                    header = read_header(path)
+                except FrameError as error:
+                    warnings.warn(str(error), AstropyUserWarning, stacklevel=4)
+                    continue
+                field_id = FieldID(run, int(header.get("RERUN", 301)), camcol, field)
+                self._fields[field_id] = (header["NAXIS2"], header["NAXIS1"]), frame_wcs(header)
+        return self._fields
+
+    def _locate(self, positions, size):
+        """The field of each row in which it is most central, and those that hold the rest of its stamp."""
+        places = defaultdict(list)
+        for field_id, rows in self._near(positions):
+            shape, wcs = self._index()[field_id]
+            coord = positions.coord[rows]
+            x, y = wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
+            depth = np.min([x + 0.5, shape[1] - 0.5 - x, y + 0.5, shape[0] - 0.5 - y], axis=0)  # pixels to the nearest edge
+            for row, pixels in zip(rows, depth, strict=True):
+                if pixels > -size:
+                    places[row].append((float(pixels), field_id))
+        field_ids, fillers = {}, {}
+        for row, found in places.items():
+            (depth, field_id), *others = sorted(found, reverse=True)
+            if depth > 0:
+                field_ids[row] = field_id
+                if depth < size / 2 + 1 and others:
+                    fillers[row] = [other for _, other in others]
+        return field_ids, fillers
+
+    def _near(self, positions):
+        """Each field with the rows that may lie on it."""
+        fields = self._index()
+        rows = np.flatnonzero(positions.valid)
+        if not fields or not len(rows):
+            return
+        centres = [wcs.all_pix2world(shape[1] / 2, shape[0] / 2, 0) for shape, wcs in fields.values()]
+        reach = max(np.hypot(*shape) for shape, _ in fields.values()) * PIXEL_SCALE * u.arcsec
+        in_field, in_rows, *_ = positions.coord[rows].search_around_sky(SkyCoord(centres, unit=u.deg), reach)
+        for index, field_id in enumerate(fields):
+            near = rows[in_rows[in_field == index]]
+            if len(near):
+                yield field_id, near
+
+
+def _find_frames(path):
+    if not path.is_dir():
+        raise FileNotFoundError(f"no folder {path}")
+    found = {}
+    for file in sorted(path.rglob("frame-*.fits*"), key=lambda file: len(file.name), reverse=True):
+        match = _NAME.match(file.name)
+        if match:  # of several copies the one with the shortest name stays: it is not compressed
+            found[match["band"], int(match["run"]), int(match["camcol"]), int(match["field"])] = file
+    if not any(band == "r" for band, *_ in found):
+        raise FileNotFoundError(
+            f"{path} has no frames of the r band, on whose pixels stamps lie: no file named like "
+            "frame-r-001043-5-0025.fits.bz2"
+        )
+    return found

@@ -1,0 +1,313 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Stamps cut field by field, whatever the frames come from.
+
+Reading a frame takes a hundred times longer than cutting a stamp out of it. So all galaxies of a field are cut while its five
+frames are in memory; frames that a neighbouring field will need again stay there, up to a limit.
+"""
+
+import threading
+import warnings
+from collections import OrderedDict, defaultdict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from ..flags import PhotozFlag
+from ..sdss import BANDS, FieldID
+from .container import PROVENANCE, Cutouts
+from .frames import AffineMap, FrameError, resample
+from .source import BATCH_SIZE, Batch
+
+__all__ = ["FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks"]
+
+# Pixels from an edge at which the spline's error has fallen to 0.2 % of the gradient there.
+_TRIM = 4
+
+
+class Targets(NamedTuple):
+    """
+    What is known of the galaxies before their images are there.
+
+    Parameters
+    ----------
+    coord : `~astropy.coordinates.SkyCoord` (N,)
+    ebv : `~numpy.ndarray` (N,) float32
+        E(B-V) (mag).
+    psf_fwhm : `~numpy.ndarray` (N, 5) float32
+        Widths of the point-spread function (arcsec).
+    data_release : int
+        Of the frames; -1 if unknown.
+    """
+
+    coord: object
+    ebv: np.ndarray
+    psf_fwhm: np.ndarray
+    data_release: int
+
+
+class FieldTask(NamedTuple):
+    """
+    The galaxies to be cut from one field.
+
+    Parameters
+    ----------
+    field_id : `~astro_photz.sdss.FieldID`
+    rows : `~numpy.ndarray` (M,) of int
+        Which of the targets.
+    fillers : dict of int to list of `~astro_photz.sdss.FieldID`
+        For a row whose stamp crosses the frame's edge, the fields that hold the rest.
+    """
+
+    field_id: FieldID
+    rows: np.ndarray
+    fillers: dict
+
+
+class FrameStore:
+    """
+    Decompressed frames, each loaded once while it fits in, and by one thread.
+
+    Parameters
+    ----------
+    load : callable
+        Takes a `~astro_photz.sdss.FieldID` and a band, returns a `~astro_photz.cutouts.frames.Frame` or raises a
+        `~astro_photz.cutouts.frames.FrameError`.
+    max_bytes : int
+        Memory to be kept; beyond it, the frames that were not used for longest go.
+    """
+
+    def __init__(self, load, *, max_bytes):
+        self._load = load
+        self._max_bytes = max_bytes
+        self._frames = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, field_id, band):
+        """
+        A frame, from memory if it is there.
+
+        Parameters
+        ----------
+        field_id : `~astro_photz.sdss.FieldID`
+        band : {'u', 'g', 'r', 'i', 'z'}
+
+        Returns
+        -------
+        `~astro_photz.cutouts.frames.Frame`
+
+        Raises
+        ------
+        FrameError
+            If it cannot be had; also each time that it is asked for again.
+        """
+        key = field_id, band
+        with self._lock:
+            future = self._frames.get(key)
+            mine = future is None
+            if mine:
+                future = self._frames[key] = Future()
+            self._frames.move_to_end(key)
+        if mine:
+            try:
+                future.set_result(self._load(field_id, band))
+            except BaseException as error:
+                future.set_exception(error)
+            self._evict()
+        return future.result()
+
+    def _evict(self):
+        with self._lock:
+            sizes = {
+                key: future.result().nbytes
+                for key, future in self._frames.items()
+                if future.done() and future.exception() is None
+            }
+            excess = sum(sizes.values()) - self._max_bytes
+            for key, size in sizes.items():  # the longest unused first
+                if excess <= 0:
+                    break
+                del self._frames[key]
+                excess -= size
+
+
+def plan_tasks(field_ids, fillers):
+    """
+    Group galaxies by field, with fields that share frames next to each other.
+
+    Parameters
+    ----------
+    field_ids : dict of int to `~astro_photz.sdss.FieldID`
+        The field of each row.
+    fillers : dict of int to list of `~astro_photz.sdss.FieldID`
+        The fields that hold the rest of a row's stamp, for rows that need it.
+
+    Returns
+    -------
+    list of `FieldTask`
+        Of at most 256 galaxies each.
+    """
+    rows = defaultdict(list)
+    for row, field_id in field_ids.items():
+        rows[field_id].append(row)
+    neighbours = defaultdict(set)
+    for row, others in fillers.items():
+        for other in others:
+            neighbours[field_ids[row]].add(other)
+            neighbours[other].add(field_ids[row])
+    tasks = []
+    for field_id in _linked_order(sorted(rows), neighbours):
+        for start in range(0, len(rows.get(field_id, ())), BATCH_SIZE):
+            part = rows[field_id][start : start + BATCH_SIZE]
+            tasks.append(FieldTask(field_id, np.array(part), {row: fillers[row] for row in part if row in fillers}))
+    return tasks
+
+
+def _linked_order(field_ids, neighbours):
+    """The fields, each followed by those that it shares frames with (a depth-first walk)."""
+    seen = set()
+    for start in field_ids:
+        stack = [start]
+        while stack:
+            field_id = stack.pop()
+            if field_id not in seen:
+                seen.add(field_id)
+                yield field_id
+                stack.extend(sorted(neighbours[field_id] - seen, reverse=True))
+
+
+def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
+    """
+    Cut all stamps, a few fields at a time.
+
+    Parameters
+    ----------
+    tasks : list of `FieldTask`
+    targets : `Targets` (N,)
+    load : callable
+        See `FrameStore`.
+    size : int
+        Side of a stamp (pixels).
+    threads : int
+        Fields at a time.
+    max_bytes : int
+        Memory for decompressed frames, beside those being cut.
+
+    Yields
+    ------
+    `~astro_photz.cutouts.source.Batch`
+
+    Warns
+    -----
+    AstropyUserWarning
+        Once for each frame that could not be had.
+    """
+    store = FrameStore(load, max_bytes=max_bytes)
+    told = set()
+
+    def cut(task):
+        return _FieldCutter(task.field_id, store, size).cut(task, targets)
+
+    for batch, problems in _in_threads(cut, tasks, threads):
+        for problem in problems:
+            if problem not in told:
+                told.add(problem)
+                warnings.warn(problem, AstropyUserWarning, stacklevel=2)
+        yield batch
+
+
+def _in_threads(function, items, threads):
+    """Like ``map``, some items ahead in threads but no more than there are threads: results can be large."""
+    if threads == 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        ahead = deque()
+        try:
+            for item in items:
+                ahead.append(pool.submit(function, item))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+class _FieldCutter:
+    """Cuts stamps on the r pixels of one field, out of its own frames and, at the edges, out of others."""
+
+    def __init__(self, field_id, store, size):
+        self.field_id = field_id
+        self.store = store
+        self.size = size
+        self.problems = []
+        self._layers = {}
+
+    def cut(self, task, targets):
+        cutouts = Cutouts.blank(len(task.rows), size=self.size)
+        cutouts.ebv[:] = targets.ebv[task.rows]
+        cutouts.psf_fwhm[:] = targets.psf_fwhm[task.rows]
+        cutouts.provenance = self._provenance(len(task.rows), targets.data_release)
+        reference = self._frame(self.field_id, "r")
+        if reference is None:
+            reasons = np.full(len(task.rows), PhotozFlag.NO_IMAGE)
+            return Batch(task.rows, cutouts, reasons), self.problems
+
+        coord = targets.coord[task.rows]
+        xy = np.stack(reference.wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0), axis=1)
+        corners = np.round(xy - (self.size - 1) / 2).astype(int)
+        cutouts.target_xy[:] = xy - corners
+        rows, columns = reference.image.shape
+        outside = ~((xy > -0.5) & (xy < [columns - 0.5, rows - 0.5])).all(axis=1)
+        reasons = np.where(outside, PhotozFlag.NO_MATCH, 0)
+        for i, row in enumerate(task.rows):
+            if not outside[i]:
+                reasons[i] = self._fill(cutouts.flux[i], corners[i], [self.field_id, *task.fillers.get(row, ())])
+        return Batch(task.rows, cutouts, reasons), self.problems
+
+    def _fill(self, stamp, corner, field_ids):
+        """Fill a stamp (5, size, size) from one field after the other, as long as pixels are missing."""
+        broken = False
+        # The outermost pixels of a frame count only where no other frame has better ones.
+        for trim in (_TRIM, 0):
+            for field_id in field_ids:
+                for band, plane in zip(BANDS, stamp, strict=True):
+                    missing = np.isnan(plane)
+                    if not missing.any():
+                        continue
+                    layer = self._layer(field_id, band)
+                    if layer is None:
+                        broken = True
+                        continue
+                    part = resample(*layer, corner=corner, size=self.size, trim=trim)
+                    plane[missing] = part[missing]
+        return PhotozFlag.NO_IMAGE if broken and np.isnan(stamp).any() else 0
+
+    def _layer(self, field_id, band):
+        """Image of a frame and the map onto it from this field's r pixels, or None if it cannot be had."""
+        key = field_id, band
+        if key not in self._layers:
+            frame = self._frame(field_id, band)
+            reference = self._frame(self.field_id, "r")
+            self._layers[key] = frame and (
+                frame.image,
+                AffineMap.between(reference.wcs, frame.wcs, shape=reference.image.shape),
+            )
+        return self._layers[key]
+
+    def _frame(self, field_id, band):
+        try:
+            return self.store.get(field_id, band)
+        except FrameError as error:
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
+            return None
+
+    def _provenance(self, n, data_release):
+        values = (data_release, self.field_id.run, self.field_id.rerun, self.field_id.camcol, self.field_id.field)
+        return Table({name: np.full(n, value, dtype=np.int32) for name, value in zip(PROVENANCE, values, strict=True)})

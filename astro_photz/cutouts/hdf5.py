@@ -1,0 +1,259 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The HDF5 layout in which cutouts are exchanged: that of the data sets published with Hayat et al. (2021).
+
+``images`` (N, 5, S, S) holds the fluxes (nanomaggies); ``e_bv`` (N, 5) is, against its name, the extinction A_ugriz (mag)
+of SDSS DR12; ``ra``, ``dec`` (deg) and ``ObjID`` tell the galaxies. Data sets of our own follow, which readers of the
+published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenance of the frames.
+"""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from ..dust import ebv_from_extinction, extinction_from_ebv
+from ..sdss import BANDS, PIXEL_SCALE
+from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
+
+__all__ = ["CutoutWriter", "open_cutouts", "read_coord", "read_ids", "read_rows"]
+
+
+class CutoutWriter:
+    """
+    Write cutouts to an HDF5 file batch by batch.
+
+    The file is written aside, as ``path`` with ``.part`` behind, and takes its name when all N stamps are in it.
+
+    Parameters
+    ----------
+    path : str or path-like
+    n : int
+        Number of stamps that will be written.
+    size : int, optional
+        Side of a stamp (pixels).
+    dtype : {'float16', 'float32'}, optional
+        Of the pixels.
+    overwrite : bool, optional
+        Replace a file that is there.
+    attributes : dict, optional
+        What else to note in the file.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file and ``overwrite`` is not set.
+    ValueError
+        On leaving, if fewer stamps were written than said.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, pathlib
+    >>> from astro_photz import Cutouts
+    >>> from astro_photz.cutouts.hdf5 import CutoutWriter
+    >>> batch = Cutouts(np.zeros((2, 5, 64, 64)), ebv=0.02)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "stamps.h5"
+    >>> with CutoutWriter(path, 4) as writer:
+    ...     for _ in range(2):
+    ...         writer.append(batch, specz_redshift=[0.1, 0.2])
+    >>> len(Cutouts.read(path))
+    4
+    """
+
+    def __init__(self, path, n, *, size=MINIMUM_SIZE, dtype="float16", overwrite=False, attributes=None):
+        self.path = Path(path)
+        self.n = n
+        self.size = size
+        self.dtype = np.dtype(dtype)
+        self.attributes = attributes or {}
+        if self.dtype not in (np.float16, np.float32):
+            raise ValueError(f"dtype must be 'float16' or 'float32', got {dtype!r}")
+        if self.path.exists() and not overwrite:
+            raise FileExistsError(f"{self.path} exists: choose another path, or set overwrite=True")
+
+    def __enter__(self):
+        self._part = self.path.with_name(self.path.name + ".part")
+        self._file = h5py.File(self._part, "w")
+        shape = (self.n, 5, self.size, self.size)
+        # A chunk a row, since training and prediction read whole stamps in any order.
+        self._file.create_dataset("images", shape, self.dtype, chunks=(1, *shape[1:]) if self.n else None)
+        self._file.attrs.update(
+            {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE, **self.attributes}
+        )
+        self._done = 0
+        return self
+
+    def append(self, cutouts, **columns):
+        """
+        Write the next stamps.
+
+        Parameters
+        ----------
+        cutouts : `~astro_photz.Cutouts` (M,)
+        **columns : array_like (M, ...), optional
+            More data sets; the same ones in each call.
+        """
+        rows = slice(self._done, self._done + len(cutouts))
+        if rows.stop > self.n:
+            raise ValueError(f"{self.path} was opened for {self.n} stamps; {rows.stop} do not fit")
+        if cutouts.size != self.size:
+            raise ValueError(f"{self.path} was opened for stamps of {self.size} pixels, got {cutouts.size}")
+        columns = {name: np.asarray(values) for name, values in {**_columns(cutouts), **columns}.items()}
+        self._check(columns, len(cutouts))
+        # Of all that is in the sky, only a star of magnitude 10.5 in one pixel is too bright for float16.
+        limit = np.finfo(self.dtype).max
+        self._file["images"][rows] = np.clip(cutouts.flux, -limit, limit).astype(self.dtype)
+        for name, values in columns.items():
+            self._column(name, values)[rows] = values
+        self._done = rows.stop
+
+    def _check(self, columns, n):
+        for name, values in columns.items():
+            if values.shape[:1] != (n,):
+                raise ValueError(f"{name} must have a row for each of the {n} stamps, got the shape {values.shape}")
+        if self._done and columns.keys() != self._file.keys() - {"images"}:
+            differing = ", ".join(sorted(columns.keys() ^ (self._file.keys() - {"images"})))
+            raise ValueError(f"each call must give the same columns; in some but not in all of them: {differing}")
+
+    def _column(self, name, values):
+        if name not in self._file:
+            dtype = h5py.string_dtype() if values.dtype.kind in "UO" else values.dtype
+            self._file.create_dataset(name, (self.n, *values.shape[1:]), dtype)
+        return self._file[name]
+
+    def __exit__(self, kind, error, traceback):
+        self._file.close()
+        if kind is not None or self._done != self.n:
+            self._part.unlink()
+        if kind is None:
+            if self._done != self.n:
+                raise ValueError(f"{self.path} was opened for {self.n} stamps, but {self._done} were written")
+            os.replace(self._part, self.path)
+
+
+def _columns(cutouts):
+    columns = {
+        "e_bv": extinction_from_ebv(cutouts.ebv, coefficients="DR12"),
+        "ObjID": cutouts.ids,
+        "target_xy": cutouts.target_xy,
+        "psf_fwhm": cutouts.psf_fwhm,
+        "flags": cutouts.flags,
+    }
+    if cutouts.coord is not None:
+        icrs = cutouts.coord.icrs
+        columns |= {"ra": icrs.ra.deg, "dec": icrs.dec.deg}
+    return columns | {name: np.asarray(cutouts.provenance[name]) for name in PROVENANCE}
+
+
+def open_cutouts(path, *, needs=("images", "e_bv")):
+    """
+    Open an HDF5 file of cutouts for reading.
+
+    Parameters
+    ----------
+    path : str or path-like
+    needs : sequence of str, optional
+        Data sets without which the file is of no use.
+
+    Returns
+    -------
+    `h5py.File`
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is not HDF5.
+    ValueError
+        If a data set is not there.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise OSError(f"{path} is not an HDF5 file: {error}") from error
+    missing = [name for name in needs if name not in file]
+    if missing:
+        found = ", ".join(file) or "none"
+        file.close()
+        raise ValueError(f"{path} lacks the data set {', '.join(missing)}; it needs {', '.join(needs)} and has {found}")
+    return file
+
+
+def read_coord(file):
+    """
+    Positions of the stamps in an open file.
+
+    Parameters
+    ----------
+    file : `h5py.File`
+
+    Returns
+    -------
+    `~astropy.coordinates.SkyCoord` (N,)
+    """
+    return SkyCoord(file["ra"][()], file["dec"][()], unit=u.deg)
+
+
+def read_ids(file):
+    """
+    Names or numbers of the stamps in an open file.
+
+    Parameters
+    ----------
+    file : `h5py.File`
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,) or None
+    """
+    return _as_text(file["ObjID"][()]) if "ObjID" in file else None
+
+
+def read_rows(file, rows):
+    """
+    Read some stamps of an open file.
+
+    Parameters
+    ----------
+    file : `h5py.File`
+        Of `open_cutouts`.
+    rows : `~numpy.ndarray` (M,) of int
+        In increasing order, for speed.
+
+    Returns
+    -------
+    `~astro_photz.Cutouts` (M,)
+    """
+    images = file["images"]
+    flux = np.empty((len(rows), *images.shape[1:]), dtype=np.float32)
+    for stamp, row in zip(flux, rows, strict=True):  # 7 times faster than h5py's fancy indexing
+        images.read_direct(stamp, np.s_[row])
+
+    # The columns are read as one slab, around the rows: for a batch of a large file, that is little more than the rows.
+    first, last = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
+
+    def column(name):
+        return file[name][first:last][rows - first] if name in file else None
+
+    provenance = {name: column(name) for name in PROVENANCE}
+    has_coord = "ra" in file and "dec" in file
+    return Cutouts(
+        flux,
+        ebv=ebv_from_extinction(column("e_bv")),
+        coord=SkyCoord(column("ra"), column("dec"), unit=u.deg) if has_coord else None,
+        ids=_as_text(column("ObjID")),
+        target_xy=column("target_xy"),
+        psf_fwhm=column("psf_fwhm"),
+        provenance=None if provenance["run"] is None else Table(provenance),
+        flags=column("flags"),
+    )
+
+
+def _as_text(ids):
+    """Names come out of HDF5 as bytes."""
+    return np.char.decode(ids.astype(bytes), "utf-8") if ids is not None and ids.dtype.kind in "OS" else ids

@@ -1,0 +1,71 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The demonstration: two dozen simulated galaxies that come with the package, and their redshifts.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from .cutouts import Cutouts, CutoutFile
+from .prediction import predict
+
+__all__ = ["demo_path", "run_demo"]
+
+
+def demo_path():
+    """
+    Path of the demonstration set.
+
+    It holds 24 simulated galaxies with the colours and redshifts of real ones that no bundled model was trained on, in
+    the HDF5 layout of `~astro_photz.CutoutFile`.
+
+    Returns
+    -------
+    `~pathlib.Path`
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> astro_photz.Cutouts.read(astro_photz.demo_path())
+    <Cutouts of 24 galaxies, 5 x 64 x 64 pixels>
+    """
+    return Path(str(files("astro_photz"))) / "data" / "demo.h5"
+
+
+def run_demo(folder):
+    """
+    Estimate the redshifts of the demonstration set, and write them as a table and as a picture.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Where ``astro_photz_demo.ecsv`` and ``astro_photz_demo.png`` go; those of an earlier run are replaced.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        The galaxies with their true redshifts and the estimates.
+    written : list of `~pathlib.Path`
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    from .plots import plot_galaxies
+
+    source = CutoutFile(demo_path())
+    table = predict(source.catalog(), source=source)
+    table.meta["comments"] = ["Simulated galaxies, drawn from the colours and redshifts of real ones."]
+    figure = plot_galaxies(
+        Cutouts.read(source.path),
+        table,
+        true_redshift=table["redshift"],
+        title=f"Simulated galaxies; redshifts by {table.meta['astro_photz']['model']}, itself trained on simulated images",
+    )
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "astro_photz_demo.ecsv", folder / "astro_photz_demo.png"]
+    table.write(written[0], overwrite=True)
+    figure.savefig(written[1], dpi=110)
+    return table, written

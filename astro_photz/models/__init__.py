@@ -1,0 +1,9 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Models: what turns images into embeddings and redshift PDFs.
+"""
+
+from .model import ModelError, PhotozModel
+from .registry import list_models, load_model
+
+__all__ = ["ModelError", "PhotozModel", "list_models", "load_model"]

@@ -1,0 +1,215 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+A model: two ONNX graphs and the card that says what they are.
+
+``encoder.onnx`` turns an image and its E(B-V) into an embedding; dereddening and the scaling of pixels are inside the graph,
+so that they cannot differ from those of the training. ``head.onnx`` turns the embedding into probabilities in bins of
+redshift.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..config import conf
+from ..cutouts import Cutouts
+from ..pdf import RedshiftPDF
+
+__all__ = ["ModelError", "PhotozModel"]
+
+IMAGE_SIZE = 64
+_CARD_KEYS = ("name", "version", "z_edges", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
+# Stamps that go through the graph at once: enough to keep the processor busy, few enough to stay in its cache.
+_BATCH = 64
+
+
+class ModelError(ValueError):
+    """A folder that should hold a model does not, or not the one that its card describes."""
+
+
+class PhotozModel:
+    """
+    An encoder of images, and a head that makes redshift PDFs of its embeddings.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``.
+
+    Attributes
+    ----------
+    card : dict
+        What the model is: training data, metrics, calibration, known limits.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ModelError
+        If a file is not the one that the card describes, or the graphs do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz import load_model
+    >>> model = load_model()
+    >>> embedding = model.encode(np.zeros((2, 5, 64, 64), dtype=np.float32), [0.02, 0.02])
+    >>> model.pdf(embedding)
+    <RedshiftPDF of 2 galaxies, 180 bins on 0 to 0.4>
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.card = read_card(self.path)
+        _check_hashes(self.path, self.card["files"])
+        self._encoder = _session(self.path / "encoder.onnx")
+        self._head = _session(self.path / "head.onnx")
+        self._check_shapes()
+
+    @property
+    def name(self):
+        """Name of the model, str."""
+        return self.card["name"]
+
+    @property
+    def version(self):
+        """Version of the model, str."""
+        return self.card["version"]
+
+    @property
+    def sha256(self):
+        """Hash of the files' hashes: it tells this model from every other, str."""
+        files = self.card["files"]
+        return hashlib.sha256("".join(files[name] for name in sorted(files)).encode()).hexdigest()
+
+    @property
+    def edges(self):
+        """Edges of the bins in redshift, `~numpy.ndarray` (K + 1,)."""
+        return np.asarray(self.card["z_edges"])
+
+    def __repr__(self):
+        return f"<PhotozModel {self.name} {self.version}>"
+
+    def __reduce__(self):  # sessions of onnxruntime do not pickle: a worker opens its own
+        return type(self), (self.path,)
+
+    def encode(self, flux, ebv):
+        """
+        Embed images.
+
+        Parameters
+        ----------
+        flux : array_like (N, 5, S, S)
+            Fluxes (nanomaggies) in *ugriz*, as observed; the central 64 pixels are used. NaN where there is no data.
+        ebv : array_like (N,)
+            E(B-V) (mag), SFD98 scale.
+
+        Returns
+        -------
+        embedding : `~numpy.ndarray` (N, D) float32
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``flux`` is not what `~astro_photz.Cutouts` takes.
+        """
+        cutouts = Cutouts(flux, ebv=ebv)
+        cutouts = cutouts.crop(IMAGE_SIZE)
+        embedding = np.empty((len(cutouts), self.card["embedding_dim"]), dtype=np.float32)
+        for start in range(0, len(cutouts), _BATCH):
+            part = slice(start, start + _BATCH)
+            feed = {"flux": np.ascontiguousarray(cutouts.flux[part]), "ebv": cutouts.ebv[part]}
+            (embedding[part],) = self._encoder.run(["embedding"], feed)
+        return embedding
+
+    def pdf(self, embedding):
+        """
+        Redshift PDFs of embeddings.
+
+        Parameters
+        ----------
+        embedding : array_like (N, D)
+
+        Returns
+        -------
+        `~astro_photz.RedshiftPDF` (N,)
+        """
+        embedding = np.asarray(embedding, dtype=np.float32)
+        if embedding.ndim != 2 or embedding.shape[1] != self.card["embedding_dim"]:
+            raise ValueError(f"embedding must have the shape (N, {self.card['embedding_dim']}), got {embedding.shape}")
+        if not len(embedding):
+            return RedshiftPDF(np.zeros((0, len(self.edges) - 1)), self.edges)
+        (p,) = self._head.run(["pdf"], {"embedding": embedding})
+        return RedshiftPDF(p, self.edges)
+
+    def _check_shapes(self):
+        wanted = (5, IMAGE_SIZE, IMAGE_SIZE)
+        inputs = {node.name: tuple(node.shape[1:]) for node in self._encoder.get_inputs()}
+        outputs = {
+            node.name: node.shape[-1] for session in (self._encoder, self._head) for node in session.get_outputs()
+        }
+        if inputs != {"flux": wanted, "ebv": ()}:
+            raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,); it takes {inputs}")
+        expected = {"embedding": self.card["embedding_dim"], "pdf": len(self.edges) - 1}
+        if outputs != expected:
+            raise ModelError(f"{self.path}: the graphs give {outputs}, while the card says {expected}")
+
+
+def read_card(path):
+    """
+    Read the card of a model.
+
+    Parameters
+    ----------
+    path : path-like
+        Folder of the model.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ModelError
+        If it is not JSON, or lacks an entry.
+    """
+    file = Path(path) / "card.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{path} is no folder of a model: it has no card.json")
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{file} is not JSON: {error}") from error
+    missing = [key for key in _CARD_KEYS if key not in card]
+    if missing:
+        raise ModelError(f"{file} lacks {', '.join(missing)}")
+    return card
+
+
+def _check_hashes(path, files):
+    for name in ("encoder.onnx", "head.onnx"):
+        file = path / name
+        if not file.is_file():
+            raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        if found != files.get(name):
+            raise ModelError(
+                f"{file} is not the file that its card describes: its sha256 is {found}, that of the card "
+                f"{files.get(name)}. It was changed or damaged; get the model again."
+            )
+
+
+def _session(file):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = conf.inference_threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own, without a common parent
+        raise ModelError(f"onnxruntime cannot read {file}: {error}") from error

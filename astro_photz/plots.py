@@ -1,0 +1,95 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Pictures, for those who have matplotlib (``pip install "astro-photz[plot]"``).
+"""
+
+import numpy as np
+
+from .sdss import BANDS
+
+__all__ = ["colour_image", "plot_galaxies"]
+
+_COLUMNS = 6
+
+
+def colour_image(flux, *, stretch=0.3, softening=8):
+    """
+    Colour image of a galaxy: *i*, *r*, *g* as red, green, blue, after Lupton et al. (2004).
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray` (5, S, S)
+        Nanomaggies, in *ugriz*.
+    stretch, softening : float, optional
+        Of `astropy.visualization.make_lupton_rgb`: the flux of the linear part (nanomaggies), and Q.
+
+    Returns
+    -------
+    `~numpy.ndarray` (S, S, 3) uint8
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.plots import colour_image
+    >>> colour_image(np.zeros((5, 64, 64))).shape
+    (64, 64, 3)
+    """
+    from astropy.visualization import make_lupton_rgb
+
+    # The weights make a galaxy of ordinary colours neither blue nor red: they even out g - r and r - i of about 0.7 and 0.35.
+    red, green, blue = (
+        weight * np.nan_to_num(flux[BANDS.index(band)])
+        for band, weight in (("i", 0.75), ("r", 1.0), ("g", 1.7))
+    )
+    return make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)
+
+
+def plot_galaxies(cutouts, table, *, prefix="z_phot", true_redshift=None, title=None):
+    """
+    Draw galaxies with their redshifts.
+
+    Parameters
+    ----------
+    cutouts : `~astro_photz.Cutouts` (N,)
+    table : `~astropy.table.Table` (N,)
+        What `~astro_photz.predict` returned for them.
+    prefix : str, optional
+        Of its columns.
+    true_redshift : array_like (N,), optional
+        To be written beside the estimates.
+    title : str, optional
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('pictures need matplotlib: pip install "astro-photz[plot]"') from error
+
+    rows = -(-len(cutouts) // _COLUMNS)
+    figure = Figure(figsize=(2 * _COLUMNS, 2.35 * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
+    for axis in axes:
+        axis.set_axis_off()
+    for index, (axis, flux) in enumerate(zip(axes, cutouts.flux, strict=False)):
+        axis.imshow(colour_image(flux), origin="lower", interpolation="nearest")
+        label = _label(table[index], prefix)
+        if true_redshift is not None:
+            label += f"\ntrue {true_redshift[index]:.3f}"
+        axis.set_title(label, fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _label(row, prefix):
+    if np.ma.is_masked(row[prefix]):
+        return "no estimate"
+    return f"z = {row[prefix]:.3f} ± {row[prefix + '_err']:.3f}"

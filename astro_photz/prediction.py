@@ -1,0 +1,252 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The main job: from a table of galaxies to the same table with redshifts.
+
+(The module is not called ``predict``: it would hide the function of that name in the package.)
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import MaskedColumn, QTable, Table
+
+from . import __version__
+from .catalog import read_positions
+from .cutouts import Batch, Cutouts
+from .cutouts.collect import collect_batches, progress_bar
+from .flags import MISSING, PhotozFlag
+from .models import PhotozModel, load_model
+from .models.model import IMAGE_SIZE
+from .quality import flag_images
+
+__all__ = ["embed", "predict"]
+
+_BATCH = 256
+
+
+class _Quantity(NamedTuple):
+    """A column of the result: how to get it from a PDF, and what it is."""
+
+    value: object
+    description: str
+
+
+_COLUMNS = {
+    "": _Quantity(lambda pdf: pdf.mean(), "Photometric redshift: mean of the PDF"),
+    "_err": _Quantity(lambda pdf: pdf.std(), "Standard deviation of the PDF"),
+    "_median": _Quantity(lambda pdf: pdf.median(), "Median of the PDF"),
+    "_mode": _Quantity(lambda pdf: pdf.mode(), "Centre of the highest bin of the PDF"),
+    "_lo68": _Quantity(lambda pdf: pdf.quantile([0.16])[:, 0], "16 % quantile of the PDF"),
+    "_hi68": _Quantity(lambda pdf: pdf.quantile([0.84])[:, 0], "84 % quantile of the PDF"),
+    "_lo95": _Quantity(lambda pdf: pdf.quantile([0.025])[:, 0], "2.5 % quantile of the PDF"),
+    "_hi95": _Quantity(lambda pdf: pdf.quantile([0.975])[:, 0], "97.5 % quantile of the PDF"),
+    "_odds": _Quantity(lambda pdf: pdf.odds(), "Probability within 0.03 (1 + mode) of the mode"),
+}
+
+
+def predict(
+    data,
+    *,
+    source=None,
+    model=None,
+    prefix="z_phot",
+    pdf=False,
+    progress=None,
+    coord=None,
+    ra=None,
+    dec=None,
+    ebv=None,
+):
+    """
+    Add photometric redshifts to a table of galaxies.
+
+    Parameters
+    ----------
+    data : `~astropy.table.Table`, `~astropy.table.QTable`, `~astropy.coordinates.SkyCoord` or `~astro_photz.Cutouts`
+        N galaxies. A table needs a SkyCoord column or columns of right ascension and declination; what it knows of the
+        reddening (``ebv``, or ``extinction_u`` ... ``extinction_z``) and the SDSS field is used.
+    source : `~astro_photz.cutouts.CutoutSource`, optional
+        Where the images come from; ``SDSSArchive()`` by default. Cutouts need none.
+    model : str, path-like or `~astro_photz.models.PhotozModel`, optional
+        A model, its name (see `~astro_photz.list_models`) or its folder; ``conf.default_model`` by default.
+    prefix : str, optional
+        Begins the name of every column that is added.
+    pdf : bool, optional
+        Add a column ``{prefix}_pdf`` (N, K) with the probability in each bin of redshift; the edges of the bins are in the
+        meta of the table.
+    progress : bool, optional
+        Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
+    coord, ra, dec, ebv : str, optional
+        Names of columns, where they are not the usual ones: see `~astro_photz.catalog.read_positions`.
+
+    Returns
+    -------
+    `~astropy.table.Table` or `~astropy.table.QTable`
+        A Table for a Table, and a QTable for anything else: the same rows in the same order, all columns of the input
+        untouched, and ``{prefix}``, ``_err``, ``_median``, ``_mode``, ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``,
+        ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies without an estimate are masked, and their flags say
+        why: see `~astro_photz.PhotozFlag`. ``meta["astro_photz"]`` records the model and the source.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is of another kind.
+    ValueError
+        If the positions cannot be found, if there is no way to know E(B-V), or if a column of that name is there.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
+    >>> table = astro_photz.predict(cutouts[:3])
+    >>> table.colnames[2:6]
+    ['ebv', 'z_phot', 'z_phot_err', 'z_phot_median']
+    >>> bool((table["z_phot_lo68"] < table["z_phot_hi68"]).all())
+    True
+    """
+    model = model if isinstance(model, PhotozModel) else load_model(model)
+    table = _output_table(data)
+    names = [f"{prefix}{name}" for name in (*_COLUMNS, "_ood", "_flags", "_pdf")]
+    taken = [name for name in names if name in table.colnames]
+    if taken:
+        raise ValueError(f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}")
+    source = _source_of(data, source)
+    batches = _batches(data, source, progress, coord=coord, ra=ra, dec=dec, ebv=ebv)
+    values, flags, probabilities = _estimate(batches, model, len(table), pdf)
+
+    missing = (flags & MISSING) != 0
+    columns = {
+        f"{prefix}{name}": MaskedColumn(values[name], mask=missing, description=quantity.description)
+        for name, quantity in _COLUMNS.items()
+    }
+    columns[f"{prefix}_ood"] = MaskedColumn(
+        np.zeros(len(table), dtype=np.float32),
+        mask=True,
+        description="Distance from the training set (masked: the model carries no reference set)",
+    )
+    columns[f"{prefix}_flags"] = MaskedColumn(flags, description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
+    if pdf:
+        columns[f"{prefix}_pdf"] = MaskedColumn(
+            probabilities,
+            mask=np.repeat(missing[:, np.newaxis], probabilities.shape[1], axis=1),
+            description="Probability in each bin of redshift",
+        )
+    for name, column in columns.items():
+        table[name] = column
+    table.meta["astro_photz"] = _record(model, source, prefix)
+    return table
+
+
+def embed(data, *, source=None, model=None, progress=None, coord=None, ra=None, dec=None, ebv=None):
+    """
+    Embed galaxies: the numbers that the encoder makes of their images, for a search of similar ones or a model of one's own.
+
+    Parameters
+    ----------
+    data, source, model, progress, coord, ra, dec, ebv
+        As in `predict`.
+
+    Returns
+    -------
+    `~numpy.ndarray` (N, D) float32
+        In the order of ``data``; NaN for a galaxy without an image or E(B-V).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `predict`.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
+    >>> len(astro_photz.embed(cutouts))
+    24
+    """
+    model = model if isinstance(model, PhotozModel) else load_model(model)
+    n = len(data) if not isinstance(data, SkyCoord) else data.size
+    embedding = np.full((n, model.card["embedding_dim"]), np.nan, dtype=np.float32)
+    for batch in _batches(data, _source_of(data, source), progress, coord=coord, ra=ra, dec=dec, ebv=ebv):
+        flags = flag_images(batch.cutouts) | batch.reasons
+        usable = (flags & MISSING) == 0
+        embedding[batch.rows[usable]] = model.encode(batch.cutouts.flux[usable], batch.cutouts.ebv[usable])
+    return embedding
+
+
+def _output_table(data):
+    """The table that is given back, without the new columns."""
+    if isinstance(data, Table):
+        return data.copy()
+    if isinstance(data, SkyCoord):
+        return QTable({"coord": data.reshape(-1)})
+    if isinstance(data, Cutouts):
+        table = QTable({"id": data.ids})
+        if data.coord is not None:
+            table["coord"] = data.coord
+        table["ebv"] = data.ebv
+        return table
+    raise TypeError(
+        f"data must be an astropy Table, QTable or SkyCoord, or Cutouts; got {type(data).__name__}. "
+        "A pandas frame becomes one by Table.from_pandas(data)."
+    )
+
+
+def _source_of(data, source):
+    """Where the images come from: None for cutouts, which have them."""
+    if isinstance(data, Cutouts):
+        return None
+    if source is None:
+        from .cutouts import SDSSArchive
+
+        return SDSSArchive()
+    return source
+
+
+def _batches(data, source, progress, **columns):
+    if source is None:
+        return _batches_of_cutouts(data, progress)
+    return collect_batches(read_positions(data, **columns), source=source, size=IMAGE_SIZE, progress=progress)
+
+
+def _batches_of_cutouts(cutouts, progress):
+    with progress_bar(len(cutouts), progress) as advance:
+        for start in range(0, len(cutouts), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(cutouts)))
+            part = cutouts[start : start + _BATCH].crop(IMAGE_SIZE)
+            yield Batch(rows, part, part.flags)
+            advance(len(rows))
+
+
+def _estimate(batches, model, n, pdf):
+    """Columns of values, flags, and probabilities if they are wanted: batch by batch, into the order of the rows."""
+    values = {name: np.zeros(n, dtype=np.float32) for name in _COLUMNS}
+    flags = np.zeros(n, dtype=np.int32)
+    probabilities = np.zeros((n if pdf else 0, len(model.edges) - 1), dtype=np.float32)
+    for rows, cutouts, reasons in batches:
+        cutouts.flags = cutouts.flags | reasons
+        flags[rows] = flag_images(cutouts, training_range=model.card.get("training_range"))
+        usable = (flags[rows] & MISSING) == 0
+        rows = rows[usable]
+        estimate = model.pdf(model.encode(cutouts.flux[usable], cutouts.ebv[usable]))
+        for name, quantity in _COLUMNS.items():
+            values[name][rows] = quantity.value(estimate)
+        flags[rows[estimate.mode() > model.edges[-2]]] |= PhotozFlag.GRID_EDGE
+        if pdf:
+            probabilities[rows] = estimate.p
+    return values, flags, probabilities
+
+
+def _record(model, source, prefix):
+    """What a reader of the table must know to make it again."""
+    return {
+        "version": __version__,
+        "model": model.name,
+        "model_version": model.version,
+        "model_sha256": model.sha256,
+        "trained_on": "simulated images" if model.card.get("simulated") else "real images",
+        "source": getattr(source, "name", "cutouts"),
+        "data_release": getattr(source, "data_release", -1),
+        "prefix": prefix,
+        "z_edges": model.edges.tolist(),
+    }
