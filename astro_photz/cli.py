@@ -206,11 +206,16 @@ def _check_output(arguments):
         raise PermissionError(f"{output}: no permission to write in {output.parent}")
 
 
+def _format(path):
+    """What astropy calls the format that a file's ending stands for, None to let it find out itself."""
+    return "votable" if path.suffix in (".vot", ".xml") else None  # which astropy tells on reading only
+
+
 def _check_format(path):
     from astropy.io.registry import identify_format
     from astropy.table import Table
 
-    if not identify_format("write", Table, str(path), None, [], {}):
+    if not _format(path) and not identify_format("write", Table, str(path), None, [], {}):
         raise ValueError(f"{path}: astropy knows no table format by that ending; use .ecsv, .fits, .csv, .vot or .parquet")
 
 
@@ -233,7 +238,7 @@ def _write_table(table, path):
         comments = [f"astro_photz {name}: {value}" for name, value in record.items()]
         table.meta["comments"] = [*table.meta.get("comments", []), *comments]
     try:
-        table.write(part, overwrite=True)
+        table.write(part, overwrite=True, format=_format(path))
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -163,9 +163,8 @@ def ebv_from_map(coord, dust_map):
     coord : `~astropy.coordinates.SkyCoord` (N,)
         Positions in any frame; NaN where unknown.
     dust_map : str, path-like or callable
-        The folder that holds the four files ``SFD_dust_4096_[ns]gp.fits`` and ``SFD_mask_4096_[ns]gp.fits`` (read with
-        sfdmap2), or a function that takes a SkyCoord and returns E(B-V) on the SFD98 scale, such as a query object of
-        the package dustmaps.
+        The folder that holds the two files ``SFD_dust_4096_[ns]gp.fits`` (read with sfdmap2), or a function that takes a
+        SkyCoord and returns E(B-V) on the SFD98 scale, such as a query object of the package dustmaps.
 
     Returns
     -------
@@ -181,6 +180,7 @@ def ebv_from_map(coord, dust_map):
     """
     if not callable(dust_map):
         dust_map = _sfd_map(dust_map)
+    coord = coord.icrs
     known = np.isfinite(coord.ra.deg) & np.isfinite(coord.dec.deg)
     ebv = np.full(len(coord), np.nan, dtype=np.float32)
     if known.any():

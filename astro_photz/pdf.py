@@ -55,9 +55,11 @@ class RedshiftPDF:
                 f"p must hold probabilities that sum to 1 in each row; row {row} sums to {total[row]:.4g} "
                 f"with a minimum of {p[row].min():.4g}. Divide densities times bin widths by their sum."
             )
-        self.p = p / total[:, np.newaxis]
+        # Divided by its own last value, the cumulative distribution ends at 1 to the bit, and stays there.
+        cumulative = np.cumsum(p, axis=1)
+        self.p = p / cumulative[:, -1:]
         self.edges = edges
-        self._cdf = np.concatenate([np.zeros((len(p), 1)), np.cumsum(self.p, axis=1)], axis=1)
+        self._cdf = np.concatenate([np.zeros((len(p), 1)), cumulative / cumulative[:, -1:]], axis=1)
 
     def __len__(self):
         return len(self.p)

@@ -37,14 +37,14 @@ def aperture_flux(flux, *, radius=APERTURE_RADIUS):
 
     Parameters
     ----------
-    flux : `~numpy.ndarray` (N, 5, S, S)
+    flux : `~numpy.ndarray` (..., S, S)
         Nanomaggies; NaN counts as no flux.
     radius : float, optional
         In pixels.
 
     Returns
     -------
-    `~numpy.ndarray` (N, 5) float32
+    `~numpy.ndarray` (...)
         Nanomaggies.
 
     Examples
@@ -54,7 +54,7 @@ def aperture_flux(flux, *, radius=APERTURE_RADIUS):
     >>> aperture_flux(np.ones((1, 5, 64, 64)), radius=1).round(4)
     array([[3.1416, 3.1416, 3.1416, 3.1416, 3.1416]])
     """
-    return np.einsum("nbyx,yx->nb", np.nan_to_num(flux), _disc(flux.shape[-1], radius).astype(flux.dtype))
+    return np.einsum("...yx,yx", np.nan_to_num(flux), _disc(flux.shape[-1], radius).astype(flux.dtype))
 
 
 def sky_rms(flux):
@@ -63,20 +63,21 @@ def sky_rms(flux):
 
     Parameters
     ----------
-    flux : `~numpy.ndarray` (N, 5, S, S)
+    flux : `~numpy.ndarray` (..., S, S)
         NaN where there is no data.
 
     Returns
     -------
-    `~numpy.ndarray` (N, 5)
+    `~numpy.ndarray` (...)
         In the unit of ``flux``: the median absolute deviation, scaled to a normal distribution; NaN without data.
     """
-    outer = flux[:, :, _disc(flux.shape[-1], 0.375 * flux.shape[-1]) == 0]
-    rms = np.full(outer.shape[:2], np.nan, dtype=flux.dtype)
-    seen = np.isfinite(outer).any(axis=-1)
-    if seen.any():
-        rms[seen] = mad_std(outer[seen], axis=-1, ignore_nan=True)
-    return rms
+    outer = flux[..., _disc(flux.shape[-1], 0.375 * flux.shape[-1]) == 0]
+    if not outer.size:
+        return np.zeros(outer.shape[:-1])
+    missing = np.isnan(outer)
+    blank = missing.all(axis=-1)
+    outer = np.where(blank[..., np.newaxis], 0, outer)
+    return np.where(blank, np.nan, mad_std(outer, axis=-1, ignore_nan=bool((missing.any(axis=-1) & ~blank).any())))
 
 
 def flag_images(cutouts, *, training_range=None):
@@ -108,9 +109,9 @@ def flag_images(cutouts, *, training_range=None):
     raise_flag("NO_IMAGE", missing.all(axis=(1, 2, 3)) & (flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH) == 0))
     raise_flag("NO_EBV", ~(np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0)))
 
-    r_flux = aperture_flux(flux)[:, _R]
-    noise = sky_rms(flux)[:, _R]
-    raise_flag("LOW_SNR", r_flux < _MINIMUM_SNR * noise * np.sqrt(np.pi) * APERTURE_RADIUS)
+    r_flux = aperture_flux(flux[:, _R])
+    noise = sky_rms(flux[:, _R])
+    raise_flag("LOW_SNR", r_flux <= _MINIMUM_SNR * noise * np.sqrt(np.pi) * APERTURE_RADIUS)
     off_centre, crowded = _surroundings(np.nan_to_num(flux[:, _R]), noise, cutouts.target_xy)
     raise_flag("OFF_CENTRE", off_centre)
     raise_flag("CROWDED", crowded)

@@ -4,6 +4,7 @@ Cutouts from the archive of the survey, by astroquery.
 """
 
 import warnings
+from contextlib import closing
 
 import numpy as np
 from astropy import units as u
@@ -110,11 +111,13 @@ class SDSSArchive:
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
 
-        catalogue = _Catalogue(self, positions)
+        with closing(SkyServer(timeout=self.timeout)) as server:
+            catalogue = _Catalogue(self, server, positions)
+            fillers = catalogue.fillers(size)
         yield from without_image(catalogue.failed, PhotozFlag.NO_IMAGE, size=size)
         yield from without_image(catalogue.unmatched, PhotozFlag.NO_MATCH, size=size)
         yield from cut_fields(
-            plan_tasks(catalogue.field_ids, catalogue.fillers(size)),
+            plan_tasks(catalogue.field_ids, fillers),
             Targets(positions.coord, catalogue.ebv, catalogue.psf_fwhm, self.data_release),
             load=self._load,
             size=size,
@@ -130,10 +133,10 @@ class SDSSArchive:
 class _Catalogue:
     """What the catalogue server says of the galaxies."""
 
-    def __init__(self, archive, positions):
+    def __init__(self, archive, server, positions):
         n = len(positions)
         self._archive = archive
-        self._server = SkyServer(timeout=archive.timeout)
+        self._server = server
         self._coord = positions.coord
         self._pixel = {}  # column and row of each matched galaxy in its r frame
         self.field_ids = {}
@@ -179,9 +182,8 @@ class _Catalogue:
                 data_release=self._archive.data_release,
                 cache=self._archive.cache,
             )
-            missing = [name for name in columns if objects is not None and name not in objects.colnames]
-            if missing:
-                raise RemoteServiceError(f"the answer is no table of objects: it lacks {', '.join(missing)}")
+            if objects is not None:
+                _check_answer(objects, columns)
             return objects
 
         def query_table():
@@ -203,7 +205,8 @@ class _Catalogue:
             return
         places = SkyCoord(objects["ra"], objects["dec"], unit=u.deg)
         nearest, separation, _ = self._coord[rows].match_to_catalog_sky(places)
-        for row, index in zip(rows[separation <= self._archive.match_radius], nearest[separation <= self._archive.match_radius], strict=True):
+        near = separation <= self._archive.match_radius
+        for row, index in zip(rows[near], nearest[near], strict=True):
             yield row, objects[index]
 
     def fillers(self, size):
@@ -238,6 +241,15 @@ class _Catalogue:
                 if found[first] < size / 2 + 1 and others:
                     fillers[row] = others
         return fillers
+
+
+def _check_answer(objects, columns):
+    """Tell an error page that was read as a table, or a table that breaks off, from an answer."""
+    missing = [name for name in columns if name not in objects.colnames]
+    if missing:
+        raise RemoteServiceError(f"the answer is no table of objects: it lacks {', '.join(missing)}")
+    if any(np.ma.is_masked(column) for column in objects.columns.values()):
+        raise RemoteServiceError("the answer breaks off in the middle of a row")
 
 
 def _depth(column, row):

@@ -103,6 +103,8 @@ class Cutouts:
         >>> Cutouts.blank(2)
         <Cutouts of 2 galaxies, 5 x 64 x 64 pixels>
         """
+        if size < MINIMUM_SIZE:
+            raise ValueError(f"size must be at least {MINIMUM_SIZE} pixels, what the models look at; got {size}")
         flux = np.full((n, 5, size, size), np.nan, dtype=np.float32)
         return cls(flux, ebv=np.nan, coord=coord, ids=ids)
 

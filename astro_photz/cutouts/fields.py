@@ -8,7 +8,7 @@ frames are in memory; frames that a neighbouring field will need again stay ther
 
 import threading
 import warnings
-from collections import OrderedDict, defaultdict, deque
+from collections import Counter, OrderedDict, defaultdict, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -24,8 +24,9 @@ from .source import BATCH_SIZE, Batch
 
 __all__ = ["FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks"]
 
-# Pixels from an edge at which the spline's error has fallen to 0.2 % of the gradient there.
-_TRIM = 4
+# Pixels along the edges that are left to other frames, if there are any: first those where the spline errs by more than 0.1 %
+# of the gradient, at last none.
+_TRIMS = (6, 4, 2, 0)
 
 
 class Targets(NamedTuple):
@@ -66,22 +67,30 @@ class FieldTask(NamedTuple):
     rows: np.ndarray
     fillers: dict
 
+    @property
+    def fields(self):
+        """All fields whose frames may be needed, set of `~astro_photz.sdss.FieldID`."""
+        return {self.field_id}.union(*self.fillers.values())
+
 
 class FrameStore:
     """
-    Decompressed frames, each loaded once while it fits in, and by one thread.
+    Decompressed frames, each loaded once, by one thread, and kept as long as a task needs it.
 
     Parameters
     ----------
     load : callable
         Takes a `~astro_photz.sdss.FieldID` and a band, returns a `~astro_photz.cutouts.frames.Frame` or raises a
         `~astro_photz.cutouts.frames.FrameError`.
+    tasks : list of `FieldTask`
+        All that will be done.
     max_bytes : int
-        Memory to be kept; beyond it, the frames that were not used for longest go.
+        Memory to be kept; beyond it, the frames that were not used for longest go, to be loaded again.
     """
 
-    def __init__(self, load, *, max_bytes):
+    def __init__(self, load, *, tasks, max_bytes):
         self._load = load
+        self._uses = Counter(field_id for task in tasks for field_id in task.fields)
         self._max_bytes = max_bytes
         self._frames = OrderedDict()
         self._lock = threading.Lock()
@@ -118,6 +127,20 @@ class FrameStore:
                 future.set_exception(error)
             self._evict()
         return future.result()
+
+    def release(self, task):
+        """
+        Let go of the frames that no other task needs.
+
+        Parameters
+        ----------
+        task : `FieldTask`
+            One that is done.
+        """
+        with self._lock:
+            self._uses.subtract(task.fields)
+            for key in [key for key in self._frames if self._uses[key[0]] <= 0]:
+                del self._frames[key]
 
     def _evict(self):
         with self._lock:
@@ -205,11 +228,14 @@ def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
     AstropyUserWarning
         Once for each frame that could not be had.
     """
-    store = FrameStore(load, max_bytes=max_bytes)
+    store = FrameStore(load, tasks=tasks, max_bytes=max_bytes)
     told = set()
 
     def cut(task):
-        return _FieldCutter(task.field_id, store, size).cut(task, targets)
+        try:
+            return _FieldCutter(task.field_id, store, size).cut(task, targets)
+        finally:
+            store.release(task)
 
     for batch, problems in _in_threads(cut, tasks, threads):
         for problem in problems:
@@ -272,9 +298,9 @@ class _FieldCutter:
 
     def _fill(self, stamp, corner, field_ids):
         """Fill a stamp (5, size, size) from one field after the other, as long as pixels are missing."""
-        broken = False
+        broken = False  # of the galaxy's own field: without those of others, only an edge is missing
         # The outermost pixels of a frame count only where no other frame has better ones.
-        for trim in (_TRIM, 0):
+        for trim in _TRIMS:
             for field_id in field_ids:
                 for band, plane in zip(BANDS, stamp, strict=True):
                     missing = np.isnan(plane)
@@ -282,7 +308,7 @@ class _FieldCutter:
                         continue
                     layer = self._layer(field_id, band)
                     if layer is None:
-                        broken = True
+                        broken |= field_id == self.field_id
                         continue
                     part = resample(*layer, corner=corner, size=self.size, trim=trim)
                     plane[missing] = part[missing]

@@ -134,6 +134,8 @@ def with_retries(action, *, forget):
             return action()
         except FAILURES as error:
             forget()
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it is the server's answer too, on an open connection
             if attempt == conf.attempts or _is_final(error):
                 raise
             time.sleep(_delay(error, attempt))

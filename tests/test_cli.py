@@ -1,0 +1,126 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""The command line: what a user types, what comes back, and what is said when it cannot."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from astro_photz import Cutouts, PhotozFlag
+from astro_photz.cli import main
+from helpers import gaussian_cutouts
+
+
+@pytest.fixture
+def stamps(tmp_path):
+    """A file of stamps, and the table of their galaxies."""
+    cutouts = gaussian_cutouts(5)
+    cutouts.write(tmp_path / "stamps.h5")
+    table = Table({"name": list("abcde"), "ra": cutouts.coord.ra.deg, "dec": cutouts.coord.dec.deg})
+    table.write(tmp_path / "hosts.csv")
+    return tmp_path
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "csv", "vot"])
+def test_predict_writes_any_format(stamps, ending, capsys):
+    output = stamps / f"z.{ending}"
+    assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5") == 0
+    table = Table.read(output)
+    assert list(table["name"].astype(str)) == list("abcde")
+    assert np.all(table["z_phot_lo68"] < table["z_phot_hi68"])
+    assert "5 galaxies, 5 with a redshift" in capsys.readouterr().err
+    assert not list(stamps.glob(".*"))  # nothing aside is left
+
+
+def test_what_made_a_table_is_in_it(stamps):
+    for ending in ("ecsv", "fits"):
+        output = stamps / f"z.{ending}"
+        assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5") == 0
+        assert "trained_on" in str(Table.read(output).meta)
+
+
+def test_pdf_and_prefix(stamps):
+    output = stamps / "z.fits"
+    options = ("--source", stamps / "stamps.h5", "--pdf", "--prefix", "zp")
+    assert run("predict", stamps / "hosts.csv", output, *options) == 0
+    table = Table.read(output)
+    np.testing.assert_allclose(table["zp_pdf"].sum(axis=1), 1, rtol=1e-5)
+
+
+def test_fetch_then_predict(stamps):
+    assert run("fetch", stamps / "hosts.csv", stamps / "again.h5", "--source", stamps / "stamps.h5") == 0
+    again, stored = (Cutouts.read(stamps / name) for name in ("again.h5", "stamps.h5"))
+    np.testing.assert_array_equal(again.flux, stored.flux)
+
+
+def test_flags_are_told(stamps, capsys):
+    table = Table.read(stamps / "hosts.csv")
+    table["dec"][2] = -80
+    table.write(stamps / "off.csv")
+    assert run("predict", stamps / "off.csv", stamps / "z.ecsv", "--source", stamps / "stamps.h5") == 0
+    assert "1 NO_MATCH: no SDSS object" in capsys.readouterr().err
+    result = Table.read(stamps / "z.ecsv")
+    assert result["z_phot"].mask.tolist() == [False, False, True, False, False]
+    assert result["z_phot_flags"][2] == PhotozFlag.NO_MATCH
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("predict", "absent.csv", "z.ecsv"), "no file"),
+        (("predict", "hosts.csv", "z.xyz"), "astropy knows no table format"),
+        (("predict", "hosts.csv", "hosts.csv"), "exists: choose another name, or say --overwrite"),
+        (("predict", "hosts.csv", "absent/z.ecsv"), "there is no folder"),
+        (("predict", "hosts.csv", "z.ecsv", "--source", "absent"), "neither 'sdss', nor a folder of frames"),
+        (("predict", "hosts.csv", "z.ecsv", "--source", "hosts.csv"), "is not an HDF5 file"),
+        (("predict", "stamps.h5.txt", "z.ecsv", "--source", "stamps.h5"), "cannot be read as a table"),
+        (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--model", "none"), "no model 'none'"),
+        (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--ra", "lon", "--dec", "dec"), "no such column"),
+        (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
+    ],
+)
+def test_errors_are_one_line(stamps, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(stamps)
+    (stamps / "stamps.h5.txt").write_bytes(b"\x00\x01\x02")
+    before = sorted(stamps.iterdir())
+    assert run(*arguments) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("astro-photz: error: ")
+    assert message in said
+    assert "\n" not in said
+    assert sorted(stamps.iterdir()) == before
+
+
+def test_wrong_usage_leaves_with_2(capsys):
+    for arguments in ([], ["predict"], ["nonsense"], ["fetch", "a.csv", "b.h5", "--dtype", "int8"]):
+        with pytest.raises(SystemExit) as leaving:
+            main(arguments)
+        assert leaving.value.code == 2
+    capsys.readouterr()
+
+
+def test_help_has_examples(capsys):
+    for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"]):
+        with pytest.raises(SystemExit) as leaving:
+            main(arguments)
+        assert leaving.value.code == 0
+        assert "examples:" in capsys.readouterr().out
+
+
+def test_models_are_listed(capsys):
+    assert run("models") == 0
+    assert "simulated" in capsys.readouterr().out
+
+
+def test_demo(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert run("demo", "--output", tmp_path / "demo") == 0
+    said = capsys.readouterr().out
+    assert "Simulated galaxies" in said
+    table = Table.read(tmp_path / "demo" / "astro_photz_demo.ecsv")
+    assert len(table) == 24
+    assert np.isfinite(np.ma.filled(table["z_phot"], np.nan)).all()
+    assert (tmp_path / "demo" / "astro_photz_demo.png").read_bytes().startswith(b"\x89PNG")

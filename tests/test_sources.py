@@ -1,0 +1,464 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Sources of cutouts: one contract that all of them keep, the truth of their pixels, and what broken files do."""
+
+import functools
+from contextlib import contextmanager
+
+import astropy.units as u
+import h5py
+import numpy as np
+import pytest
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+from scene import FIELD, archive_of_scene, catalogue, gather, scene, write_scene
+
+from astro_photz import sdss
+from astro_photz.catalog import Positions, read_positions
+from astro_photz.config import conf
+from astro_photz.cutouts.archive import SDSSArchive
+from astro_photz.cutouts.collect import fetch
+from astro_photz.cutouts.directory import FrameDirectory
+from astro_photz.cutouts.file import CutoutFile
+from astro_photz.flags import PhotozFlag
+from astro_photz.sdss import BANDS, FieldID
+from frames import SHAPE, Geometry, Source, make_edge, make_field, make_run, write_field
+from helpers import SHARED, needs_shared
+from loopback import LoopbackArchive, real_archive
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch):
+    """Frames of the scene are small, and its server needs no patience."""
+    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
+    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000):
+        yield
+
+
+@contextmanager
+def sdss_archive(tmp_path):
+    with archive_of_scene():
+        yield SDSSArchive(timeout=5)
+
+
+@contextmanager
+def frame_directory(tmp_path, **options):
+    yield FrameDirectory(write_scene(tmp_path / "frames", **options))
+
+
+@contextmanager
+def cutout_file(tmp_path):
+    positions = read_positions(catalogue(seed=9))
+    cutouts, _ = gather(FrameDirectory(write_scene(tmp_path / "frames")), positions)
+    cutouts.write(tmp_path / "stamps.h5", dtype="float32")
+    yield CutoutFile(tmp_path / "stamps.h5")
+
+
+SOURCES = {
+    "SDSSArchive": sdss_archive,
+    "FrameDirectory-flat-bz2": functools.partial(frame_directory, layout="flat", compression="bz2"),
+    "FrameDirectory-nested-gz": functools.partial(frame_directory, layout="sas", compression="gz"),
+    "FrameDirectory-nested-plain": functools.partial(frame_directory, layout="sas", compression=None),
+    "CutoutFile": cutout_file,
+}
+
+
+@pytest.fixture(params=SOURCES)
+def source(request, tmp_path):
+    with SOURCES[request.param](tmp_path) as source:
+        yield source
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """The stamps of `catalogue` and their reasons, which all sources should give."""
+    directory = write_scene(tmp_path_factory.mktemp("reference"))
+    return gather(FrameDirectory(directory, threads=1), read_positions(catalogue()))
+
+
+def directory_of(tmp_path, *fields, **options):
+    for field in fields:
+        write_field(tmp_path, field)
+    return FrameDirectory(tmp_path, **options)
+
+
+def positions_of(*galaxies):
+    return read_positions(Table(rows=[(g.ra, g.dec, g.ebv) for g in galaxies], names=("ra", "dec", "ebv")))
+
+
+# The contract
+
+
+def test_contract(source):
+    table = catalogue()
+    cutouts, reasons = gather(source, read_positions(table))
+    nowhere = ~np.isfinite(table["ra"])
+    outside = table["dec"] < -40
+    assert np.all(reasons[nowhere] == PhotozFlag.NO_POSITION)
+    assert np.all(reasons[outside] == PhotozFlag.NO_MATCH)
+    assert np.isnan(cutouts.flux[nowhere | outside]).all()
+
+    served = ~(nowhere | outside)
+    assert np.all(reasons[served] == 0)
+    assert np.isfinite(cutouts.flux[served]).all()
+    assert np.all(np.abs(cutouts.target_xy[served] - 31.5) <= 1)
+    np.testing.assert_allclose(cutouts.ebv[served], table["ebv"][served], rtol=1e-5)
+
+
+def test_stamps_are_the_same_from_every_source(source, reference):
+    cutouts, reasons = gather(source, read_positions(catalogue()))
+    expected, expected_reasons = reference
+    np.testing.assert_array_equal(cutouts.flux, expected.flux)
+    np.testing.assert_array_equal(cutouts.target_xy, expected.target_xy)
+    np.testing.assert_array_equal(reasons, expected_reasons)
+    for name in ("run", "rerun", "camcol", "field"):
+        np.testing.assert_array_equal(cutouts.provenance[name], expected.provenance[name])
+
+
+def test_order_of_rows_does_not_matter(source, reference):
+    positions = read_positions(catalogue())
+    backwards = Positions(positions.coord[::-1], ebv=positions.ebv[::-1])
+    cutouts, reasons = gather(source, backwards)
+    np.testing.assert_array_equal(cutouts.flux[::-1], reference[0].flux)
+    np.testing.assert_array_equal(reasons[::-1], reference[1])
+
+
+def test_no_rows(source):
+    assert list(source.batches(read_positions(catalogue()[:0]))) == []
+
+
+def test_only_rows_without_an_image(source):
+    table = catalogue()
+    table = table[~np.isfinite(table["ra"]) | (table["dec"] < -40)]
+    _, reasons = gather(source, read_positions(table))
+    assert set(reasons) == {PhotozFlag.NO_POSITION, PhotozFlag.NO_MATCH}
+
+
+def test_same_position_twice_is_the_same_stamp(source):
+    galaxy = scene()[1][2]
+    cutouts, _ = gather(source, positions_of(galaxy, galaxy))
+    np.testing.assert_array_equal(cutouts.flux[0], cutouts.flux[1])
+
+
+@pytest.mark.parametrize("name", ["SDSSArchive", "FrameDirectory-flat-bz2"])
+def test_larger_stamps_hold_the_smaller(name, tmp_path, reference):
+    with SOURCES[name](tmp_path) as source:
+        cutouts, _ = gather(source, read_positions(catalogue()), size=80)
+    inner = cutouts.crop(64)
+    np.testing.assert_allclose(inner.flux, reference[0].flux, rtol=1e-3, atol=2e-3)
+    np.testing.assert_allclose(inner.flux[:, 2], reference[0].flux[:, 2], atol=1e-5)
+    np.testing.assert_allclose(inner.target_xy, reference[0].target_xy, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["SDSSArchive", "FrameDirectory-flat-bz2"])
+def test_threads_do_not_matter(name, tmp_path, reference):
+    with SOURCES[name](tmp_path) as source:
+        for source.threads in (1, 3):
+            cutouts, _ = gather(source, read_positions(catalogue()))
+            np.testing.assert_array_equal(cutouts.flux, reference[0].flux)
+
+
+@pytest.mark.parametrize("name", ["SDSSArchive", "FrameDirectory-flat-bz2"])
+def test_target_is_cut_from_the_field_that_holds_it_most_centrally(name, tmp_path):
+    with SOURCES[name](tmp_path) as source:
+        fields, galaxies = scene()
+        cutouts, _ = gather(source, positions_of(*galaxies))
+    for galaxy, provenance in zip(galaxies, cutouts.provenance, strict=True):
+        depths = {}
+        for field in fields:
+            x, y = field.geometry.pixel(galaxy.ra, galaxy.dec)
+            depths[field.field_id] = min(x, SHAPE[1] - 1 - x, y, SHAPE[0] - 1 - y)
+        best = max(depths, key=depths.get)
+        assert FieldID(*(int(provenance[n]) for n in FieldID._fields)) == best
+
+
+@needs_shared
+def test_real_galaxies_are_the_same_from_every_source(tmp_path, monkeypatch):
+    monkeypatch.undo()  # these frames are of full size
+    galaxies = Table.read(SHARED / "real_galaxies.ecsv")
+    galaxies = galaxies[(galaxies["field"] == "003184-2-0169") & (galaxies["r_aper"] < 18.5)]
+    with real_archive():
+        remote = fetch(galaxies, source=SDSSArchive(timeout=5))
+    local = fetch(galaxies, source=FrameDirectory(SHARED / "sdss_frames"))
+    local.write(tmp_path / "stamps.h5")
+    stored = fetch(galaxies, source=CutoutFile(tmp_path / "stamps.h5"))
+    assert not local.flags.any()
+    assert np.isfinite(local.flux[:, :, 20:44, 20:44]).all()
+    for cutouts in (remote, stored):
+        np.testing.assert_array_equal(cutouts.flux, local.flux)
+        np.testing.assert_array_equal(cutouts.flags, local.flags)
+        np.testing.assert_array_equal(cutouts.target_xy, local.target_xy)
+        np.testing.assert_allclose(cutouts.ebv, galaxies["ebv"], rtol=1e-5)
+
+
+# The truth of the pixels
+
+
+@functools.cache
+def isolated():
+    """A noiseless run of fields with galaxies too far apart to touch, at all sub-pixel phases."""
+    geometry = Geometry(ra=33.0, dec=-6.0, rotation=-42.7)
+    rng = np.random.default_rng(1)
+    galaxies = [
+        Source(
+            *geometry.sky(x + rng.uniform(-0.5, 0.5), y + rng.uniform(-0.5, 0.5)),
+            flux=(3.0, 12.0, 30.0, 45.0, 60.0),
+            sigma=(1.3, 1.2, 1.1, 1.05, 1.0),
+            axis_ratio=0.8,
+            position_angle=rng.uniform(0, 180),
+        )
+        for x in (50, 130, 210)
+        for y in (60, 140)
+    ]
+    return make_field(FIELD, geometry, galaxies, noise=False), galaxies
+
+
+@pytest.fixture
+def isolated_stamps(tmp_path):
+    field, galaxies = isolated()
+    cutouts, reasons = gather(directory_of(tmp_path, field), positions_of(*galaxies))
+    assert not reasons.any()
+    return cutouts, galaxies
+
+
+def test_flux_is_kept_in_all_bands(isolated_stamps):
+    cutouts, galaxies = isolated_stamps
+    total = np.nansum(cutouts.flux, axis=(2, 3), dtype=float)
+    np.testing.assert_allclose(total, [galaxy.flux for galaxy in galaxies], rtol=3e-3)
+
+
+def test_light_of_all_bands_is_at_the_target(isolated_stamps):
+    cutouts, _ = isolated_stamps
+    pixels = np.arange(64)
+    weight = cutouts.flux / np.nansum(cutouts.flux, axis=(2, 3), keepdims=True)
+    x = np.nansum(weight * pixels, axis=(2, 3))
+    y = np.nansum(weight * pixels[:, None], axis=(2, 3))
+    np.testing.assert_allclose(x, np.broadcast_to(cutouts.target_xy[:, :1], x.shape), atol=0.02)
+    np.testing.assert_allclose(y, np.broadcast_to(cutouts.target_xy[:, 1:], y.shape), atol=0.02)
+
+
+def test_r_pixels_are_the_frames_own(isolated_stamps):
+    cutouts, galaxies = isolated_stamps
+    field, _ = isolated()
+    for stamp, target, galaxy in zip(cutouts.flux, cutouts.target_xy, galaxies, strict=True):
+        x, y = np.rint(field.geometry.pixel(galaxy.ra, galaxy.dec) - target).astype(int)
+        frame = field.images["r"][y : y + 64, x : x + 64]
+        np.testing.assert_array_equal(stamp[2], frame)
+
+
+@pytest.mark.parametrize("overlap", [20, 40])
+def test_stamp_across_an_edge_is_that_of_a_frame_that_holds_it_whole(tmp_path, overlap):
+    edge = make_edge(overlap=overlap)
+    positions = positions_of(edge.target)
+    whole, _ = gather(directory_of(tmp_path / "whole", edge.whole), positions)
+    across, reasons = gather(directory_of(tmp_path / "across", edge.near, edge.far), positions)
+    assert not reasons.any()
+    assert np.isfinite(across.flux).all()
+    assert across.provenance["run"][0] == edge.near.field_id.run
+    assert np.abs(across.target_xy - whole.target_xy).max() < 1e-4
+    peak = whole.flux.max(axis=(2, 3), keepdims=True)
+    np.testing.assert_allclose(across.flux / peak, whole.flux / peak, atol=3e-3)
+    np.testing.assert_allclose(across.flux.sum((2, 3)), whole.flux.sum((2, 3)), rtol=1e-3)
+
+
+def test_stamp_across_an_edge_by_the_archive(tmp_path):
+    edge = make_edge()
+    positions = positions_of(edge.target)
+    local, _ = gather(directory_of(tmp_path, edge.near, edge.far), positions)
+    with LoopbackArchive.of([edge.near, edge.far], [edge.target]):
+        remote, reasons = gather(SDSSArchive(timeout=5), positions)
+    assert not reasons.any()
+    np.testing.assert_array_equal(remote.flux, local.flux)
+
+
+def test_nothing_is_made_up_beyond_an_edge(tmp_path):
+    """Without a neighbouring field the missing part is NaN, and only that."""
+    edge = make_edge()
+    cutouts, reasons = gather(directory_of(tmp_path, edge.near), positions_of(edge.target))
+    assert not reasons.any()
+    x, _ = edge.near.geometry.pixel(edge.target.ra, edge.target.dec)
+    column = int(np.rint(x - cutouts.target_xy[0, 0]))
+    missing = column + np.arange(64) > SHAPE[1] - 1
+    assert 0 < missing.sum() < 32
+    assert np.isnan(cutouts.flux[0, 2][:, missing]).all()
+    assert np.isfinite(cutouts.flux[0, 2][:, ~missing]).all()
+    # The other bands end where their own frames do.
+    for k in (0, 1, 3, 4):
+        columns = np.isnan(cutouts.flux[0, k]).all(axis=0)
+        assert abs(int(columns.sum()) - int(missing.sum())) <= 4
+
+
+def test_dead_pixels_do_not_spread(tmp_path):
+    field, galaxies = isolated()
+    dead = {"i": (slice(0, 50), slice(None))}
+    broken = make_field(FIELD, field.geometry, galaxies, noise=False, dead=dead)
+    positions = positions_of(galaxies[0])
+    expected, _ = gather(directory_of(tmp_path / "whole", field), positions)
+    cutouts, reasons = gather(directory_of(tmp_path / "dead", broken), positions)
+    assert not reasons.any()
+    others = [0, 1, 2, 4]
+    np.testing.assert_array_equal(cutouts.flux[:, others], expected.flux[:, others])
+    lost = np.isnan(cutouts.flux[0, 3])
+    rows = lost.all(axis=1)
+    assert np.array_equal(lost, np.broadcast_to(rows[:, None], lost.shape))
+    _, y = field.geometry.pixel(galaxies[0].ra, galaxies[0].dec, band="i")
+    first = y - cutouts.target_xy[0, 1]  # the stamp's first row, in rows of the i frame
+    assert 49.5 - 1 < first + rows.sum() < 49.5 + 3
+    far = ~lost & (np.arange(64)[:, None] > rows.sum() + 12)
+    np.testing.assert_allclose(cutouts.flux[0, 3][far], expected.flux[0, 3][far], atol=1e-3)
+
+
+# Broken frames
+
+
+def html(content):
+    return b"<html><body><h1>503 Service Unavailable</h1></body></html>"
+
+
+DAMAGE = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "html": html,
+    "noise": lambda content: b"BZh9" + bytes(range(256)) * 40,
+}
+
+
+@pytest.mark.parametrize("compression", ["bz2", "gz", None])
+@pytest.mark.parametrize("band", ["r", "z"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_broken_frame_is_flagged_and_the_rest_comes_back(tmp_path, reference, damage, band, compression):
+    directory = write_scene(tmp_path, compression=compression)
+    name = sdss.frame_name(band, FIELD).removesuffix(".bz2") + (f".{compression}" if compression else "")
+    path = directory / name
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+
+    source = FrameDirectory(directory)
+    with pytest.warns(AstropyUserWarning, match=name):
+        cutouts, reasons = gather(source, read_positions(catalogue()))
+    expected, expected_reasons = reference
+    hit = (expected.provenance["run"] == FIELD.run) & (expected.provenance["field"] == FIELD.field)
+    assert 0 < hit.sum() < len(hit) - 2
+    np.testing.assert_array_equal(reasons[~hit], expected_reasons[~hit])
+    np.testing.assert_array_equal(cutouts.flux[~hit], expected.flux[~hit])
+    # Without its r frame, a galaxy may still be seen in another field.
+    lost = (reasons & (PhotozFlag.NO_IMAGE | PhotozFlag.NO_MATCH)) != 0
+    assert lost[hit].any()
+    assert np.isfinite(cutouts.flux[hit & ~lost, :, 30:34, 30:34]).all()
+    if band == "z":
+        assert np.all(reasons[hit] == PhotozFlag.NO_IMAGE)
+        np.testing.assert_array_equal(cutouts.flux[hit, :4], expected.flux[hit, :4])
+
+
+def test_missing_band(tmp_path, reference):
+    directory = write_scene(tmp_path)
+    for path in directory.glob("frame-u-*"):
+        path.unlink()
+    with pytest.warns(AstropyUserWarning, match="no u frame"):
+        cutouts, reasons = gather(FrameDirectory(directory), read_positions(catalogue()))
+    expected, expected_reasons = reference
+    served = expected_reasons == 0
+    assert np.isnan(cutouts.flux[:, 0]).all()
+    assert np.all(reasons[served] == PhotozFlag.NO_IMAGE)
+    np.testing.assert_array_equal(cutouts.flux[:, 1:], expected.flux[:, 1:])
+
+
+def test_each_frame_is_decompressed_once(tmp_path, decompressions):
+    gather(FrameDirectory(write_scene(tmp_path)), read_positions(catalogue()))
+    assert len(decompressions) == len(BANDS) * len(scene()[0])
+
+
+@pytest.fixture
+def decompressions(monkeypatch):
+    """A list that grows with each file that is decompressed."""
+    from astro_photz.cutouts import frames
+
+    done, decompress = [], frames.decompress
+    monkeypatch.setattr(frames, "decompress", lambda content: done.append(len(content)) or decompress(content))
+    return done
+
+
+def test_directory_that_is_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder"):
+        FrameDirectory(tmp_path / "nothing")
+    (tmp_path / "frame-r-notes.txt").write_text("")
+    with pytest.raises(FileNotFoundError, match="no frames of the r band"):
+        FrameDirectory(tmp_path)
+
+
+def test_directory_without_reddening_names_the_ways(tmp_path):
+    field, galaxies = isolated()
+    source = directory_of(tmp_path, field)
+    positions = Positions(positions_of(*galaxies).coord)
+    with pytest.raises(ValueError, match=r"(?s)ebv.*extinction_u.*map"):
+        next(source.batches(positions))
+
+
+def test_directory_with_a_dust_map(tmp_path):
+    field, galaxies = isolated()
+    source = directory_of(tmp_path, field, dust_map=lambda coord: np.full(len(coord), 0.07))
+    coord = positions_of(*galaxies).coord
+    cutouts, _ = gather(source, Positions(coord))
+    np.testing.assert_allclose(cutouts.ebv, 0.07)
+    given = np.array([0.01, np.nan, 0.02, np.nan, np.nan, np.nan], dtype=np.float32)
+    cutouts, _ = gather(source, Positions(coord, ebv=given))
+    np.testing.assert_allclose(cutouts.ebv, [0.01, 0.07, 0.02, 0.07, 0.07, 0.07])
+
+
+# Files of cutouts
+
+
+@pytest.fixture
+def stamps(tmp_path):
+    """Path of a file with the stamps of the isolated galaxies."""
+    field, galaxies = isolated()
+    cutouts, _ = gather(directory_of(tmp_path / "frames", field), positions_of(*galaxies))
+    cutouts.write(tmp_path / "stamps.h5")
+    return tmp_path / "stamps.h5"
+
+
+@pytest.mark.parametrize("name", ["images", "e_bv", "ra", "dec"])
+def test_file_without_a_data_set_it_needs(stamps, name):
+    with h5py.File(stamps, "a") as file:
+        del file[name]
+    with pytest.raises(ValueError, match=f"lacks the data set {name}"):
+        CutoutFile(stamps)
+
+
+def test_file_that_is_no_hdf5(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        CutoutFile(tmp_path / "nothing.h5")
+    (tmp_path / "page.h5").write_bytes(html(b""))
+    with pytest.raises(OSError, match="is not an HDF5 file"):
+        CutoutFile(tmp_path / "page.h5")
+
+
+def test_file_with_too_small_stamps(stamps):
+    with pytest.raises(ValueError, match="size"):
+        gather(CutoutFile(stamps), positions_of(*isolated()[1]), size=80)
+
+
+def test_file_finds_galaxies_by_position(stamps):
+    _, galaxies = isolated()
+    coord = positions_of(*galaxies).coord
+    aside = coord.directional_offset_by(40 * u.deg, [0.2, 0.9, 1.1, 3, 0, 0] * u.arcsec)
+    _, reasons = gather(CutoutFile(stamps), Positions(aside, ebv=np.full(6, 0.05, dtype=np.float32)))
+    assert list(reasons == PhotozFlag.NO_MATCH) == [False, False, True, True, False, False]
+
+
+def test_file_yields_to_the_users_reddening(stamps):
+    _, galaxies = isolated()
+    coord = positions_of(*galaxies).coord
+    given = np.array([0.2, np.nan, 0.3, 0.4, 0.5, 0.6], dtype=np.float32)
+    cutouts, _ = gather(CutoutFile(stamps), Positions(coord, ebv=given))
+    np.testing.assert_allclose(cutouts.ebv, np.where(np.isnan(given), galaxies[1].ebv, given), rtol=1e-5)
+
+
+def test_run_of_fields_is_read_as_one_sky(tmp_path):
+    """A galaxy in the overlap of two fields is the same from either, since they share the pixels."""
+    geometry = Geometry(ra=33.0, dec=-6.0)
+    galaxy = Source(*geometry.sky(130.2, 160.4), flux=(3, 12, 30, 45, 60))
+    first, second = make_run(FIELD, geometry, [galaxy], n_fields=2)
+    one, _ = gather(directory_of(tmp_path / "one", first), positions_of(galaxy))
+    both, _ = gather(directory_of(tmp_path / "both", first, second), positions_of(galaxy))
+    seen = np.isfinite(one.flux[0, 2])
+    np.testing.assert_array_equal(both.flux[0, 2][seen], one.flux[0, 2][seen])
+    assert np.isfinite(both.flux).all()
