@@ -1,0 +1,116 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+What else falls into a stamp: other galaxies, and stars of our own.
+
+Numbers follow the counts of SDSS: galaxies brighter than r = 18 number 160 a square degree and grow as 10^(0.475 r)
+(Yasuda et al. 2001, AJ 122, 1104); stars at high Galactic latitude number 4,000 a square degree at r < 21 and grow as
+10^(0.18 r). Neighbours are drawn down to where single ones disappear in the noise.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from astro_photz.sdss import PIXEL_SCALE, R_UGRIZ, ZERO_POINT
+
+from .morphology import draw_morphology
+from .population import draw_population
+from .rendering import PROFILES, Sources
+
+__all__ = ["draw_neighbours"]
+
+_GALAXIES = {"number": 160.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
+_STARS = {"number": 4000.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
+_REACH = 10  # pixels outside the image where a neighbour may stand and still shine in
+_COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
+
+
+def draw_neighbours(ebv, rng, *, size, split):
+    """
+    Draw the neighbours of galaxies.
+
+    Parameters
+    ----------
+    ebv : `~numpy.ndarray` (N,)
+        E(B-V) (mag) that reddens everything in a scene.
+    rng : `~numpy.random.Generator`
+    size : int
+        Side of the images (pixels).
+    split : str
+        Whose seeds the galaxies come from.
+
+    Returns
+    -------
+    sources : `~astro_photz.simulate.rendering.Sources`
+        With the fluxes as observed, extinction included.
+    """
+    area = ((size + 2 * _REACH) * PIXEL_SCALE / 3600) ** 2
+    galaxies = _place(_GALAXIES, len(ebv), area, size, rng)
+    stars = _place(_STARS, len(ebv), area, size, rng)
+    galaxies = _shape_galaxies(*galaxies, rng, split)
+    stars = _colour_stars(*stars, rng)
+    both = Sources.concatenate([galaxies, stars])
+    # Counts are of observed magnitudes; only the colours change.
+    reddening = 10 ** (-0.4 * (R_UGRIZ - R_UGRIZ[2]) * ebv[both.scene, None])
+    return replace(both, flux=both.flux * reddening)
+
+
+def _place(counts, n, area, size, rng):
+    """Scene, position and r magnitude of sources with power-law counts."""
+    slope = counts["slope"]
+    below, above = (10 ** (slope * (counts[limit] - counts["at"])) for limit in ("brightest", "faintest"))
+    number = rng.poisson(counts["number"] * (above - below) * area, size=n)
+    scene = np.repeat(np.arange(n), number)
+    cumulative = rng.uniform(below, above, size=len(scene))
+    magnitude = counts["at"] + np.log10(cumulative) / slope
+    x, y = rng.uniform(-_REACH - 0.5, size + _REACH - 0.5, size=(2, len(scene)))
+    return scene, x, y, magnitude
+
+
+def _shape_galaxies(scene, x, y, magnitude, rng, split):
+    """Galaxies of the sample, dimmed to the magnitudes wanted, and smaller by as much as their distance asks."""
+    n = len(scene)
+    population = draw_population(n, rng, split=split)
+    shape = draw_morphology(population, rng)
+    own_magnitude = ZERO_POINT - 2.5 * np.log10(population.flux[:, 2])
+    scatter = _COLOUR_SCATTER * rng.standard_normal((n, 5))
+    scatter[:, 2] = 0
+    flux = population.flux * 10 ** (-0.4 * (magnitude - own_magnitude)[:, None] + 0.4 * scatter)
+    disc = shape.bulge_fraction < 0.5
+    component = disc.astype(int)  # the larger component stands for the whole
+    rows = np.arange(n)
+    radius = shape.radius / PIXEL_SCALE * 10 ** (-0.1 * (magnitude - own_magnitude))
+    return Sources(
+        scene=scene,
+        profile=np.where(disc, PROFILES.index("exponential"), PROFILES.index("devaucouleurs")),
+        x=x,
+        y=y,
+        flux=flux,
+        radius=np.clip(radius, 0.8, 30),
+        axis_ratio=shape.axis_ratio[rows, component],
+        angle=shape.angle[rows, component],
+    )
+
+
+def _colour_stars(scene, x, y, magnitude, rng):
+    """Stars on the stellar locus (Covey et al. 2007, AJ 134, 2398, in broad strokes): turn-off stars and M dwarfs."""
+    n = len(scene)
+    dwarf = rng.uniform(size=n) < 0.55
+    g_r = np.where(dwarf, 1.40 + 0.08 * rng.standard_normal(n), 0.30 + rng.gamma(2.0, 0.16, size=n))
+    g_r = np.clip(g_r, 0.1, 1.7)
+    r_i = np.where(dwarf, rng.uniform(0.5, 1.8, size=n), 0.36 * g_r - 0.02)
+    i_z = np.where(dwarf, 0.55 * r_i - 0.02, 0.5 * r_i - 0.03)
+    u_g = np.interp(g_r, [0.1, 0.3, 0.5, 0.8, 1.2, 1.7], [0.95, 0.95, 1.25, 1.95, 2.50, 2.65])
+    magnitudes = np.stack([g_r + u_g, g_r, np.zeros(n), -r_i, -r_i - i_z], axis=1) + magnitude[:, None]
+    magnitudes += 0.03 * rng.standard_normal((n, 5))
+    point = np.zeros(n)
+    return Sources(
+        scene=scene,
+        profile=np.full(n, PROFILES.index("point")),
+        x=x,
+        y=y,
+        flux=10 ** (0.4 * (ZERO_POINT - magnitudes)),
+        radius=point,
+        axis_ratio=point + 1,
+        angle=point,
+    )

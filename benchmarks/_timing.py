@@ -1,0 +1,90 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+How the benchmarks measure: in alternation, so that what else the machine does hits all alike, and by wall and CPU time.
+"""
+
+import os
+import resource
+import sys
+import time
+from operator import truediv
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+__all__ = ["Cost", "alternate", "measure", "medians", "peak_memory", "print_table", "ratios", "use_one_thread"]
+
+# What the benchmarks share with the tests: factories of galaxies, and the archive on this machine.
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Cost(NamedTuple):
+    """Seconds that something took, on the clock and of the processors."""
+
+    wall: float
+    cpu: float
+
+
+def measure(function):
+    """The `Cost` of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    function()
+    return Cost(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def alternate(functions, *, repeats, warm_up=True):
+    """
+    Call functions in turn, several times.
+
+    Parameters
+    ----------
+    functions : dict of str to callable
+        Each returns what was measured, a tuple of numbers.
+    repeats : int
+    warm_up : bool, optional
+        Call each once before.
+
+    Returns
+    -------
+    dict of str to list of tuple
+    """
+    if warm_up:
+        for function in functions.values():
+            function()
+    rounds = [[function() for function in functions.values()] for _ in range(repeats)]
+    return dict(zip(functions, map(list, zip(*rounds, strict=True)), strict=True))
+
+
+def medians(results):
+    """Median over the rounds of each number that was measured."""
+    return tuple(map(median, zip(*results, strict=True)))
+
+
+def ratios(results, baseline):
+    """Median over the rounds of each number's ratio to the baseline's of the same round."""
+    return medians([tuple(map(truediv, *pair)) for pair in zip(results, baseline, strict=True)])
+
+
+def peak_memory():
+    """The most memory that this process has held (MB)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def use_one_thread():
+    """Start this script anew with numpy's libraries kept to one thread: they look only while they are loaded."""
+    if any(os.environ.get(name) != "1" for name in _THREAD_LIMITS):
+        os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def print_table(header, rows):
+    """Print rows of text under a header, the first column flush left."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        numbers = (cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))
+        print("  ".join([line[0].ljust(widths[0]), *numbers]))
+    print()

@@ -1,0 +1,56 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Time and memory of ``import astro_photz``, beside those of ``import astropy.table``, which every user of it needs.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from _timing import alternate, medians, print_table, ratios
+
+BASELINE = "import astropy.table"
+STATEMENTS = (BASELINE, "import astro_photz", "from astro_photz import predict")
+_CHILD = """
+from _timing import measure, peak_memory
+def load():
+    {statement}
+print(*measure(load), peak_memory())
+"""
+
+
+def run(statement):
+    """Wall and CPU time (s) and peak memory (MB) of a statement in an interpreter of its own."""
+    # This process must stay small: the peak memory of a child counts from that of its parent.
+    child = subprocess.run(
+        [sys.executable, "-c", _CHILD.format(statement=statement)],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return tuple(map(float, child.stdout.split()))
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=9, help="runs of each import (default: %(default)s)")
+    repeats = parser.parse_args().repeats
+
+    results = alternate({statement: partial(run, statement) for statement in STATEMENTS}, repeats=repeats)
+    rows = []
+    for statement, result in results.items():
+        wall, cpu, peak = medians(result)
+        ratio = ratios(result, results[BASELINE])
+        values = f"{wall * 1000:.0f} ms", f"{cpu * 1000:.0f} ms", f"{peak:.0f} MB"
+        rows.append((statement, *values, *(f"{number:.3f}" for number in ratio)))
+    print(f"Medians of {repeats} alternating runs, an interpreter each, compiled files in place.\n")
+    print_table(("", "wall", "CPU", "peak memory", "ratio: wall", "CPU", "memory"), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Galaxies per second of ``astro_photz.predict`` from cutouts in memory, beside its ONNX graphs alone.
+
+The baseline is what a user would write first: the encoder and the head in onnxruntime, one call a galaxy. The graphs
+in batches are the ceiling: what ``predict`` takes beyond them goes into flags, moments of the PDF and columns.
+"""
+
+import argparse
+import os
+from functools import partial
+
+import onnxruntime
+from _timing import alternate, measure, medians, print_table, ratios, use_one_thread
+
+import astro_photz
+from astro_photz.models import PhotozModel
+from helpers import gaussian_cutouts
+
+BASELINE = "ONNX graphs, a call per galaxy"
+
+
+class Graphs:
+    """The encoder and the head of a model in onnxruntime, and nothing else."""
+
+    def __init__(self, path, threads):
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._encoder, self._head = (
+            onnxruntime.InferenceSession(path / name, options, providers=["CPUExecutionProvider"])
+            for name in ("encoder.onnx", "head.onnx")
+        )
+
+    def run(self, cutouts, *, batch):
+        """Run them on all galaxies, ``batch`` at a time."""
+        for start in range(0, len(cutouts), batch):
+            part = slice(start, start + batch)
+            (embedding,) = self._encoder.run(None, {"flux": cutouts.flux[part], "ebv": cutouts.ebv[part]})
+            self._head.run(None, {"embedding": embedding})
+
+
+def compare(path, cutouts, *, threads, repeats):
+    """Rows of the table for a number of threads."""
+    with astro_photz.conf.set_temp("inference_threads", threads):
+        model = PhotozModel(path)
+    graphs = Graphs(path, threads)
+    functions = {
+        BASELINE: partial(graphs.run, cutouts, batch=1),
+        "ONNX graphs, batches of 64": partial(graphs.run, cutouts, batch=64),
+        "astro_photz.predict": partial(astro_photz.predict, cutouts, model=model),
+    }
+    results = alternate({name: partial(measure, function) for name, function in functions.items()}, repeats=repeats)
+    for name, result in results.items():
+        wall, cpu = medians(result)
+        speeds = f"{len(cutouts) / wall:.0f}", f"{len(cutouts) / cpu:.0f}"
+        # How many times faster: the baseline's time over this one's.
+        yield name, str(threads), *speeds, *(f"{ratio:.2f}" for ratio in ratios(results[BASELINE], result))
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--model", help="name or folder of a model (default: that of astro_photz.conf)")
+    parser.add_argument("--galaxies", type=int, default=512, help="number of galaxies (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each (default: %(default)s)")
+    args = parser.parse_args()
+    use_one_thread()
+
+    model = astro_photz.load_model(args.model)
+    cutouts = gaussian_cutouts(args.galaxies)
+    rows = [
+        row
+        for threads in sorted({1, os.cpu_count()})
+        for row in compare(model.path, cutouts, threads=threads, repeats=args.repeats)
+    ]
+    print(f"{model.name} {model.version}, {len(cutouts)} galaxies; medians of {args.repeats} alternating runs.")
+    print("Threads are those of onnxruntime; ratios are speeds over that of the baseline with as many threads.\n")
+    print_table(("", "threads", "galaxies/s", "galaxies/CPU s", "ratio: wall", "CPU"), rows)
+
+
+if __name__ == "__main__":
+    main()

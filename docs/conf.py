@@ -1,0 +1,66 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Settings of Sphinx. What is not set here comes from sphinx-astropy.
+"""
+
+from contextlib import chdir, redirect_stdout
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from sphinx_astropy.conf.v2 import *
+
+from astro_photz.cli import main
+
+project = "astro_photz"
+author = "The astro_photz developers"
+copyright = f"2026, {author}"
+release = installed_version("astro-photz")
+version = ".".join(release.split(".")[:2])
+
+extensions.remove("sphinx.ext.inheritance_diagram")
+extensions.remove("sphinx_astropy.ext.changelog_links")  # the change log names no issues
+
+# The documentation builds without a network, so the names of other packages are printed and not linked. Our own names
+# must resolve: a reference to one that does not exist is an error.
+intersphinx_mapping = {}
+nitpicky = True
+others = "astropy|astroquery|collections|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pathlib|photutils|torch"
+builtin = r"bool|bytes|callable|dict|float|int|list|object|str|tuple|type|None|True|False|[A-Z]\w*(Error|Warning)"
+nitpick_ignore_regex = [("py:.*", rf"({others})\..*"), ("py:.*", builtin)]
+
+automodapi_inheritance_diagram = False
+automodsumm_inherited_members = False
+autodoc_inherit_docstrings = False  # those of torch and Lightning refer to their own pages
+modindex_common_prefix = ["astro_photz."]
+
+html_title = f"{project} {release}"
+html_last_updated_fmt = None  # two builds of one tree are the same
+html_sidebars = {"**": []}  # the pages are few, and listed at the top
+html_theme_options = {
+    "logo": {"text": project},
+    "navigation_with_keys": False,
+    "show_nav_level": 2,
+    "use_edit_page_button": False,
+}
+
+
+def find_by_short_name(app, env, node, contnode):
+    """Resolve `Cutouts`, for one, in a docstring whose module is not the one under which that name is documented."""
+    if node.get("refdomain") == "py":
+        node["refspecific"] = True
+        domain = env.get_domain("py")
+        return domain.resolve_xref(env, node["refdoc"], app.builder, node["reftype"], node["reftarget"], node, contnode)
+
+
+def run_demo(app):
+    """Run ``astro-photz demo``: what getting_started shows is what it does."""
+    folder = Path(app.srcdir) / "_build" / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    with chdir(folder), open("terminal.txt", "w") as terminal, redirect_stdout(terminal):
+        if main(["demo"]) != 0:
+            raise RuntimeError("astro-photz demo failed")
+
+
+def setup(app):
+    app.connect("builder-inited", run_demo)
+    app.connect("missing-reference", find_by_short_name)

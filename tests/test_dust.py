@@ -1,0 +1,255 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Dust dims and reddens; its amount is the same whatever it is read from."""
+
+import warnings
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import Table
+
+from astro_photz.dust import deredden, ebv_from_extinction, ebv_from_map, extinction_from_ebv, redden
+from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
+from helpers import SHARED, needs_shared
+
+EBV = np.array([0.0, 0.02, 0.1, 0.3], dtype=np.float32)
+
+
+def make_flux(n, *, seed=0, shape=(64, 64)):
+    return np.random.default_rng(seed).normal(1, 0.5, (n, 5, *shape)).astype(np.float32)
+
+
+# Light
+
+
+@pytest.mark.parametrize("shape", [(), (64, 64)])
+def test_dereddening_undoes_reddening(shape):
+    flux = make_flux(4, shape=shape)
+    dimmed = redden(flux, ebv=EBV)
+    assert dimmed.dtype == np.float32
+    assert dimmed.shape == flux.shape
+    np.testing.assert_allclose(deredden(dimmed, ebv=EBV), flux, rtol=1e-5, atol=1e-6)
+
+
+def test_no_dust_changes_nothing():
+    flux = make_flux(2)
+    np.testing.assert_array_equal(redden(flux, ebv=np.zeros(2)), flux)
+    np.testing.assert_array_equal(deredden(flux, ebv=np.zeros(2)), flux)
+
+
+def test_more_dust_dims_more_and_blue_light_most():
+    ebv = np.linspace(0, 1, 11)
+    flux = redden(np.ones((11, 5)), ebv=ebv)
+    assert np.all(np.diff(flux, axis=0) < 0)
+    colours = -2.5 * np.log10(flux[:, :-1] / flux[:, 1:])
+    assert np.all(np.diff(colours, axis=0) > 0)
+
+
+def test_clouds_add_up():
+    flux = make_flux(3)
+    twice = redden(redden(flux, ebv=np.full(3, 0.1)), ebv=np.full(3, 0.2))
+    np.testing.assert_allclose(twice, redden(flux, ebv=np.full(3, 0.3)), rtol=1e-5)
+
+
+def test_magnitudes_of_extinction():
+    """Schlafly & Finkbeiner (2011), table 6: A_r is 2.285 mag for a magnitude of E(B-V)."""
+    magnitudes = -2.5 * np.log10(redden(np.ones((1, 5)), ebv=[1.0]))
+    np.testing.assert_allclose(magnitudes[0], [4.239, 3.303, 2.285, 1.698, 1.263], rtol=1e-5)
+
+
+def test_missing_pixels_and_missing_reddening():
+    flux = make_flux(2)
+    flux[0, 2, 5, 5] = np.nan
+    dimmed = redden(flux, ebv=[0.1, np.nan])
+    assert np.isnan(dimmed[0]).sum() == 1
+    assert np.isnan(dimmed[1]).all()
+
+
+def test_input_is_not_modified():
+    flux = make_flux(4)
+    before = flux.copy()
+    redden(flux, ebv=EBV)
+    deredden(flux, ebv=EBV)
+    np.testing.assert_array_equal(flux, before)
+
+
+# Extinctions of the catalogues
+
+
+@pytest.mark.parametrize("coefficients", EXTINCTION_COEFFICIENTS)
+def test_reddening_from_extinction(coefficients):
+    ebv = np.random.default_rng(1).uniform(0.005, 0.5, 200)
+    found = ebv_from_extinction(extinction_from_ebv(ebv, coefficients=coefficients))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, ebv, rtol=1e-5)
+
+
+def test_sets_of_coefficients_differ_by_what_is_at_stake():
+    ratio = EXTINCTION_COEFFICIENTS["DR12"] / EXTINCTION_COEFFICIENTS["DR13"]
+    assert 1.14 < ratio.min() < ratio.max() < 1.24
+
+
+@pytest.mark.parametrize("coefficients", EXTINCTION_COEFFICIENTS)
+def test_set_is_that_of_the_majority(coefficients):
+    """Rounding to three digits, broken rows and rows without dust do not decide it."""
+    rng = np.random.default_rng(2)
+    ebv = rng.uniform(0.01, 0.3, 101)
+    extinction = extinction_from_ebv(ebv, coefficients=coefficients).round(3)
+    extinction[:20] = 0
+    extinction[20:30] = np.nan
+    extinction[30:45] = rng.uniform(0.01, 1, (15, 5))
+    found = ebv_from_extinction(extinction)
+    np.testing.assert_array_equal(found[:20], 0)
+    assert np.isnan(found[20:30]).all()
+    np.testing.assert_allclose(found[45:], ebv[45:], atol=1e-3)
+
+
+@pytest.mark.parametrize("extinction", [np.zeros((3, 5)), np.zeros((0, 5)), np.full((2, 5), np.nan)])
+def test_extinctions_that_tell_no_set(extinction):
+    np.testing.assert_array_equal(ebv_from_extinction(extinction), extinction[:, 0])
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.33, 1.412, 1.5])
+def test_extinctions_of_no_release(ratio):
+    extinction = extinction_from_ebv([0.1, 0.2])
+    extinction[:, 1] = ratio * extinction[:, 2]
+    with pytest.raises(ValueError, match=rf"A_g / A_r of {ratio:.3f}.*1\.379 \(DR12\), 1\.446 \(DR13\).*E\(B-V\)"):
+        ebv_from_extinction(extinction)
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (3, 5, 2), ()])
+def test_extinctions_of_wrong_shape(shape):
+    with pytest.raises(ValueError, match=r"shape \(N, 5\).*got"):
+        ebv_from_extinction(np.ones(shape))
+
+
+@needs_shared
+def test_real_catalogue_is_of_dr12():
+    table = Table.read(SHARED / "catalogues" / "photoObj-003900-6-0269.fits", hdu=1)
+    extinction = np.asarray(table["EXTINCTION"], dtype=float)
+    ebv = ebv_from_extinction(extinction)
+    np.testing.assert_allclose(extinction_from_ebv(ebv, coefficients="DR12"), extinction, rtol=2e-3)
+    assert 0.01 < np.median(ebv) < 0.1
+
+
+def test_real_galaxies_of_kcorrect_are_of_dr12():
+    kcorrect = pytest.importorskip("kcorrect")
+    from pathlib import Path
+
+    table = Table.read(Path(kcorrect.__file__).parent / "data" / "test" / "gst_tests_small.fits", hdu=1)
+    extinction = np.asarray(table["EXTINCTION"], dtype=float)
+    np.testing.assert_allclose(
+        extinction_from_ebv(ebv_from_extinction(extinction), coefficients="DR12"), extinction, rtol=2e-3
+    )
+
+
+# Maps
+
+
+def write_sfd_map(folder, *, size=64):
+    """
+    A map in the format of SFD98, of smooth reddening that jumps at the Galactic equator.
+
+    Lambert's zenithal equal-area projection about each Galactic pole, as the headers of the original files tell it.
+    """
+    scale = size / 2
+    y, x = np.mgrid[:size, :size] - (size - 1) / 2
+    for sign, name in ((1, "ngp"), (-1, "sgp")):
+        latitude = sign * np.arcsin(np.clip(1 - (x**2 + y**2) / scale**2, -1, 1))
+        longitude = np.arctan2(-sign * y, x)
+        data = true_reddening(longitude, latitude, north=sign > 0)
+        hdu = fits.PrimaryHDU(data.astype(np.float32))
+        hdu.header.update(
+            {
+                "CRPIX1": (size + 1) / 2,
+                "CRPIX2": (size + 1) / 2,
+                "CTYPE1": "GLON-ZEA",
+                "CTYPE2": "GLAT-ZEA",
+                "LAM_NSGP": sign,
+                "LAM_SCAL": scale,
+            }
+        )
+        hdu.writeto(folder / f"SFD_dust_4096_{name}.fits")
+    return folder
+
+
+def true_reddening(longitude, latitude, *, north):
+    return 0.05 * (2 + np.sin(longitude) * np.cos(latitude)) + np.where(north, 0, 0.02)
+
+
+def sky(n, *, seed=3):
+    rng = np.random.default_rng(seed)
+    return SkyCoord(rng.uniform(0, 360, n), np.rad2deg(np.arcsin(rng.uniform(-1, 1, n))), unit="deg", frame="galactic")
+
+
+@pytest.mark.parametrize("frame", ["galactic", "icrs", "fk5"])
+def test_map_is_on_the_scale_of_sfd98(tmp_path, frame):
+    """The factor of 0.86 of Schlafly & Finkbeiner is in R_UGRIZ: the map's E(B-V) is left as it is."""
+    pytest.importorskip("sfdmap2")
+    write_sfd_map(tmp_path, size=512)
+    coord = sky(300)
+    coord = coord[np.abs(coord.b) > 3 * u.deg]  # at the rim of the map one hemisphere's pixels are beside the other's
+    ebv = ebv_from_map(coord.transform_to(frame), tmp_path)
+    assert ebv.dtype == np.float32
+    expected = true_reddening(coord.l.rad, coord.b.rad, north=coord.b > 0)
+    np.testing.assert_allclose(ebv, expected, atol=2e-4)
+
+
+def test_map_at_positions_that_are_not_known(tmp_path):
+    pytest.importorskip("sfdmap2")
+    coord = SkyCoord([10.0, np.nan, 200.0], [20.0, np.nan, -30.0], unit="deg")
+    ebv = ebv_from_map(coord, str(write_sfd_map(tmp_path)))
+    np.testing.assert_array_equal(np.isnan(ebv), [False, True, False])
+
+
+def test_map_that_is_a_function():
+    asked = []
+
+    def dust_map(coord):
+        asked.append(coord)
+        return 0.01 * np.arange(len(coord))
+
+    coord = SkyCoord([10.0, np.nan, 200.0], [20.0, np.nan, -30.0], unit="deg")
+    np.testing.assert_allclose(ebv_from_map(coord, dust_map), [0, np.nan, 0.01])
+    assert len(asked[0]) == 2  # what is not known is not asked for
+    assert ebv_from_map(coord[1:2], dust_map).shape == (1,)
+    assert len(asked) == 1
+
+
+def test_folder_without_the_map(tmp_path):
+    pytest.importorskip("sfdmap2")
+    with pytest.raises(FileNotFoundError, match="SFD_dust_4096_ngp"):
+        ebv_from_map(SkyCoord([192.0], [27.0], unit="deg"), tmp_path)
+
+
+def test_map_without_sfdmap2(tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "sfdmap2.sfdmap", None)
+    with pytest.raises(ImportError, match=r'sfdmap2: pip install "astro-photz\[dust\]"'):
+        ebv_from_map(sky(1), tmp_path)
+
+
+@needs_shared
+def test_real_piece_of_the_sfd_map(tmp_path):
+    """100 x 100 pixels of the map itself, read where their own WCS places them."""
+    pytest.importorskip("sfdmap2")
+    from astropy.wcs import WCS, FITSFixedWarning
+
+    data, header = fits.getdata(SHARED / "recorded" / "SFD_dust_4096_ngp_cutout.fits", header=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        wcs = WCS(header)
+    fits.writeto(tmp_path / "SFD_dust_4096_ngp.fits", data, header)
+    y, x = np.mgrid[5:95:10, 5:95:10].reshape(2, -1)
+    longitude, latitude = wcs.all_pix2world(x, y, 0)
+    coord = SkyCoord(longitude, latitude, unit="deg", frame="galactic")
+    # The header's linear scale is rounded: it drifts by a tenth of a pixel over the map.
+    np.testing.assert_allclose(ebv_from_map(coord.icrs, tmp_path), data[y, x], atol=5e-4)
+
+
+def test_bands_of_the_coefficients():
+    np.testing.assert_array_equal(extinction_from_ebv(1.0), R_UGRIZ)
+    assert extinction_from_ebv(np.zeros((2, 3))).shape == (2, 3, 5)
