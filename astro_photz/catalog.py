@@ -174,7 +174,8 @@ def _find_coord(table, coord, ra, dec):
 def _same_place(one, other):
     separation = one.separation(other)
     both = np.isfinite(separation)
-    return bool((separation[both] < _SAME_PLACE).all()) and bool(np.array_equal(np.isfinite(one.ra), np.isfinite(other.ra)))
+    same_rows = np.array_equal(np.isfinite(one.ra), np.isfinite(other.ra))
+    return same_rows and bool((separation[both] < _SAME_PLACE).all())
 
 
 def _icrs(coord):
@@ -199,7 +200,8 @@ def _degrees(column, *, text_unit):
         return (_values(column) * unit).to_value(u.deg)
     except ValueError:  # of a unit that astropy does not know, too
         raise ValueError(
-            f"column {column.info.name!r} has the unit {str(unit)!r}, which is no angle: give it one (deg, hourangle, rad)"
+            f"column {column.info.name!r} has the unit {str(unit)!r}, which is no angle: "
+            "give it one (deg, hourangle, rad)"
         ) from None
 
 
@@ -262,7 +264,7 @@ def _find_field_ids(table):
     if not (names["run"] and names["camcol"] and names["field"]):
         return None
     columns = []
-    for name, found in names.items():
+    for found in names.values():
         if not found:  # rerun: all imaging since DR8 is rerun 301
             columns.append(np.full(len(table), 301))
         elif table[found[0]].dtype.kind not in "iuf":

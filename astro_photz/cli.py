@@ -87,13 +87,13 @@ def _parser():
         return made
 
     demo = command("demo", _demo, "estimate the redshifts of two dozen simulated galaxies that come with the package")
-    demo.add_argument("--output", type=Path, default=Path("."), metavar="DIR", help="where the files go (default: here)")
+    demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
 
     predict = command("predict", _predict, "add photometric redshifts to a table of galaxies", _PREDICT_EXAMPLES)
     _add_input(predict)
     predict.add_argument("output", type=Path, metavar="OUT", help="table to write, in any format that astropy writes")
     predict.add_argument("--model", help="name or folder of a model (default: the bundled one; see astro-photz models)")
-    predict.add_argument("--prefix", default="z_phot", help="begins the names of the new columns (default: %(default)s)")
+    predict.add_argument("--prefix", default="z_phot", help="of the new columns' names (default: %(default)s)")
     predict.add_argument("--pdf", action="store_true", help="add the probability in each bin of redshift")
 
     fetch = command("fetch", _fetch, "keep the images of a table's galaxies in an HDF5 file", _FETCH_EXAMPLES)
@@ -117,7 +117,7 @@ def _add_input(parser):
         help="where the images come from: the SDSS archive (default), a folder of frames, an HDF5 file of cutouts",
     )
     parser.add_argument("--data-release", type=int, default=17, metavar="N", help="of SDSS (default: %(default)s)")
-    parser.add_argument("--dust-map", metavar="DIR", help="folder of the SFD map, for frames without E(B-V) in the table")
+    parser.add_argument("--dust-map", metavar="DIR", help="folder of the SFD map, if the table has no E(B-V)")
     for name, what in (
         ("coord", "of the coordinates"),
         ("ra", "of the right ascension"),
@@ -133,7 +133,7 @@ def _demo(arguments):
     from .demo import run_demo
 
     table, written = run_demo(arguments.output)
-    shown = table["objid", "redshift", "z_phot", "z_phot_err", "z_phot_lo68", "z_phot_hi68", "z_phot_odds", "z_phot_flags"]
+    shown = table["objid", "redshift", *(f"z_phot{name}" for name in ("", "_err", "_lo68", "_hi68", "_odds", "_flags"))]
     for name in shown.colnames[1:-1]:
         shown[name].info.format = ".3f"
     shown.rename_column("redshift", "true redshift")
@@ -216,7 +216,8 @@ def _check_format(path):
     from astropy.table import Table
 
     if not _format(path) and not identify_format("write", Table, str(path), None, [], {}):
-        raise ValueError(f"{path}: astropy knows no table format by that ending; use .ecsv, .fits, .csv, .vot or .parquet")
+        known = ".ecsv, .fits, .csv, .vot or .parquet"
+        raise ValueError(f"{path}: astropy knows no table format by that ending; use {known}")
 
 
 def _read_table(path):

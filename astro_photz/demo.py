@@ -6,7 +6,7 @@ The demonstration: two dozen simulated galaxies that come with the package, and 
 from importlib.resources import files
 from pathlib import Path
 
-from .cutouts import Cutouts, CutoutFile
+from .cutouts import CutoutFile, Cutouts
 from .prediction import predict
 
 __all__ = ["demo_path", "run_demo"]
@@ -57,11 +57,12 @@ def run_demo(folder):
     source = CutoutFile(demo_path())
     table = predict(source.catalog(), source=source)
     table.meta["comments"] = ["Simulated galaxies, drawn from the colours and redshifts of real ones."]
+    model = table.meta["astro_photz"]["model"]
     figure = plot_galaxies(
         Cutouts.read(source.path),
         table,
         true_redshift=table["redshift"],
-        title=f"Simulated galaxies; redshifts by {table.meta['astro_photz']['model']}, itself trained on simulated images",
+        title=f"Simulated galaxies; redshifts by {model}, itself trained on simulated images",
     )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

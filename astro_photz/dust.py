@@ -163,8 +163,8 @@ def ebv_from_map(coord, dust_map):
     coord : `~astropy.coordinates.SkyCoord` (N,)
         Positions in any frame; NaN where unknown.
     dust_map : str, path-like or callable
-        The folder that holds the two files ``SFD_dust_4096_[ns]gp.fits`` (read with sfdmap2), or a function that takes a
-        SkyCoord and returns E(B-V) on the SFD98 scale, such as a query object of the package dustmaps.
+        The folder that holds the two files ``SFD_dust_4096_[ns]gp.fits`` (read with sfdmap2), or a function that
+        takes a SkyCoord and returns E(B-V) on the SFD98 scale, such as a query object of the package dustmaps.
 
     Returns
     -------

@@ -65,7 +65,8 @@ class RedshiftPDF:
         return len(self.p)
 
     def __repr__(self):
-        return f"<RedshiftPDF of {len(self)} galaxies, {self.p.shape[1]} bins on {self.edges[0]:g} to {self.edges[-1]:g}>"
+        first, last = self.edges[[0, -1]]
+        return f"<RedshiftPDF of {len(self)} galaxies, {self.p.shape[1]} bins on {first:g} to {last:g}>"
 
     @property
     def grid(self):
@@ -183,7 +184,8 @@ class RedshiftPDF:
 
     def pit(self, z):
         """
-        Probability integral transform: the cumulative probability at the true redshift, uniform if the PDFs are calibrated.
+        Probability integral transform: the cumulative probability at the true redshift, uniform if the PDFs are
+        calibrated.
 
         Parameters
         ----------

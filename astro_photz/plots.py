@@ -36,7 +36,8 @@ def colour_image(flux, *, stretch=0.3, softening=8):
     """
     from astropy.visualization import make_lupton_rgb
 
-    # The weights make a galaxy of ordinary colours neither blue nor red: they even out g - r and r - i of about 0.7 and 0.35.
+    # The weights make a galaxy of ordinary colours neither blue nor red: they even out g - r and r - i of about 0.7
+    # and 0.35.
     red, green, blue = (
         weight * np.nan_to_num(flux[BANDS.index(band)])
         for band, weight in (("i", 0.75), ("r", 1.0), ("g", 1.7))

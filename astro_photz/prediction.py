@@ -73,8 +73,8 @@ def predict(
     prefix : str, optional
         Begins the name of every column that is added.
     pdf : bool, optional
-        Add a column ``{prefix}_pdf`` (N, K) with the probability in each bin of redshift; the edges of the bins are in the
-        meta of the table.
+        Add a column ``{prefix}_pdf`` (N, K) with the probability in each bin of redshift; the edges of the bins are
+        in the meta of the table.
     progress : bool, optional
         Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
     coord, ra, dec, ebv : str, optional
@@ -85,8 +85,8 @@ def predict(
     `~astropy.table.Table` or `~astropy.table.QTable`
         A Table for a Table, and a QTable for anything else: the same rows in the same order, all columns of the input
         untouched, and ``{prefix}``, ``_err``, ``_median``, ``_mode``, ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``,
-        ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies without an estimate are masked, and their flags say
-        why: see `~astro_photz.PhotozFlag`. ``meta["astro_photz"]`` records the model and the source.
+        ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies without an estimate are masked, and their flags
+        say why: see `~astro_photz.PhotozFlag`. ``meta["astro_photz"]`` records the model and the source.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def predict(
 
 def embed(data, *, source=None, model=None, progress=None, coord=None, ra=None, dec=None, ebv=None):
     """
-    Embed galaxies: the numbers that the encoder makes of their images, for a search of similar ones or a model of one's own.
+    Embed galaxies: get what the encoder makes of their images, for a search of similar ones or a model of one's own.
 
     Parameters
     ----------

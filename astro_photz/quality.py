@@ -88,8 +88,8 @@ def flag_images(cutouts, *, training_range=None):
     ----------
     cutouts : `~astro_photz.Cutouts` (N,)
     training_range : dict, optional
-        ``"r_mag"`` and ``"ebv"``: lowest and highest value (mag) that the model was trained on; the magnitude is that within
-        8 pixels, without the dust of the Galaxy.
+        ``"r_mag"`` and ``"ebv"``: lowest and highest value (mag) that the model was trained on; the magnitude is that
+        within 8 pixels, without the dust of the Galaxy.
 
     Returns
     -------
@@ -118,7 +118,8 @@ def flag_images(cutouts, *, training_range=None):
     if training_range:
         with np.errstate(divide="ignore", invalid="ignore"):
             r_mag = ZERO_POINT - 2.5 * np.log10(r_flux) - R_UGRIZ[_R] * cutouts.ebv
-        raise_flag("EXTRAPOLATED", _outside(r_mag, training_range["r_mag"]) | _outside(cutouts.ebv, training_range["ebv"]))
+        raise_flag("EXTRAPOLATED", _outside(r_mag, training_range["r_mag"]))
+        raise_flag("EXTRAPOLATED", _outside(cutouts.ebv, training_range["ebv"]))
     # Of a stamp without an image nothing else is worth saying.
     blank = missing.all(axis=(1, 2, 3))
     flags[blank] &= PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH | PhotozFlag.NO_IMAGE | PhotozFlag.NO_EBV

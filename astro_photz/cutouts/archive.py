@@ -64,8 +64,8 @@ class SDSSArchive:
     A galaxy whose table gives ``run``, ``camcol``, ``field`` and E(B-V) is cut from that field without a query of the
     catalogue; its stamp then ends at the edge of the frame.
 
-    The servers are asked at most ``conf.queries_per_minute`` queries of the catalogue, and each request ``conf.attempts``
-    times.
+    The servers are asked at most ``conf.queries_per_minute`` queries of the catalogue, and each request
+    ``conf.attempts`` times.
 
     Examples
     --------
@@ -142,22 +142,28 @@ class _Catalogue:
         self.field_ids = {}
         self.psf_fwhm = np.full((n, 5), np.nan, dtype=np.float32)
         self.ebv = np.full(n, np.nan, dtype=np.float32) if positions.ebv is None else positions.ebv.copy()
-        extinction = np.full((n, 5), np.nan, dtype=np.float32)
 
         known = np.zeros(n, dtype=bool)
         if positions.field_ids is not None:
             known = positions.valid & (positions.field_ids[:, 0] >= 0) & np.isfinite(self.ebv)
-        for row in np.flatnonzero(known):
-            self.field_ids[row] = sdss.FieldID(*positions.field_ids[row].tolist())
-
+            self.field_ids = {
+                row: sdss.FieldID(*positions.field_ids[row].tolist()) for row in np.flatnonzero(known).tolist()
+            }
         asked = np.flatnonzero(positions.valid & ~known)
+        self.failed = self._identify(asked)
+        answered = np.setdiff1d(asked, self.failed)
+        self.unmatched = np.array([row for row in answered if row not in self.field_ids], dtype=int)
+
+    def _identify(self, asked):
+        """Find the primary object of each galaxy; the rows for which the server failed."""
+        extinction = np.full((len(self._coord), 5), np.nan, dtype=np.float32)
         failed = []
         for start in range(0, len(asked), _BATCH):
             rows = asked[start : start + _BATCH]
             try:
                 objects = self._ask("query_crossid", rows, _PLACE + _EXTINCTION + _PSF)
             except FAILURES as error:
-                warnings.warn(f"the SDSS catalogue did not answer for {len(rows)} galaxies: {error}", AstropyUserWarning)
+                _warn(f"the SDSS catalogue did not answer for {len(rows)} galaxies: {error}")
                 failed.extend(rows)
                 continue
             for row, match in self._match(rows, objects):
@@ -165,10 +171,10 @@ class _Catalogue:
                 self._pixel[row] = float(match["colc_r"]), float(match["rowc_r"])
                 extinction[row] = [match[name] for name in _EXTINCTION]
                 self.psf_fwhm[row] = [match[name] for name in _PSF]
+        self.psf_fwhm[self.psf_fwhm <= 0] = np.nan  # the catalogue has -9999 for what was not measured
         # All galaxies together tell which coefficients the release has.
         self.ebv = np.where(np.isfinite(self.ebv), self.ebv, ebv_from_extinction(extinction))
-        self.failed = np.array(failed, dtype=int)
-        self.unmatched = np.array([row for row in np.setdiff1d(asked, self.failed) if row not in self.field_ids], dtype=int)
+        return np.array(failed, dtype=int)
 
     def _ask(self, method, rows, columns):
         """Send positions to the server by a method of astroquery; the objects that it found, or None."""
@@ -222,10 +228,7 @@ class _Catalogue:
             try:
                 detections = self._ask("query_region", rows, _PLACE)
             except FAILURES as error:
-                warnings.warn(
-                    f"the SDSS catalogue did not answer; {len(rows)} stamps end at the edge of a frame: {error}",
-                    AstropyUserWarning,
-                )
+                _warn(f"the SDSS catalogue did not answer; {len(rows)} stamps end at the edge of a frame: {error}")
                 continue
             if detections is None:
                 continue
@@ -241,6 +244,10 @@ class _Catalogue:
                 if found[first] < size / 2 + 1 and others:
                     fillers[row] = others
         return fillers
+
+
+def _warn(message):
+    warnings.warn(message, AstropyUserWarning, stacklevel=5)  # where the user's loop or call is
 
 
 def _check_answer(objects, columns):

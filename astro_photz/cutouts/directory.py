@@ -34,8 +34,8 @@ class FrameDirectory:
     Parameters
     ----------
     path : str or path-like
-        Folder with files ``frame-{band}-{run}-{camcol}-{field}.fits``, compressed by bzip2, gzip or not, side by side or
-        in the folders of the Science Archive Server.
+        Folder with files ``frame-{band}-{run}-{camcol}-{field}.fits``, compressed by bzip2, gzip or not, side by side
+        or in the folders of the Science Archive Server.
     dust_map : str, path-like or callable, optional
         Where E(B-V) comes from for galaxies whose table does not give it: see `~astro_photz.dust.ebv_from_map`.
     data_release : int, optional
@@ -109,8 +109,9 @@ class FrameDirectory:
             ebv[unknown] = ebv_from_map(positions.coord[unknown], self.dust_map)
         elif positions.ebv is None and n:
             raise ValueError(
-                "E(B-V) of the galaxies is not known. Give it by a column ebv of the table (or ebv='its name'), by the SDSS "
-                "columns extinction_u ... extinction_z, or by a map: FrameDirectory(path, dust_map='folder of the SFD map')."
+                "E(B-V) of the galaxies is not known. Give it by a column ebv of the table (or ebv='its name'), by the "
+                "SDSS columns extinction_u ... extinction_z, or by a map: "
+                "FrameDirectory(path, dust_map='folder of the SFD map')."
             )
         return Targets(positions.coord, ebv, np.full((n, 5), np.nan, dtype=np.float32), self.data_release)
 
@@ -143,7 +144,8 @@ class FrameDirectory:
             shape, wcs = self._index()[field_id]
             coord = positions.coord[rows]
             x, y = wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
-            depth = np.min([x + 0.5, shape[1] - 0.5 - x, y + 0.5, shape[0] - 0.5 - y], axis=0)  # pixels to the nearest edge
+            # pixels to the nearest edge
+            depth = np.min([x + 0.5, shape[1] - 0.5 - x, y + 0.5, shape[0] - 0.5 - y], axis=0)
             for row, pixels in zip(rows, depth, strict=True):
                 if pixels > -size:
                     places[row].append((float(pixels), field_id))

@@ -2,8 +2,8 @@
 """
 Stamps cut field by field, whatever the frames come from.
 
-Reading a frame takes a hundred times longer than cutting a stamp out of it. So all galaxies of a field are cut while its five
-frames are in memory; frames that a neighbouring field will need again stay there, up to a limit.
+Reading a frame takes a hundred times longer than cutting a stamp out of it. So all galaxies of a field are cut while
+its five frames are in memory; frames that a neighbouring field will need again stay there, up to a limit.
 """
 
 import threading
@@ -24,8 +24,8 @@ from .source import BATCH_SIZE, Batch
 
 __all__ = ["FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks"]
 
-# Pixels along the edges that are left to other frames, if there are any: first those where the spline errs by more than 0.1 %
-# of the gradient, at last none.
+# Pixels along the edges that are left to other frames, if there are any: first those where the spline errs by more
+# than 0.1 % of the gradient, at last none.
 _TRIMS = (6, 4, 2, 0)
 
 

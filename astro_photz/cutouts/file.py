@@ -10,7 +10,7 @@ from astropy import units as u
 from astropy.table import Table
 
 from ..flags import PhotozFlag
-from .container import MINIMUM_SIZE, Cutouts
+from .container import MINIMUM_SIZE
 from .hdf5 import open_cutouts, read_coord, read_ids, read_rows
 from .source import BATCH_SIZE, Batch, without_image
 

@@ -2,8 +2,8 @@
 """
 SDSS frames, and the stamps cut out of them.
 
-The bands of a field lie some pixels apart, and every frame has its own WCS. A stamp lies on the native pixels of the *r*
-band; the other bands are brought onto them by one affine map per pair of frames, fitted to the two WCS (which it
+The bands of a field lie some pixels apart, and every frame has its own WCS. A stamp lies on the native pixels of the
+*r* band; the other bands are brought onto them by one affine map per pair of frames, fitted to the two WCS (which it
 follows to 1e-4 pixels within a field), and a quintic spline, which keeps noise and flux better than the usual cubic.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 from scipy import ndimage
-from scipy.interpolate import BSpline
+from scipy.interpolate import BSpline, PPoly
 
 __all__ = ["AffineMap", "Frame", "FrameError", "decompress", "frame_wcs", "read_frame", "read_header", "resample"]
 
@@ -27,15 +27,18 @@ _WCS_KEYWORDS = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD
 _ORDER = 5
 # Pixels read around a stamp: the taps of the spline and the tail of its prefilter (0.43 ** 12 is 4e-5).
 _MARGIN = 12
-# Displacement (pixels) at the edge of a stamp up to which the cross terms of an affine map count to first order. Within a
-# field they reach 0.013 (0.02 for 107 pixels); the separable spline that this allows is several times faster.
+# Coefficients that the spline needs beyond the first and the last pixel of what it was made for.
+_BEYOND = 3
+# Displacement (pixels) at the edge of a stamp up to which the cross terms of an affine map count to first order.
+# Within a field they reach 0.013 (0.02 for 107 pixels); the separable spline that this allows is several times faster.
 _SEPARABLE = 0.03
 _HEADER_BYTES = 100 * 2880
 # What bz2, gzip and astropy say of broken files.
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error, fits.VerifyError)
-# The quintic B-spline, centred on zero.
-_B_SPLINE = BSpline.basis_element(np.arange(_ORDER + 2) - (_ORDER + 1) / 2, extrapolate=False)
-_B_SPLINE_SLOPE = _B_SPLINE.derivative()
+# The quintic B-spline and its slope: each of the six pixels around a place has a weight that is a polynomial in how far
+# the place lies beyond the third of them. One column a pixel, the highest power first.
+_PIECES = PPoly.from_spline(BSpline.basis_element(np.arange(_ORDER + 2)))
+_TAPS, _SLOPE_TAPS = (pieces.c[:, _ORDER:-_ORDER][:, ::-1] for pieces in (_PIECES, _PIECES.derivative()))
 
 
 class FrameError(OSError):
@@ -237,8 +240,8 @@ def resample(image, transform, *, corner, size, trim=0):
     size : int
         Number of columns and of rows wanted.
     trim : int, optional
-        Pixels along the edges of ``image`` that are not used, unless the map is a shift by whole pixels: at an edge the spline
-        knows one side only, and is wrong by some per cent of a gradient there.
+        Pixels along the edges of ``image`` that are not used, unless the map is a shift by whole pixels: at an edge
+        the spline knows one side only, and is wrong by some per cent of a gradient there.
 
     Returns
     -------
@@ -322,19 +325,25 @@ def _sample_separably(patch, transform, size):
 
 @lru_cache(maxsize=256)
 def _prefilter(n):
-    """The filter from n values to the coefficients of their spline, which is linear, as a matrix (n, n)."""
-    return ndimage.spline_filter1d(np.eye(n), _ORDER, axis=0, mode="mirror").astype(np.float32)
+    """
+    The filter from n values to the coefficients of their spline, which is linear, as a matrix (n + 6, n) float32.
+
+    Beyond the first and the last value come the three coefficients on each side that a place between them may need: the
+    mirror images of those inside, as the filter has it.
+    """
+    coefficients = ndimage.spline_filter1d(np.eye(n), _ORDER, axis=0, mode="mirror")
+    return np.pad(coefficients, ((_BEYOND, _BEYOND), (0, 0)), mode="reflect").astype(np.float32)
 
 
 def _weights(position, n):
     """Weights of n pixels in the spline's value and in its slope at each position, (2, len(position), n) float32."""
-    pixel = np.floor(position).astype(int)[:, np.newaxis] + np.arange(_ORDER + 1) - _ORDER // 2
-    distance = position[:, np.newaxis] - pixel
-    # Beyond the first and the last pixel the coefficients are mirrored, as the filter has it.
-    pixel = np.abs(pixel)
-    pixel = np.clip(np.minimum(pixel, 2 * (n - 1) - pixel), 0, n - 1)
-    basis = np.zeros((2, len(position), n), dtype=np.float32)
+    whole = np.floor(position)
+    fraction = position - whole
+    # Places that lie farther out have no value anyway.
+    tap = whole.astype(int)[:, np.newaxis] + np.arange(_ORDER + 1) - _ORDER // 2 + _BEYOND
+    tap = np.clip(tap, 0, n + 2 * _BEYOND - 1)
+    basis = np.zeros((2, len(position), n + 2 * _BEYOND), dtype=np.float32)
     row = np.arange(len(position))[:, np.newaxis]
-    np.add.at(basis[0], (row, pixel), _B_SPLINE(distance))
-    np.add.at(basis[1], (row, pixel), _B_SPLINE_SLOPE(distance))
+    basis[0, row, tap] = np.vander(fraction, _ORDER + 1) @ _TAPS
+    basis[1, row, tap] = np.vander(fraction, _ORDER) @ _SLOPE_TAPS
     return basis @ _prefilter(n)

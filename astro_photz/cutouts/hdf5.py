@@ -2,9 +2,9 @@
 """
 The HDF5 layout in which cutouts are exchanged: that of the data sets published with Hayat et al. (2021).
 
-``images`` (N, 5, S, S) holds the fluxes (nanomaggies); ``e_bv`` (N, 5) is, against its name, the extinction A_ugriz (mag)
-of SDSS DR12; ``ra``, ``dec`` (deg) and ``ObjID`` tell the galaxies. Data sets of our own follow, which readers of the
-published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenance of the frames.
+``images`` (N, 5, S, S) holds the fluxes (nanomaggies); ``e_bv`` (N, 5) is, against its name, the extinction A_ugriz
+(mag) of SDSS DR12; ``ra``, ``dec`` (deg) and ``ObjID`` tell the galaxies. Data sets of our own follow, which readers
+of the published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenance of the frames.
 """
 
 import os

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Manners towards the survey's servers: astroquery's client with a limit of queries, retries, and a memory for what it cached.
+Manners towards the survey's servers: astroquery's client with a limit of queries, retries, and a memory for what it
+cached.
 """
 
 import http.client
@@ -11,7 +12,8 @@ from collections import deque
 
 import requests
 from astropy.utils.data import clear_download_cache, download_file
-from astroquery.exceptions import RemoteServiceError, TimeoutError as AstroqueryTimeoutError
+from astroquery.exceptions import RemoteServiceError
+from astroquery.exceptions import TimeoutError as AstroqueryTimeoutError
 from astroquery.sdss import SDSSClass
 
 from ..config import conf

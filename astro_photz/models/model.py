@@ -2,9 +2,9 @@
 """
 A model: two ONNX graphs and the card that says what they are.
 
-``encoder.onnx`` turns an image and its E(B-V) into an embedding; dereddening and the scaling of pixels are inside the graph,
-so that they cannot differ from those of the training. ``head.onnx`` turns the embedding into probabilities in bins of
-redshift.
+``encoder.onnx`` turns an image and its E(B-V) into an embedding; dereddening and the scaling of pixels are inside the
+graph, so that they cannot differ from those of the training. ``head.onnx`` turns the embedding into probabilities in
+bins of redshift.
 """
 
 import hashlib

@@ -28,8 +28,8 @@ def list_models():
     Returns
     -------
     `~astropy.table.Table`
-        ``name``, ``version``, ``default`` (whether it is used where none is named), ``simulated`` (whether it was trained on
-        simulated images only) and ``description`` of its training data.
+        ``name``, ``version``, ``default`` (whether it is used where none is named), ``simulated`` (whether it was
+        trained on simulated images only) and ``description`` of its training data.
 
     Examples
     --------
