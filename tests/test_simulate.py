@@ -194,7 +194,7 @@ def test_an_unknown_split_is_refused():
 
 
 def test_noise_is_that_of_sdss():
-    """Sky rms per pixel of real frames (nanomaggies): u 0.029-0.045, g 0.011-0.017 ... to a factor of 1.5 in the median."""
+    """Sky rms per pixel of real frames (nanomaggies): u 0.029-0.045, g 0.011-0.017 ... to a factor of 1.5."""
     conditions = draw_conditions(64, np.random.default_rng(0))
     empty = torch.zeros((64, 5, 64 + 2 * FILTER_MARGIN, 64 + 2 * FILTER_MARGIN))
     sky = add_noise(empty, conditions, np.random.default_rng(1)).numpy()

@@ -4,8 +4,8 @@ What galaxies look like: a de Vaucouleurs bulge and an exponential disc, by type
 
 - Type: galaxies on the red sequence are early, those in the blue cloud late, the boundary at g - r = 0.8 in the bands
   shifted to z = 0.1 (Blanton et al. 2003, ApJ 594, 186), softened by 0.06 mag.
-- Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations 14-16
-  with the parameters of their figure 4), scatter included.
+- Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
+  14-16 with the parameters of their figure 4), scatter included.
 - Bulge: most of the light of early types, a fifth of that of late ones, with a wide scatter.
 - Colour: bulges are redder than discs, the more so in late types; the sum keeps the galaxy's colours exactly.
 - Inclination: discs at random angles, oblate with an intrinsic axis ratio of 0.2.
@@ -131,7 +131,8 @@ def draw_morphology(population, rng):
 
     ratio = 10 ** _normal(rng, _RADIUS_RATIO, early)
     bulge, disc = _component_radii(radius, bulge_fraction, ratio)
-    # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its inclination.
+    # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its
+    # inclination.
     major = np.stack([bulge / np.sqrt(bulge_axis_ratio), disc / np.sqrt(mean_axis_ratio)], axis=1)
     angle = rng.uniform(0, np.pi, size=n)
     return Morphology(

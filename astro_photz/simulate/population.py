@@ -36,8 +36,9 @@ INTRINSIC_SCATTER = 0.012
 
 MAX_REDSHIFT = 0.4
 
-# kcorrect's galaxies were also detected by 2MASS, which favours red ones. Each is drawn with a weight exp(slope (g - r)),
-# in the bands shifted to z = 0.1: the ratio of the numbers of Main Galaxy Sample to kcorrect's galaxies at equal r and z.
+# kcorrect's galaxies were also detected by 2MASS, which favours red ones. Each is drawn with a weight exp(slope (g -
+# r)), in the bands shifted to z = 0.1: the ratio of the numbers of Main Galaxy Sample to kcorrect's galaxies at equal
+# r and z.
 _SELECTION_SLOPE = -1.5
 
 DISTANCE_SHIFT = (-0.3, 1.3)

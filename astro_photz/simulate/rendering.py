@@ -2,9 +2,10 @@
 """
 Images of many sources at once, drawn in Fourier space.
 
-A source's image is a profile, moved to its place and blurred. In Fourier space each is a factor: the profile's transform,
-a phase, the transfer function of the point-spread function. So a stamp is the sum of its sources' transforms times the
-transfer function of each band, turned into pixels by one inverse transform; torch does it for a batch of stamps.
+A source's image is a profile, moved to its place and blurred. In Fourier space each is a factor: the profile's
+transform, a phase, the transfer function of the point-spread function. So a stamp is the sum of its sources'
+transforms times the transfer function of each band, turned into pixels by one inverse transform; torch does it for a
+batch of stamps.
 
 Profiles are circular ones stretched along an axis: the exponential, whose transform has a closed form; de Vaucouleurs',
 whose transform is tabulated once from a sum of Gaussians that follows the profile to 1e-6 (the law exp(-b r^(1/4)) is a
@@ -13,6 +14,7 @@ mixture of Gaussians with positive weights; compare Hogg & Lang 2013, PASP 125, 
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -113,7 +115,7 @@ def render(sources, transfer, *, size, shift=None):
     n = len(shift)
     bounds = np.searchsorted(sources.scene, np.arange(0, n + _SCENES_AT_ONCE, _SCENES_AT_ONCE))
     images = torch.empty((n, 5, size, size))
-    for batch, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+    for batch, (first, last) in enumerate(pairwise(bounds)):
         scenes = slice(batch * _SCENES_AT_ONCE, min((batch + 1) * _SCENES_AT_ONCE, n))
         images[scenes] = _render_batch(sources[first:last], transfer, scenes, size, shift[scenes])
     return images

@@ -2,9 +2,9 @@
 """
 The sky and the camera: under what conditions a galaxy is seen, and the noise that they add.
 
-A drawn galaxy has a field to itself: a camera column with its gains and dark variances, a sky brightness, calibration and
-point-spread function in each band. Counts are noisy as photons are, and rounded to whole numbers as in SDSS frames; the
-bands other than *r* are then resampled onto the pixels of *r*, which smooths their noise a little.
+A drawn galaxy has a field to itself: a camera column with its gains and dark variances, a sky brightness, calibration
+and point-spread function in each band. Counts are noisy as photons are, and rounded to whole numbers as in SDSS
+frames; the bands other than *r* are then resampled onto the pixels of *r*, which smooths their noise a little.
 """
 
 from dataclasses import dataclass
@@ -183,7 +183,8 @@ def add_noise(images, conditions, rng):
 
 
 def _resample(residual, phase):
-    """Move images (N, 5, S + 2 m, S + 2 m) by a fraction of a pixel; the light in them is smooth and needs no filter."""
+    """Move images (N, 5, S + 2 m, S + 2 m) by a fraction of a pixel; the light in them is smooth and needs no
+    filter."""
     filters = torch.as_tensor(_shift_filters()[np.rint((phase + 0.5) * (_PHASES - 1)).astype(int)])
     for axis, dimension in ((1, -2), (0, -1)):
         n = residual.shape[dimension] - 2 * FILTER_MARGIN

@@ -2,8 +2,8 @@
 """
 Calibration: PDFs as wide as the errors that the network makes on galaxies it has not seen.
 
-One number, the temperature, divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens every PDF.
-It is chosen on the validation set and folded into the head, so that what is exported is calibrated.
+One number, the temperature, divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens
+every PDF. It is chosen on the validation set and folded into the head, so that what is exported is calibrated.
 """
 
 from ._torch import torch

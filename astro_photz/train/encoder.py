@@ -4,9 +4,9 @@ From a galaxy's image to a vector that says what kind of galaxy it is, and how f
 
 The encoder takes fluxes as they come from the survey. Dereddening and pixel scaling are its first layers, so whatever
 runs it, training or an exported graph, treats pixels alike. Behind them stands a ResNet whose layers are symmetric
-under turns and mirrors of the image (`astro_photz.train.symmetry`), and beside it soft aperture photometry, the classical
-way to a redshift, so that the convolutions are free to look for what lies beyond it. Neither depends on how the galaxy lies
-on the sky, so the embedding does not.
+under turns and mirrors of the image (`astro_photz.train.symmetry`), and beside it soft aperture photometry, the
+classical way to a redshift, so that the convolutions are free to look for what lies beyond it. Neither depends on how
+the galaxy lies on the sky, so the embedding does not.
 """
 
 import math

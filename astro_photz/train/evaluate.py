@@ -24,9 +24,9 @@ def evaluate(pdf, redshift):
     -------
     dict of float
         With dz = (z_phot - z) / (1 + z) and z_phot the mean of the PDF: ``bias``, the mean of dz; ``sigma_mad``, 1.4826
-        times its median absolute deviation from its median; ``eta``, the share beyond 0.05; ``crps``, the mean continuous
-        ranked probability score; ``coverage68`` and ``coverage95``, the share of true redshifts within the central
-        intervals; ``pit_ks``, the largest distance of the PIT's distribution from the uniform one. And ``n``.
+        times its median absolute deviation from its median; ``eta``, the share beyond 0.05; ``crps``, the mean
+        continuous ranked probability score; ``coverage68`` and ``coverage95``, the share of true redshifts within the
+        central intervals; ``pit_ks``, the largest distance of the PIT's distribution from the uniform one. And ``n``.
 
     Examples
     --------

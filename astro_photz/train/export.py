@@ -44,14 +44,15 @@ def export_model(encoder, head, path, *, card, overwrite=False):
     Parameters
     ----------
     encoder : `torch.nn.Module`
-        Takes ``flux`` (B, 5, 64, 64) and ``ebv`` (B,), gives embeddings (B, D); has ``image_size`` and ``embedding_dim``.
+        Takes ``flux`` (B, 5, 64, 64) and ``ebv`` (B,), gives embeddings (B, D); has ``image_size`` and
+        ``embedding_dim``.
     head : `torch.nn.Linear`
         Scores of the redshift bins, calibrated.
     path : str or path-like
         Folder to make.
     card : dict
-        What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and whatever
-        else; what the graphs themselves tell is added here.
+        What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and
+        whatever else; what the graphs themselves tell is added here.
     overwrite : bool, optional
         Replace a folder that is there.
 
@@ -74,7 +75,8 @@ def export_model(encoder, head, path, *, card, overwrite=False):
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    _export(encoder, (torch.zeros(2, 5, size, size), torch.zeros(2)), ("flux", "ebv"), "embedding", part / "encoder.onnx")
+    stamps = torch.zeros(2, 5, size, size), torch.zeros(2)
+    _export(encoder, stamps, ("flux", "ebv"), "embedding", part / "encoder.onnx")
     _export(_PDFHead(head), (torch.zeros(2, encoder.embedding_dim),), ("embedding",), "pdf", part / "head.onnx")
     whole_card = card | {
         "z_edges": Z_EDGES.round(12).tolist(),

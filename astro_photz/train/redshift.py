@@ -2,8 +2,8 @@
 """
 Supervised training of redshifts: the classification of a galaxy into bins of redshift, run by Lightning.
 
-The head gives a probability for each of 180 bins on 0 <= z < 0.4 (Pasquet et al. 2019). The loss is the cross entropy with
-the label spread over a few bins, since redshift bins have neighbours, which classes do not.
+The head gives a probability for each of 180 bins on 0 <= z < 0.4 (Pasquet et al. 2019). The loss is the cross entropy
+with the label spread over a few bins, since redshift bins have neighbours, which classes do not.
 """
 
 import numpy as np

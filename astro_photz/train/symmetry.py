@@ -74,7 +74,9 @@ class SymmetricConv(nn.Module):
     def __init__(self, fields_in, fields_out, kernel_size, *, stride=1, lift=False):
         super().__init__()
         if kernel_size % 2 != stride % 2:
-            raise ValueError(f"kernel_size must be odd with stride 1 and even with stride 2, got {kernel_size}, {stride}")
+            raise ValueError(
+                f"kernel_size must be odd with stride 1 and even with stride 2, got {kernel_size} with {stride}"
+            )
         self.stride = stride
         channels = 1 if lift else 8
         self.weight = nn.Parameter(torch.empty(fields_out, fields_in, channels, kernel_size, kernel_size))

@@ -4,9 +4,9 @@ Make the bundled model and the demonstration set, from a seed to the exported fo
 
     python benchmarks/model/train_bundled.py RUN_FOLDER [--recipe small.toml] [--install]
 
-simulates the three data sets, trains, calibrates on the validation set, measures once on the test set, and exports. Each
-step leaves its result in the run folder and is skipped, or resumed, when the command is given again. ``--install`` copies
-the model and the demonstration set into the package.
+simulates the three data sets, trains, calibrates on the validation set, measures once on the test set, and exports.
+Each step leaves its result in the run folder and is skipped, or resumed, when the command is given again.
+``--install`` copies the model and the demonstration set into the package.
 """
 
 import argparse
@@ -40,8 +40,8 @@ SPLITS = ("train", "validation", "test")
 LIMITS = [
     "Trained, calibrated and measured on simulated images only: its figures hold for those, not for the real sky.",
     "Simulated galaxies have smooth bulges and discs: no spiral arms, dust lanes, mergers or active nuclei.",
-    "Galaxies are assumed to follow the colours and redshifts of the SDSS Main Galaxy Sample seen from up to 1.8 times its "
-    "distances; fainter, bluer or more distant ones are pulled towards it.",
+    "Galaxies are assumed to follow the colours and redshifts of the SDSS Main Galaxy Sample seen from up to 1.8 times "
+    "its distances; fainter, bluer or more distant ones are pulled towards it.",
     "Redshifts of 0.4 and more cannot be expressed.",
     "Mergers, blends and targets with a star on top were not part of the training beyond chance neighbours.",
 ]
@@ -135,8 +135,8 @@ def calibrate_and_export(run, recipe, data, model):
         "version": recipe["version"],
         "simulated": True,
         "training_data": {
-            "description": "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of 7,000 real "
-            "Main Galaxy Sample galaxies (those of kcorrect), seen from distances of their own",
+            "description": "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of "
+            "7,000 real Main Galaxy Sample galaxies (those of kcorrect), seen from distances of their own",
             "n": numbers["train"]["n"],
             "sha256": numbers["train"]["sha256"],
             "seed": numbers["train"]["seed"],
@@ -144,7 +144,10 @@ def calibrate_and_export(run, recipe, data, model):
         },
         "training_range": training_range(data["train"]),
         "metrics": {"simulated test galaxies (seeds not trained on)": metrics},
-        "calibration": {"method": "temperature, on simulated validation galaxies", "temperature": round(temperature, 4)},
+        "calibration": {
+            "method": "temperature, on simulated validation galaxies",
+            "temperature": round(temperature, 4),
+        },
         "limits": LIMITS,
         "recipe": recipe,
     }
@@ -154,7 +157,8 @@ def calibrate_and_export(run, recipe, data, model):
 
 
 def training_range(path, n=4096):
-    """Between which r magnitude (that of the flags: see `flag_images`), E(B-V) and redshift nearly all of the training set lies."""
+    """Between which r magnitude (that of the flags: see `flag_images`), E(B-V) and redshift nearly all of the
+    training set lies."""
     stamps = Cutouts.read(path, rows=np.arange(n))
     r_mag = 22.5 - 2.5 * np.log10(aperture_flux(deredden(stamps.flux, ebv=stamps.ebv)[:, 2]))
     with open_cutouts(path, needs=("specz_redshift",)) as file:

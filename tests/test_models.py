@@ -1,0 +1,174 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""A model is what its card says, or it is refused."""
+
+import hashlib
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+import astro_photz
+from astro_photz.models import ModelError, PhotozModel
+from helpers import gaussian_cutouts
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the bundled model, to be spoilt."""
+    return shutil.copytree(astro_photz.load_model().path, tmp_path / "model")
+
+
+def rewrite_card(folder, **changes):
+    card = json.loads((folder / "card.json").read_text())
+    card |= changes
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_listed_models_load():
+    table = astro_photz.list_models()
+    assert sum(table["default"]) == 1
+    for row in table:
+        model = astro_photz.load_model(row["name"])
+        assert (model.name, model.version) == (row["name"], row["version"])
+        assert model.card["simulated"] == row["simulated"]
+
+
+def test_a_model_is_opened_once():
+    assert astro_photz.load_model() is astro_photz.load_model(astro_photz.conf.default_model)
+
+
+def test_a_folder_is_a_model(folder):
+    cutouts = gaussian_cutouts(3)
+    one, other = astro_photz.load_model(folder), astro_photz.load_model()
+    assert one.sha256 == other.sha256
+    np.testing.assert_array_equal(
+        one.encode(cutouts.flux, cutouts.ebv), other.encode(cutouts.flux, cutouts.ebv)
+    )
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "head.onnx"])
+def test_a_changed_byte_is_noticed(folder, name):
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match=f"{name} is not the file that its card describes.*get the model again"):
+        PhotozModel(folder)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "head.onnx", "card.json"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"it has no {name}"):
+        PhotozModel(folder)
+
+
+def test_a_card_that_is_no_card(folder):
+    (folder / "card.json").write_text("{")
+    with pytest.raises(ModelError, match="is not JSON"):
+        PhotozModel(folder)
+    (folder / "card.json").write_text("{}")
+    with pytest.raises(ModelError, match="lacks name, version, z_edges"):
+        PhotozModel(folder)
+
+
+@pytest.mark.parametrize("changes", [{"embedding_dim": 7}, {"z_edges": [0.0, 0.2, 0.4]}])
+def test_graphs_that_do_not_fit_the_card(folder, changes):
+    rewrite_card(folder, **changes)
+    with pytest.raises(ModelError, match="while the card says"):
+        PhotozModel(folder)
+
+
+def test_graphs_in_the_wrong_place(folder):
+    shutil.copy(folder / "head.onnx", folder / "encoder.onnx")
+    digest = hashlib.sha256((folder / "head.onnx").read_bytes()).hexdigest()
+    rewrite_card(folder, files={"encoder.onnx": digest, "head.onnx": digest})
+    with pytest.raises(ModelError, match="must take flux"):
+        PhotozModel(folder)
+
+
+def test_what_is_no_onnx(folder):
+    (folder / "head.onnx").write_bytes(b"nothing")
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("encoder.onnx", "head.onnx")}
+    rewrite_card(folder, files=files)
+    with pytest.raises(ModelError, match="onnxruntime cannot read"):
+        PhotozModel(folder)
+
+
+def test_unknown_name_names_the_known_ones():
+    with pytest.raises(ValueError, match=f"no model 'nonsense'.*{astro_photz.conf.default_model}"):
+        astro_photz.load_model("nonsense")
+
+
+def test_pickled_model_is_the_same(folder):
+    cutouts = gaussian_cutouts(2)
+    model = PhotozModel(folder)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(model.encode(cutouts.flux, cutouts.ebv), again.encode(cutouts.flux, cutouts.ebv))
+
+
+def test_rows_do_not_depend_on_each_other():
+    """Neither on the batch in which they go through the graph."""
+    cutouts = gaussian_cutouts(130)
+    model = astro_photz.load_model()
+    whole = model.encode(cutouts.flux, cutouts.ebv)
+    scale = np.abs(whole).max()
+    alone = np.concatenate([model.encode(cutouts.flux[[i]], cutouts.ebv[[i]]) for i in (0, 63, 64, 129)])
+    np.testing.assert_allclose(alone, whole[[0, 63, 64, 129]], atol=1e-5 * scale)
+
+
+def test_probabilities():
+    cutouts = gaussian_cutouts(20)
+    model = astro_photz.load_model()
+    pdf = model.pdf(model.encode(cutouts.flux, cutouts.ebv))
+    np.testing.assert_allclose(pdf.p.sum(axis=1), 1, rtol=1e-6)
+    assert (pdf.p >= 0).all()
+    np.testing.assert_allclose(pdf.edges, np.linspace(0, 0.4, 181), atol=1e-9)
+
+
+def test_larger_stamps_are_cropped():
+    cutouts = gaussian_cutouts(3, size=108)
+    model = astro_photz.load_model()
+    np.testing.assert_array_equal(
+        model.encode(cutouts.flux, cutouts.ebv), model.encode(cutouts.crop(64).flux, cutouts.ebv)
+    )
+
+
+def test_any_stamp_with_data_has_a_finite_pdf():
+    cutouts = gaussian_cutouts(4)
+    cutouts.flux[0, 2] = np.nan  # a band
+    cutouts.flux[1, :, :, :40] = np.nan  # a side, and the galaxy with it
+    cutouts.flux[2] = np.nan
+    cutouts.flux[2, 3, 5, 5] = 0.1  # all but a pixel
+    cutouts.flux[3] *= 1e6
+    model = astro_photz.load_model()
+    assert np.isfinite(model.pdf(model.encode(cutouts.flux, cutouts.ebv)).p).all()
+
+
+def test_no_rows():
+    model = astro_photz.load_model()
+    embedding = model.encode(np.zeros((0, 5, 64, 64), dtype=np.float32), np.zeros(0))
+    assert embedding.shape == (0, model.card["embedding_dim"])
+    assert len(model.pdf(embedding)) == 0
+
+
+@pytest.mark.parametrize(
+    ("flux", "error", "message"),
+    [
+        (np.zeros((2, 4, 64, 64)), ValueError, r"\(N, 5, S, S\).*missing band is a plane of NaN"),
+        (np.zeros((5, 64, 64)), ValueError, r"a single galaxy is flux\[np.newaxis\]"),
+        (np.zeros((2, 5, 32, 32)), ValueError, "at least 64 x 64 pixels"),
+        (np.zeros((2, 5, 64, 64), dtype=complex), TypeError, "real numbers.*complex128"),
+        (np.full((2, 5, 64, 64), "a"), TypeError, "real numbers"),
+    ],
+)
+def test_images_that_are_none(flux, error, message):
+    with pytest.raises(error, match=message):
+        astro_photz.load_model().encode(flux, [0.1, 0.1])
+
+
+def test_embeddings_that_are_none():
+    model = astro_photz.load_model()
+    with pytest.raises(ValueError, match="embedding must have the shape"):
+        model.pdf(np.zeros((3, model.card["embedding_dim"] + 1)))

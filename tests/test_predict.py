@@ -1,0 +1,318 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""The main job: the same rows come back in the same order, each with an estimate or with the reason why not."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import MaskedColumn, QTable, Table
+
+import astro_photz
+from astro_photz.cutouts import Batch, Cutouts
+from astro_photz.dust import redden
+from astro_photz.flags import MISSING, PhotozFlag
+from helpers import SHARED, gaussian_cutouts, needs_shared
+
+NUMBERS = ["", "_err", "_median", "_mode", "_lo68", "_hi68", "_lo95", "_hi95", "_odds"]
+ADDED = [f"z_phot{name}" for name in (*NUMBERS, "_ood", "_flags")]
+
+
+class Shuffled:
+    """A source that has all stamps in memory, and yields them in an order of its own."""
+
+    name = "memory"
+
+    def __init__(self, cutouts, *, lose=0, repeat=0, seed=0):
+        self.cutouts = cutouts
+        self.lose = lose
+        self.repeat = repeat
+        self.seed = seed
+
+    def batches(self, positions, *, size=64):
+        rows = np.random.default_rng(self.seed).permutation(len(positions))
+        rows = np.concatenate([rows[self.lose :], rows[: self.repeat]])
+        for part in np.array_split(rows, 3):
+            cutouts = self.cutouts[part].crop(size)
+            cutouts.flux = np.where(positions.valid[part, None, None, None], cutouts.flux, np.nan)
+            yield Batch(part, cutouts, np.where(positions.valid[part], 0, PhotozFlag.NO_POSITION))
+
+
+def make_table(cutouts, kind=Table):
+    """A user's table, with columns of several kinds that are none of our business."""
+    n = len(cutouts)
+    table = kind({"name": [f"host {i}" for i in range(n)], "ra": cutouts.coord.ra, "dec": cutouts.coord.dec})
+    table["counts"] = np.arange(n, dtype=np.int64) * u.ct if kind is Table else np.arange(n, dtype=np.int64)
+    table["note"] = MaskedColumn(np.arange(n), mask=np.arange(n) % 2 == 0)
+    table.meta["author"] = {"name": "someone"}
+    return table
+
+
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_what_comes_in_comes_back(kind):
+    cutouts = gaussian_cutouts(7)
+    table = make_table(cutouts, kind)
+    before = table.copy()
+    result = astro_photz.predict(table, source=Shuffled(cutouts))
+    assert type(result) is kind
+    assert result.colnames == [*before.colnames, *ADDED]
+    for same in (table, result):
+        assert (same[before.colnames].as_array() == before.as_array()).all()
+        assert [same[name].dtype for name in before.colnames] == [before[name].dtype for name in before.colnames]
+        assert same.meta["author"] == {"name": "someone"}
+    assert "astro_photz" not in table.meta
+
+
+def test_order_is_that_of_the_table():
+    """Whatever the order in which a source yields."""
+    cutouts = gaussian_cutouts(20)
+    table = make_table(cutouts)
+    direct = astro_photz.predict(cutouts)
+    for seed in range(3):
+        result = astro_photz.predict(table, source=Shuffled(cutouts, seed=seed))
+        np.testing.assert_allclose(result["z_phot"], direct["z_phot"], atol=1e-5)
+        np.testing.assert_array_equal(result["z_phot_flags"], direct["z_phot_flags"])
+    assert np.ptp(direct["z_phot"]) > 1e-3
+
+
+def test_no_rows_have_the_same_columns():
+    cutouts = gaussian_cutouts(3)
+    some = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts), pdf=True)
+    none = astro_photz.predict(make_table(cutouts)[:0], source=Shuffled(cutouts), pdf=True)
+    assert len(none) == 0
+    assert none.colnames == some.colnames
+    for name in ADDED:
+        assert none[name].dtype == some[name].dtype
+        assert isinstance(none[name], MaskedColumn)
+    assert none["z_phot_pdf"].shape == (0, *some["z_phot_pdf"].shape[1:])
+    assert len(astro_photz.predict(cutouts[:0])) == 0
+    assert astro_photz.embed(cutouts[:0]).shape[0] == 0
+
+
+def test_coordinates_and_cutouts_give_a_qtable():
+    cutouts = gaussian_cutouts(2)
+    one = cutouts[:1]
+    for data, source in ((cutouts.coord, Shuffled(cutouts)), (cutouts, None), (cutouts.coord[0], Shuffled(one))):
+        result = astro_photz.predict(data, source=source)
+        assert type(result) is QTable
+        assert isinstance(result["coord"], SkyCoord)
+        assert set(ADDED) <= set(result.colnames)
+    np.testing.assert_array_equal(astro_photz.predict(cutouts)["id"], cutouts.ids)
+
+
+def test_numbers_are_those_of_the_pdf():
+    cutouts = gaussian_cutouts(30)
+    table = astro_photz.predict(cutouts, pdf=True)
+    pdf = astro_photz.RedshiftPDF(table["z_phot_pdf"], table.meta["astro_photz"]["z_edges"])
+    np.testing.assert_allclose(table["z_phot"], pdf.mean(), rtol=1e-5)
+    np.testing.assert_allclose(table["z_phot_err"], pdf.std(), rtol=1e-4)
+    np.testing.assert_allclose(table["z_phot_odds"], pdf.odds(), rtol=1e-4)
+    for name, q in (("lo95", 0.025), ("lo68", 0.16), ("median", 0.5), ("hi68", 0.84), ("hi95", 0.975)):
+        np.testing.assert_allclose(pdf.cdf(table[f"z_phot_{name}"]), q, atol=1e-3)
+    assert {table[name].dtype for name in ADDED[:-1]} == {np.dtype(np.float32)}
+    assert table["z_phot_flags"].dtype == np.int32
+    assert table["z_phot_ood"].mask.all()
+
+
+def test_batches_do_not_matter(monkeypatch):
+    cutouts = gaussian_cutouts(11)
+    whole = astro_photz.predict(cutouts)
+    monkeypatch.setattr("astro_photz.prediction._BATCH", 4)
+    np.testing.assert_allclose(astro_photz.predict(cutouts)["z_phot"], whole["z_phot"], atol=1e-5)
+
+
+def spoil_position(table, cutouts):
+    table["ra"][1] = np.nan
+
+
+def spoil_declination(table, cutouts):
+    table["dec"][1] = 91
+
+
+def spoil_image(table, cutouts):
+    cutouts.flux[1] = np.nan
+
+
+def spoil_band(table, cutouts):
+    cutouts.flux[1, 3] = np.nan
+
+
+def unknown_ebv(table, cutouts):
+    cutouts.ebv[1] = np.nan
+
+
+def negative_ebv(table, cutouts):
+    cutouts.ebv[1] = -0.1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flag"),
+    [
+        (spoil_position, "NO_POSITION"),
+        (spoil_declination, "NO_POSITION"),
+        (spoil_image, "NO_IMAGE"),
+        (spoil_band, "NO_BAND"),
+        (unknown_ebv, "NO_EBV"),
+        (negative_ebv, "NO_EBV"),
+    ],
+)
+def test_a_row_that_cannot_be_estimated_says_why(spoil, flag):
+    cutouts = gaussian_cutouts(4)
+    table = make_table(cutouts)
+    good = astro_photz.predict(table, source=Shuffled(cutouts))
+    spoil(table, cutouts)
+    result = astro_photz.predict(table, source=Shuffled(cutouts), pdf=True)
+    masked = [False, True, False, False]
+    for name in NUMBERS:
+        assert result[f"z_phot{name}"].mask.tolist() == masked
+        np.testing.assert_allclose(result[f"z_phot{name}"][[0, 2, 3]], good[f"z_phot{name}"][[0, 2, 3]], atol=1e-5)
+    assert result["z_phot_pdf"].mask.all(axis=1).tolist() == masked
+    assert result["z_phot_flags"][1] & MISSING == getattr(PhotozFlag, flag)
+    assert not (result["z_phot_flags"][[0, 2, 3]] & MISSING).any()
+    embedding = astro_photz.embed(table, source=Shuffled(cutouts))
+    assert np.isnan(embedding).all(axis=1).tolist() == masked
+
+
+def test_a_missing_corner_is_a_doubt():
+    cutouts = gaussian_cutouts(2)
+    cutouts.flux[0, :, :10, :10] = np.nan
+    result = astro_photz.predict(cutouts)
+    assert not result["z_phot"].mask.any()
+    assert result["z_phot_flags"][0] & PhotozFlag.PARTIAL
+    assert not result["z_phot_flags"][1] & PhotozFlag.PARTIAL
+
+
+@pytest.mark.parametrize("fault", [{"lose": 2}, {"repeat": 1}])
+def test_a_source_that_loses_or_repeats_a_row_is_caught(fault):
+    cutouts = gaussian_cutouts(6)
+    with pytest.raises(RuntimeError, match="must yield every row once"):
+        astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts, **fault))
+
+
+def test_columns_are_never_replaced():
+    cutouts = gaussian_cutouts(2)
+    table = make_table(cutouts)
+    table["z_phot_err"] = 0.1
+    with pytest.raises(ValueError, match="has a column 'z_phot_err' already: give another prefix than 'z_phot'"):
+        astro_photz.predict(table, source=Shuffled(cutouts))
+    result = astro_photz.predict(table, source=Shuffled(cutouts), prefix="zp")
+    assert result["zp"].name == "zp"
+    assert (result["z_phot_err"] == 0.1).all()
+
+
+@pytest.mark.parametrize("data", [[(150.0, 2.0)], np.zeros(3), {"ra": [1.0], "dec": [2.0]}, None])
+def test_what_is_no_table(data):
+    with pytest.raises(TypeError, match="data must be an astropy Table, QTable or SkyCoord, or Cutouts"):
+        astro_photz.predict(data)
+
+
+def test_what_made_the_table_is_recorded():
+    cutouts = gaussian_cutouts(1)
+    model = astro_photz.load_model()
+    record = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts)).meta["astro_photz"]
+    assert record["model"] == model.name
+    assert record["model_sha256"] == model.sha256
+    assert record["source"] == "memory"
+    assert record["trained_on"] == "simulated images"
+
+
+def test_a_table_survives_ecsv(tmp_path):
+    cutouts = gaussian_cutouts(3)
+    cutouts.ebv[1] = np.nan
+    table = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts), pdf=True)
+    table.write(tmp_path / "z.ecsv")
+    again = Table.read(tmp_path / "z.ecsv")
+    np.testing.assert_array_equal(again["z_phot"].mask, table["z_phot"].mask)
+    np.testing.assert_allclose(again["z_phot_pdf"][0], table["z_phot_pdf"][0])
+    assert again.meta["astro_photz"] == table.meta["astro_photz"]
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal(capfd):
+    cutouts = gaussian_cutouts(3)
+    astro_photz.predict(cutouts, progress=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_embeddings_follow_the_images():
+    cutouts = gaussian_cutouts(5)
+    embedding = astro_photz.embed(cutouts)
+    assert embedding.dtype == np.float32
+    np.testing.assert_allclose(astro_photz.embed(cutouts[::-1])[::-1], embedding, rtol=1e-4, atol=1e-4)
+
+
+# The bundled model
+
+
+def demo():
+    return Cutouts.read(astro_photz.demo_path())
+
+
+def real_galaxies():
+    table = Table.read(SHARED / "real_galaxies.ecsv")
+    return table, astro_photz.FrameDirectory(SHARED / "sdss_frames")
+
+
+def turned_and_mirrored(cutouts):
+    for turns in range(4):
+        for mirrored in (False, True):
+            flux = np.rot90(cutouts.flux, turns, axes=(2, 3))
+            flux = np.ascontiguousarray(flux[..., ::-1] if mirrored else flux)
+            yield Cutouts(flux, ebv=cutouts.ebv)
+
+
+@pytest.mark.parametrize("sample", ["demo", pytest.param("real", marks=needs_shared)])
+def test_how_a_galaxy_lies_does_not_matter(sample):
+    if sample == "demo":
+        cutouts = demo()
+    else:
+        table, source = real_galaxies()
+        cutouts = astro_photz.fetch(table, source=source)
+    reference = astro_photz.predict(cutouts)
+    for other in turned_and_mirrored(cutouts):
+        change = np.abs(astro_photz.predict(other)["z_phot"] - reference["z_phot"]) / reference["z_phot_err"]
+        assert np.mean(change < 0.3) >= 0.95
+
+
+def test_dust_that_is_known_of_does_not_matter():
+    """Also where pixels are missing."""
+    cutouts = demo()
+    cutouts.flux[:3, :, :, :9] = np.nan
+    reddened = Cutouts(redden(cutouts.flux, ebv=np.full(len(cutouts), 0.2)), ebv=cutouts.ebv + 0.2)
+    change = astro_photz.predict(reddened)["z_phot"] - astro_photz.predict(cutouts)["z_phot"]
+    assert np.abs(change).max() < 1e-4
+
+
+def test_dust_that_is_not_known_of_does():
+    cutouts = demo()
+    reddened = Cutouts(redden(cutouts.flux, ebv=np.full(len(cutouts), 0.2)), ebv=cutouts.ebv)
+    change = astro_photz.predict(reddened)["z_phot"] - astro_photz.predict(cutouts)["z_phot"]
+    assert np.ma.median(np.abs(change)) > 1e-3
+
+
+def test_redshifts_of_simulated_galaxies_rank_as_the_true_ones():
+    from scipy.stats import spearmanr
+
+    source = astro_photz.CutoutFile(astro_photz.demo_path())
+    table = astro_photz.predict(source.catalog(), source=source)
+    assert spearmanr(table["redshift"], table["z_phot"]).statistic > 0.8
+
+
+@needs_shared
+def test_real_galaxies():
+    """
+    No galaxy is lost, and the clean bright ones have the redshifts that their colours say (good to about 0.015).
+
+    Sixteen galaxies tell whether the chain works on real images, not how well. Nothing is fitted to them.
+    """
+    from scipy.stats import spearmanr
+
+    galaxies, source = real_galaxies()
+    table = astro_photz.predict(galaxies, source=source)
+    assert (table["ra"] == galaxies["ra"]).all()
+    assert not table["z_phot"].mask.any()
+    clean = np.ma.filled(table["clean"], False)
+    assert clean.sum() == 16
+    z, reference = np.asarray(table["z_phot"][clean]), np.asarray(table["z_photometric"][clean])
+    deviation = (z - reference) / (1 + reference)
+    assert spearmanr(z, reference).statistic >= 0.7
+    assert np.sqrt(np.mean(deviation**2)) <= 0.025
+    assert abs(np.median(deviation)) <= 0.015
