@@ -31,7 +31,7 @@ def colour_image(flux, *, stretch=0.3, softening=8):
     --------
     >>> import numpy as np
     >>> from astro_photz.plots import colour_image
-    >>> colour_image(np.zeros((5, 64, 64))).shape
+    >>> colour_image(np.ones((5, 64, 64))).shape
     (64, 64, 3)
     """
     from astropy.visualization import make_lupton_rgb
@@ -42,7 +42,8 @@ def colour_image(flux, *, stretch=0.3, softening=8):
         weight * np.nan_to_num(flux[BANDS.index(band)])
         for band, weight in (("i", 0.75), ("r", 1.0), ("g", 1.7))
     )
-    return make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a pixel without light in any band
+        return make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)
 
 
 def plot_galaxies(cutouts, table, *, prefix="z_phot", true_redshift=None, title=None):

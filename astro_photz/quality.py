@@ -107,7 +107,8 @@ def flag_images(cutouts, *, training_range=None):
     raise_flag("PARTIAL", missing.any(axis=(1, 2, 3)))
     raise_flag("NO_BAND", missing[:, :, in_core].any(axis=(1, 2)))
     raise_flag("NO_IMAGE", missing.all(axis=(1, 2, 3)) & (flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH) == 0))
-    raise_flag("NO_EBV", ~(np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0)))
+    known_ebv = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0)
+    raise_flag("NO_EBV", ~known_ebv)
 
     r_flux = aperture_flux(flux[:, _R])
     noise = sky_rms(flux[:, _R])
@@ -118,8 +119,8 @@ def flag_images(cutouts, *, training_range=None):
     if training_range:
         with np.errstate(divide="ignore", invalid="ignore"):
             r_mag = ZERO_POINT - 2.5 * np.log10(r_flux) - R_UGRIZ[_R] * cutouts.ebv
-        raise_flag("EXTRAPOLATED", _outside(r_mag, training_range["r_mag"]))
-        raise_flag("EXTRAPOLATED", _outside(cutouts.ebv, training_range["ebv"]))
+        raise_flag("EXTRAPOLATED", known_ebv & _outside(r_mag, training_range["r_mag"]))
+        raise_flag("EXTRAPOLATED", known_ebv & _outside(cutouts.ebv, training_range["ebv"]))
     # Of a stamp without an image nothing else is worth saying.
     blank = missing.all(axis=(1, 2, 3))
     flags[blank] &= PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH | PhotozFlag.NO_IMAGE | PhotozFlag.NO_EBV

@@ -164,7 +164,6 @@ def main():
     warnings.simplefilter("ignore", FITSFixedWarning)  # wcslib on the old keywords of frames
 
     with open_archive() as (archive, folder):
-        # First, while this process is small: the peak memory of a child counts from that of its parent.
         print("FrameDirectory, 3 galaxies a field.\n")
         print_table(("", "fields", "peak memory"), list(peak_memories(archive, folder)))
 

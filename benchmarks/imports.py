@@ -24,7 +24,6 @@ print(*measure(load), peak_memory())
 
 def run(statement):
     """Wall and CPU time (s) and peak memory (MB) of a statement in an interpreter of its own."""
-    # This process must stay small: the peak memory of a child counts from that of its parent.
     child = subprocess.run(
         [sys.executable, "-c", _CHILD.format(statement=statement)],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},

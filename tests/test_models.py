@@ -172,3 +172,31 @@ def test_embeddings_that_are_none():
     model = astro_photz.load_model()
     with pytest.raises(ValueError, match="embedding must have the shape"):
         model.pdf(np.zeros((3, model.card["embedding_dim"] + 1)))
+
+
+def test_rows_sum_to_one_in_the_graph_already():
+    cutouts = gaussian_cutouts(20)
+    model = astro_photz.load_model()
+    (p,) = model._head.run(["pdf"], {"embedding": model.encode(cutouts.flux, cutouts.ebv)})
+    np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+
+
+def test_images_are_not_modified():
+    cutouts = gaussian_cutouts(2)
+    cutouts.flux[0, 0] = np.nan
+    before = cutouts.flux.copy()
+    astro_photz.load_model().encode(cutouts.flux, cutouts.ebv)
+    np.testing.assert_array_equal(cutouts.flux, before)
+
+
+def test_default_model_may_be_a_folder(folder):
+    with astro_photz.conf.set_temp("default_model", str(folder)):
+        assert astro_photz.load_model().path == folder.resolve()
+
+
+def test_card_says_what_the_model_was_trained_on():
+    model = astro_photz.load_model()
+    assert model.card["simulated"] is True
+    assert model.card["limits"]
+    assert {"r_mag", "ebv"} <= set(model.card["training_range"])
+    assert "".join(model.card["bands"]) == "ugriz"

@@ -152,6 +152,8 @@ class PhotozModel:
         }
         if inputs != {"flux": wanted, "ebv": ()}:
             raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,); it takes {inputs}")
+        if any(isinstance(node.shape[0], int) for node in (*self._encoder.get_inputs(), *self._head.get_inputs())):
+            raise ModelError(f"{self.path}: the graphs take batches of one length only: export a dynamic batch")
         expected = {"embedding": self.card["embedding_dim"], "pdf": len(self.edges) - 1}
         if outputs != expected:
             raise ModelError(f"{self.path}: the graphs give {outputs}, while the card says {expected}")

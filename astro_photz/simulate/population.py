@@ -44,9 +44,11 @@ _SELECTION_SLOPE = -1.5
 DISTANCE_SHIFT = (-0.3, 1.3)
 """Default range of the change in distance modulus (mag) from a seed to a galaxy drawn from it."""
 
-# Relative scatter of the ratio Petrosian to model flux, normalised to r, among galaxies of one colour: from those with
-# errors well below it.
-_RATIO_SCATTER = np.array([0.10, 0.032, 0.0, 0.017, 0.036])
+# Relative scatter of the true ratio of Petrosian to model flux, normalised to r, among galaxies of one colour,
+# magnitude and redshift. The measured ratios scatter four times more (0.10 in u), beyond what their inverse variances
+# tell; taken at face value, that noise would become a scatter of true colours: gradient boosting on simulated
+# magnitudes then finds redshifts to 0.0181 at r < 17.8, with this to 0.0167, where it reaches 0.0146 on real ones.
+_RATIO_SCATTER = np.array([0.025, 0.008, 0.0, 0.004, 0.009])
 
 
 def _import_kcorrect():

@@ -98,6 +98,7 @@ class Conditions:
         -------
         `torch.Tensor` (len(scenes), 5, ...)
         """
+
         def grid(values):
             return torch.as_tensor(values[scenes], dtype=torch.float32).reshape(-1, 5, *[1] * k2.ndim)
 
@@ -168,6 +169,7 @@ def add_noise(images, conditions, rng):
     `torch.Tensor` (N, 5, S, S) float32
         Sky-subtracted flux (nanomaggies), in the pixels of *r*.
     """
+
     def grid(values):
         return torch.as_tensor(values, dtype=torch.float32)[..., None, None]
 

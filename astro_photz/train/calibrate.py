@@ -53,7 +53,7 @@ def fit_temperature(logits, redshift):
         return loss
 
     optimizer.step(closure)
-    return float(log_temperature.exp())
+    return float(log_temperature.detach().exp())
 
 
 @torch.no_grad()

@@ -87,9 +87,7 @@ class RedshiftModel(lightning.LightningModule):
     ):
         super().__init__()
         self.save_hyperparameters()
-        self.encoder = Encoder(
-            fields=fields, embedding_dim=embedding_dim, blocks=blocks, half_precision=half_precision
-        )
+        self.encoder = Encoder(fields=fields, embedding_dim=embedding_dim, blocks=blocks, half_precision=half_precision)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(embedding_dim, len(Z_EDGES) - 1)
         self.augment = nn.Sequential(JitterCrop(self.encoder.image_size, jitter), MissingPixels())
