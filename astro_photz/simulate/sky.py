@@ -185,8 +185,7 @@ def add_noise(images, conditions, rng):
 
 
 def _resample(residual, phase):
-    """Move images (N, 5, S + 2 m, S + 2 m) by a fraction of a pixel; the light in them is smooth and needs no
-    filter."""
+    """Move images (N, 5, S + 2 m, S + 2 m) by a fraction of a pixel, as the spline does it to noise."""
     filters = torch.as_tensor(_shift_filters()[np.rint((phase + 0.5) * (_PHASES - 1)).astype(int)])
     for axis, dimension in ((1, -2), (0, -1)):
         n = residual.shape[dimension] - 2 * FILTER_MARGIN
