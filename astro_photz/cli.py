@@ -155,7 +155,7 @@ def _predict(arguments):
         pdf=arguments.pdf,
         **_options(arguments),
     )
-    _write_table(table, arguments.output)
+    _write_table(table, arguments.output, arguments.prefix)
     missing = int(table[arguments.prefix].mask.sum())
     _say(f"{arguments.output}: {len(table)} galaxies, {len(table) - missing} with a redshift")
     _tell_flags(table[f"{arguments.prefix}_flags"])
@@ -231,12 +231,12 @@ def _read_table(path):
         raise ValueError(f"{path} cannot be read as a table: {str(error).strip().splitlines()[0]}") from error
 
 
-def _write_table(table, path):
+def _write_table(table, path, prefix):
     """Write aside and rename, so that there is never half a table under its name."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     if path.suffix != ".ecsv":  # other formats have no place for nested meta: what made the table goes into comments
-        record = table.meta.pop("astro_photz")
-        comments = [f"astro_photz {name}: {value}" for name, value in record.items()]
+        record = table.meta.pop(prefix)
+        comments = [f"{prefix} {name}: {value}" for name, value in record.items()]
         table.meta["comments"] = [*table.meta.get("comments", []), *comments]
     try:
         table.write(part, overwrite=True, format=_format(path))

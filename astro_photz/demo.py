@@ -57,7 +57,7 @@ def run_demo(folder):
     source = CutoutFile(demo_path())
     table = predict(source.catalog(), source=source)
     table.meta["comments"] = ["Simulated galaxies, drawn from the colours and redshifts of real ones."]
-    model = table.meta["astro_photz"]["model"]
+    model = table.meta["z_phot"]["model"]
     figure = plot_galaxies(
         Cutouts.read(source.path),
         table,

@@ -86,7 +86,7 @@ def predict(
         A Table for a Table, and a QTable for anything else: the same rows in the same order, all columns of the input
         untouched, and ``{prefix}``, ``_err``, ``_median``, ``_mode``, ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``,
         ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies without an estimate are masked, and their flags
-        say why: see `~astro_photz.PhotozFlag`. ``meta["astro_photz"]`` records the model and the source.
+        say why: see `~astro_photz.PhotozFlag`. ``meta[prefix]`` records the model and the source.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def predict(
         )
     for name, column in columns.items():
         table[name] = column
-    table.meta["astro_photz"] = _record(model, source, prefix)
+    table.meta[prefix] = _record(model, source)
     return table
 
 
@@ -237,16 +237,15 @@ def _estimate(batches, model, n, pdf):
     return values, flags, probabilities
 
 
-def _record(model, source, prefix):
+def _record(model, source):
     """What a reader of the table must know to make it again."""
     return {
-        "version": __version__,
+        "astro_photz": __version__,
         "model": model.name,
         "model_version": model.version,
         "model_sha256": model.sha256,
         "trained_on": "simulated images" if model.card.get("simulated") else "real images",
         "source": getattr(source, "name", "cutouts"),
         "data_release": getattr(source, "data_release", -1),
-        "prefix": prefix,
         "z_edges": model.edges.tolist(),
     }

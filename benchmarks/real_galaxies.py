@@ -47,7 +47,7 @@ def draw(cutouts, table, path):
     """Draw galaxies, with the redshift from their colours under ours."""
     from astro_photz.plots import plot_galaxies
 
-    model = table.meta["astro_photz"]["model"]
+    model = table.meta["z_phot"]["model"]
     figure = plot_galaxies(cutouts, table, title=f"Real galaxies: redshifts by {model}, and from colours")
     for axis, row in zip(figure.axes, table, strict=False):
         note = "" if row["clean"] else " (not clean)"
@@ -70,7 +70,7 @@ def main():
     bright = np.asarray(table["r_aper"]) < BRIGHT
     clean = bright & np.ma.filled(table["clean"], False)
 
-    record = table.meta["astro_photz"]
+    record = table.meta["z_phot"]
     print(f"{record['model']} {record['model_version']}, trained on {record['trained_on']}; {record['source']}")
     print(f"{len(galaxies)} galaxies, {len(galaxies) - len(table)} lost, {np.sum(~table['z_phot'].mask)} estimated.\n")
     rows = [summarise(name, table[which]) for name, which in (("clean", clean), (f"r < {BRIGHT}", bright))]

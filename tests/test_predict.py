@@ -59,7 +59,7 @@ def test_what_comes_in_comes_back(kind):
         assert (same[before.colnames].as_array() == before.as_array()).all()
         assert [same[name].dtype for name in before.colnames] == [before[name].dtype for name in before.colnames]
         assert same.meta["author"] == {"name": "someone"}
-    assert "astro_photz" not in table.meta
+    assert "z_phot" not in table.meta
 
 
 def test_order_is_that_of_the_table():
@@ -102,7 +102,7 @@ def test_coordinates_and_cutouts_give_a_qtable():
 def test_numbers_are_those_of_the_pdf():
     cutouts = gaussian_cutouts(30)
     table = astro_photz.predict(cutouts, pdf=True)
-    pdf = astro_photz.RedshiftPDF(table["z_phot_pdf"], table.meta["astro_photz"]["z_edges"])
+    pdf = astro_photz.RedshiftPDF(table["z_phot_pdf"], table.meta["z_phot"]["z_edges"])
     np.testing.assert_allclose(table["z_phot"], pdf.mean(), rtol=1e-5)
     np.testing.assert_allclose(table["z_phot_err"], pdf.std(), rtol=1e-4)
     np.testing.assert_allclose(table["z_phot_odds"], pdf.odds(), rtol=1e-4)
@@ -196,6 +196,7 @@ def test_columns_are_never_replaced():
         astro_photz.predict(table, source=Shuffled(cutouts))
     result = astro_photz.predict(table, source=Shuffled(cutouts), prefix="zp")
     assert result["zp"].name == "zp"
+    assert result.meta["zp"]["model"] == astro_photz.load_model().name
     assert (result["z_phot_err"] == 0.1).all()
 
 
@@ -208,7 +209,7 @@ def test_what_is_no_table(data):
 def test_what_made_the_table_is_recorded():
     cutouts = gaussian_cutouts(1)
     model = astro_photz.load_model()
-    record = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts)).meta["astro_photz"]
+    record = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts)).meta["z_phot"]
     assert record["model"] == model.name
     assert record["model_sha256"] == model.sha256
     assert record["source"] == "memory"
@@ -223,7 +224,7 @@ def test_a_table_survives_ecsv(tmp_path):
     again = Table.read(tmp_path / "z.ecsv")
     np.testing.assert_array_equal(again["z_phot"].mask, table["z_phot"].mask)
     np.testing.assert_allclose(again["z_phot_pdf"][0], table["z_phot_pdf"][0])
-    assert again.meta["astro_photz"] == table.meta["astro_photz"]
+    assert again.meta["z_phot"] == table.meta["z_phot"]
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal(capfd):
