@@ -102,11 +102,13 @@ def flag_images(cutouts, *, training_range=None):
     def raise_flag(name, where):
         flags[where] |= getattr(PhotozFlag, name)
 
+    nowhere = (flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH)) != 0
     missing = np.isnan(flux)
+    blank = missing.all(axis=(1, 2, 3))
     in_core = _disc(cutouts.size, _CORE_RADIUS) > 0
     raise_flag("PARTIAL", missing.any(axis=(1, 2, 3)))
     raise_flag("NO_BAND", missing[:, :, in_core].any(axis=(1, 2)))
-    raise_flag("NO_IMAGE", missing.all(axis=(1, 2, 3)) & (flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH) == 0))
+    raise_flag("NO_IMAGE", blank & ~nowhere)
     known_ebv = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0)
     raise_flag("NO_EBV", ~known_ebv)
 
@@ -121,10 +123,9 @@ def flag_images(cutouts, *, training_range=None):
             r_mag = ZERO_POINT - 2.5 * np.log10(r_flux) - R_UGRIZ[_R] * cutouts.ebv
         raise_flag("EXTRAPOLATED", known_ebv & _outside(r_mag, training_range["r_mag"]))
         raise_flag("EXTRAPOLATED", known_ebv & _outside(cutouts.ebv, training_range["ebv"]))
-    # Of a stamp without an image nothing else is worth saying.
-    blank = missing.all(axis=(1, 2, 3))
+    # Of a stamp without an image nothing else is worth saying, and of a galaxy that is nowhere only that.
     flags[blank] &= PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH | PhotozFlag.NO_IMAGE | PhotozFlag.NO_EBV
-    flags[flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH) != 0] &= ~PhotozFlag.NO_EBV
+    flags[nowhere] &= ~PhotozFlag.NO_EBV
     return flags
 
 
