@@ -28,7 +28,7 @@ from astroquery.sdss import SDSS
 import astro_photz
 from astro_photz.catalog import read_positions
 from astro_photz.cutouts.fields import Targets, cut_fields, plan_tasks
-from astro_photz.cutouts.frames import decompress, read_frame
+from astro_photz.cutouts.frames import Frame, read_frame
 from astro_photz.sdss import BANDS, FRAME_SHAPE, FieldID, frame_name
 from frames import Geometry, make_field, make_sky
 from helpers import SHARED
@@ -120,7 +120,7 @@ def compare(archive, folder, *, fields, repeats):
 
 def count_decompressions(table, function):
     """How many frames astro_photz decompresses."""
-    with patch("astro_photz.cutouts.frames.decompress", wraps=decompress) as counted:
+    with patch("astro_photz.cutouts.frames.Frame", wraps=Frame) as counted:
         function(table)
     return counted.call_count
 
@@ -135,7 +135,11 @@ def cut_from_memory(table, frames):
     positions = read_positions(table)
     targets = Targets(positions.coord, positions.ebv, np.full((len(table), 5), np.nan, dtype=np.float32), 17)
     tasks = plan_tasks(dict(enumerate(_field_ids(table))), {})
-    for _ in cut_fields(tasks, targets, load=lambda *key: frames[key], size=64, threads=1, max_bytes=2**29):
+
+    def load(field_id, band, coord):
+        return frames[field_id, band]
+
+    for _ in cut_fields(tasks, targets, load=load, size=64, threads=1, max_bytes=2**29):
         pass
 
 

@@ -2,6 +2,7 @@
 """`SDSSArchive` against servers that behave, and others: nothing is asked twice, and nothing broken stays."""
 
 import time
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from astro_photz.config import conf
 from astro_photz.cutouts import archive as archive_module
 from astro_photz.cutouts import remote as remote_module
 from astro_photz.cutouts.archive import SDSSArchive
+from astro_photz.cutouts.frames import Frame
 from astro_photz.cutouts.remote import RateLimit
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, frame_path
@@ -63,17 +65,13 @@ def assert_same(result, expected, rows=slice(None)):
 # What is asked of the servers
 
 
-def test_each_frame_is_downloaded_and_decompressed_once(monkeypatch):
+def test_each_frame_is_downloaded_and_read_once():
     """Also where a field fills the stamps of another."""
-    from astro_photz.cutouts import frames
-
-    decompressed, decompress = [], frames.decompress
-    monkeypatch.setattr(frames, "decompress", lambda content: decompressed.append(len(content)) or decompress(content))
-    with archive_of_scene() as server:
+    with archive_of_scene() as server, patch("astro_photz.cutouts.frames.Frame", wraps=Frame) as counted:
         fetch()
     paths = [request.path for request in server.requests if request.kind == "frame"]
     assert len(set(paths)) == len(paths) == len(BANDS) * len(scene()[0])
-    assert len(decompressed) == len(paths)
+    assert counted.call_count == len(paths)
 
 
 def test_second_call_needs_no_network(server, expected):

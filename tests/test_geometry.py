@@ -5,10 +5,19 @@ import gzip
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from scipy import ndimage, special
 
-from astro_photz.cutouts.frames import AffineMap, FrameError, decompress, frame_wcs, read_frame, read_header, resample
+from astro_photz.cutouts.frames import (
+    AffineMap,
+    FrameError,
+    frame_wcs,
+    open_decompressed,
+    read_frame,
+    read_header,
+    resample,
+)
 from astro_photz.sdss import BANDS, PIXEL_SCALE, FieldID
 from frames import SHAPE, Geometry, Source, compress, make_field
 from helpers import SHARED, needs_shared
@@ -338,7 +347,7 @@ def test_any_changed_byte_is_noticed_in_a_compressed_file(tmp_path, compression)
 def test_fits_file_without_an_image(tmp_path):
     path = tmp_path / "frame-r-004207-3-0110.fits"
     fits.PrimaryHDU().writeto(path)
-    with pytest.raises(FrameError, match=r"frame-r-004207-3-0110\.fits has no image"):
+    with pytest.raises(FrameError, match=r"frame-r-004207-3-0110\.fits is broken, truncated or no frame"):
         read_frame(path)
 
 
@@ -363,6 +372,42 @@ def test_frame_is_read_as_astropy_reads_it(tmp_path, compression):
     np.testing.assert_allclose(frame_wcs(read_header(path)).all_pix2world(xy, 0), frame.wcs.all_pix2world(xy, 0))
 
 
-def test_compression_is_told_by_content():
-    for compression in ("bz2", "gz", None):
-        assert decompress(compress(b"SIMPLE  = and so on", compression)) == b"SIMPLE  = and so on"
+@pytest.mark.parametrize("compression", ["bz2", "gz", None])
+def test_frame_is_read_as_far_as_it_is_needed(tmp_path, compression):
+    path = tmp_path / "frame-i.fits"
+    path.write_bytes(make_field(FIELD, GEOMETRY, [], noise=True).frame("i", compression=compression))
+    whole = read_frame(path)
+    for row in (20.0, 90.0, 150.0):
+        coord = SkyCoord(*whole.wcs.all_pix2world([[100.0, 5.0], [130.0, row]], 0).T, unit="deg")
+        part = read_frame(path, coord=coord, size=64)
+        assert part.image.shape == whole.image.shape
+        read = np.isfinite(part.image).all(axis=1)
+        assert read[: int(min(row + 32 + 12, SHAPE[0]))].all()  # the stamp and what the spline sees beside it
+        np.testing.assert_array_equal(read, np.arange(SHAPE[0]) < read.sum())
+        assert read.sum() < row + 64
+        np.testing.assert_array_equal(part.image[read], whole.image[read])
+        corner = np.array([98, int(row) - 32])
+        shifted = [resample(frame.image, shift(0.3, 0.6), corner=corner, size=64) for frame in (part, whole)]
+        np.testing.assert_array_equal(*shifted)
+    for nowhere in (SkyCoord([], [], unit="deg"), SkyCoord([GEOMETRY.ra + 180], [-GEOMETRY.dec], unit="deg")):
+        assert np.isnan(read_frame(path, coord=nowhere, size=64).image).all()
+
+
+@pytest.mark.parametrize("compression", ["bz2", None])
+def test_what_breaks_off_beyond_the_need_is_as_good_as_whole(tmp_path, compression):
+    path = tmp_path / "frame-r.fits"
+    content = make_field(FIELD, GEOMETRY, [], noise=True).frame("r", compression=None)
+    path.write_bytes(compress(content[: int(0.7 * len(content))], compression))
+    wcs = GEOMETRY.wcs("r")
+    low, high = (SkyCoord(*wcs.all_pix2world([[130.0, row]], 0).T, unit="deg") for row in (40, 160))
+    assert np.isfinite(read_frame(path, coord=low, size=64).image[:84]).all()
+    with pytest.raises(FrameError, match="frame-r"):
+        read_frame(path, coord=high, size=64)
+
+
+@pytest.mark.parametrize("compression", ["bz2", "gz", None])
+def test_compression_is_told_by_content(tmp_path, compression):
+    path = tmp_path / "file"
+    path.write_bytes(compress(b"SIMPLE  = and so on", compression))
+    with open_decompressed(path) as file:
+        assert file.read() == b"SIMPLE  = and so on"

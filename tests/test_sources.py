@@ -3,6 +3,7 @@
 
 import functools
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import astropy.units as u
 import h5py
@@ -19,6 +20,7 @@ from astro_photz.cutouts.archive import SDSSArchive
 from astro_photz.cutouts.collect import fetch
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.file import CutoutFile
+from astro_photz.cutouts.frames import Frame
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
 from frames import SHAPE, Geometry, Source, make_edge, make_field, make_run, write_field
@@ -361,19 +363,10 @@ def test_missing_band(tmp_path, reference):
     np.testing.assert_array_equal(cutouts.flux[:, 1:], expected.flux[:, 1:])
 
 
-def test_each_frame_is_decompressed_once(tmp_path, decompressions):
-    gather(FrameDirectory(write_scene(tmp_path)), read_positions(catalogue()))
-    assert len(decompressions) == len(BANDS) * len(scene()[0])
-
-
-@pytest.fixture
-def decompressions(monkeypatch):
-    """A list that grows with each file that is decompressed."""
-    from astro_photz.cutouts import frames
-
-    done, decompress = [], frames.decompress
-    monkeypatch.setattr(frames, "decompress", lambda content: done.append(len(content)) or decompress(content))
-    return done
+def test_each_frame_is_read_once(tmp_path):
+    with patch("astro_photz.cutouts.frames.Frame", wraps=Frame) as counted:
+        gather(FrameDirectory(write_scene(tmp_path)), read_positions(catalogue()))
+    assert counted.call_count == len(BANDS) * len(scene()[0])
 
 
 def test_directory_that_is_none(tmp_path):

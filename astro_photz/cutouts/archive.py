@@ -5,6 +5,7 @@ Cutouts from the archive of the survey, by astroquery.
 
 import warnings
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 from astropy import units as u
@@ -119,15 +120,15 @@ class SDSSArchive:
         yield from cut_fields(
             plan_tasks(catalogue.field_ids, fillers),
             Targets(positions.coord, catalogue.ebv, catalogue.psf_fwhm, self.data_release),
-            load=self._load,
+            load=partial(self._load, size=size),
             size=size,
             threads=self.threads or conf.threads,
             max_bytes=conf.frame_cache * 2**20,
         )
 
-    def _load(self, field_id, band):
-        path = sdss.frame_path(band, field_id, data_release=self.data_release)
-        return download_frame(f"{sdss_conf.sas_baseurl}/{path}", timeout=self.timeout, cache=self.cache)
+    def _load(self, field_id, band, coord, *, size):
+        url = f"{sdss_conf.sas_baseurl}/{sdss.frame_path(band, field_id, data_release=self.data_release)}"
+        return download_frame(url, coord=coord, size=size, timeout=self.timeout, cache=self.cache)
 
 
 class _Catalogue:

@@ -6,6 +6,7 @@ Cutouts from a folder of frames.
 import re
 import warnings
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,7 @@ class FrameDirectory:
         yield from cut_fields(
             plan_tasks(field_ids, fillers),
             targets,
-            load=self._load,
+            load=partial(self._load, size=size),
             size=size,
             threads=self.threads or conf.threads,
             max_bytes=conf.frame_cache * 2**20,
@@ -115,11 +116,11 @@ class FrameDirectory:
             )
         return Targets(positions.coord, ebv, np.full((n, 5), np.nan, dtype=np.float32), self.data_release)
 
-    def _load(self, field_id, band):
+    def _load(self, field_id, band, coord, *, size):
         key = band, field_id.run, field_id.camcol, field_id.field
         if key not in self._paths:
             raise FrameError(f"{self.path} has no {band} frame of run {key[1]}, camcol {key[2]}, field {key[3]}")
-        return read_frame(self._paths[key])
+        return read_frame(self._paths[key], coord=coord, size=size)
 
     def _index(self):
         """Shape and WCS of every r frame, read once."""

@@ -2,8 +2,9 @@
 """
 Stamps cut field by field, whatever the frames come from.
 
-Reading a frame takes a hundred times longer than cutting a stamp out of it. So all galaxies of a field are cut while
-its five frames are in memory; frames that a neighbouring field will need again stay there, up to a limit.
+Reading a frame takes a hundred times longer than cutting a stamp out of it. So a frame is read as far as the last of
+its galaxies, and all of them are cut while it is in memory; frames that a neighbouring field will need again stay
+there, up to a limit.
 """
 
 import threading
@@ -72,6 +73,22 @@ class FieldTask(NamedTuple):
         """All fields whose frames may be needed, set of `~astro_photz.sdss.FieldID`."""
         return {self.field_id}.union(*self.fillers.values())
 
+    def rows_of(self, field_id):
+        """
+        Galaxies for which one of the fields may be needed.
+
+        Parameters
+        ----------
+        field_id : `~astro_photz.sdss.FieldID`
+
+        Returns
+        -------
+        list of int
+        """
+        if field_id == self.field_id:
+            return self.rows.tolist()
+        return [row for row, others in self.fillers.items() if field_id in others]
+
 
 class FrameStore:
     """
@@ -80,16 +97,23 @@ class FrameStore:
     Parameters
     ----------
     load : callable
-        Takes a `~astro_photz.sdss.FieldID` and a band, returns a `~astro_photz.cutouts.frames.Frame` or raises a
-        `~astro_photz.cutouts.frames.FrameError`.
+        Takes a `~astro_photz.sdss.FieldID`, a band, and the positions of the galaxies that will be cut from that frame;
+        returns a `~astro_photz.cutouts.frames.Frame` or raises a `~astro_photz.cutouts.frames.FrameError`.
     tasks : list of `FieldTask`
         All that will be done.
+    coord : `~astropy.coordinates.SkyCoord` (N,)
+        Of the galaxies.
     max_bytes : int
         Memory to be kept; beyond it, the frames that were not used for longest go, to be loaded again.
     """
 
-    def __init__(self, load, *, tasks, max_bytes):
+    def __init__(self, load, *, tasks, coord, max_bytes):
         self._load = load
+        self._coord = coord
+        self._rows = defaultdict(set)
+        for task in tasks:
+            for field_id in task.fields:
+                self._rows[field_id].update(task.rows_of(field_id))
         self._uses = Counter(field_id for task in tasks for field_id in task.fields)
         self._max_bytes = max_bytes
         self._frames = OrderedDict()
@@ -122,7 +146,8 @@ class FrameStore:
             self._frames.move_to_end(key)
         if mine:
             try:
-                future.set_result(self._load(field_id, band))
+                coord = self._coord[sorted(self._rows[field_id])]
+                future.set_result(self._load(field_id, band, coord))
             except BaseException as error:
                 future.set_exception(error)
             self._evict()
@@ -228,7 +253,7 @@ def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
     AstropyUserWarning
         Once for each frame that could not be had.
     """
-    store = FrameStore(load, tasks=tasks, max_bytes=max_bytes)
+    store = FrameStore(load, tasks=tasks, coord=targets.coord, max_bytes=max_bytes)
     told = set()
 
     def cut(task):

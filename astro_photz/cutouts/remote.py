@@ -162,13 +162,15 @@ def _delay(error, attempt):
     return float(asked) if asked.isdigit() else conf.retry_wait * 2 ** (attempt - 1)
 
 
-def download_frame(url, *, timeout, cache=True):
+def download_frame(url, *, coord, size, timeout, cache=True):
     """
     Download a frame by astropy's cache, which astroquery's ``get_images`` uses too, and read it.
 
     Parameters
     ----------
     url : str
+    coord, size
+        Which part of it is needed: see `~astro_photz.cutouts.frames.read_frame`.
     timeout : float
         Of the connection (s).
     cache : bool, optional
@@ -185,7 +187,8 @@ def download_frame(url, *, timeout, cache=True):
     """
 
     def download():
-        return read_frame(download_file(url, cache=cache, timeout=timeout, show_progress=False))
+        path = download_file(url, cache=cache, timeout=timeout, show_progress=False)
+        return read_frame(path, coord=coord, size=size)
 
     try:
         return with_retries(download, forget=lambda: clear_download_cache(url))
