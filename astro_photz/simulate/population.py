@@ -8,8 +8,10 @@ stays. That keeps the joint distribution of colours, luminosity and redshift rea
 galaxies, and reaches fainter magnitudes than the spectroscopic survey without inventing any.
 
 The light in an image is the total light, so the colours are those of the Petrosian fluxes, not of the model fluxes,
-which are redder where a galaxy's outskirts are bluer than its middle. Petrosian fluxes are noisy in *u* and *z*; there
-each galaxy's ratio of Petrosian to model flux is drawn towards the mean of galaxies like it.
+which are redder where a galaxy's outskirts are bluer than its middle. But a catalogue's colours carry its noise, and an
+image adds its own: what a seed's colours owe to noise must not be drawn as if it were its light. So a galaxy has the
+colours of its template fit, corrected by what such fits miss on average among galaxies alike, and an intrinsic scatter.
+The fits leave residuals no larger than the catalogue's errors: nothing real is lost with them.
 
 Every seed belongs to one of three splits for good, so that what is tested was never trained on.
 """
@@ -32,7 +34,7 @@ SPLIT_SEED = 20210110
 """Seed of the permutation that assigns galaxies to splits. Part of every data set's identity: never change it."""
 
 INTRINSIC_SCATTER = 0.012
-"""Scatter (mag) in each band about a seed's own colours, which makes simulated catalogues as hard as real ones."""
+"""Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
 
 MAX_REDSHIFT = 0.4
 
@@ -41,13 +43,10 @@ MAX_REDSHIFT = 0.4
 # galaxies at equal r and z.
 _SELECTION_SLOPE = -1.5
 
+_SIGMA_OF_MAD = 1.4826
+
 DISTANCE_SHIFT = (-0.3, 1.3)
 """Default range of the change in distance modulus (mag) from a seed to a galaxy drawn from it."""
-
-# Relative scatter of the ratio of Petrosian to model flux, normalised to r, among galaxies of one colour: from those
-# with errors well below it. Some of it is noise beyond what the inverse variances tell, so that simulated colours
-# scatter a little more than real ones.
-_RATIO_SCATTER = np.array([0.10, 0.032, 0.0, 0.017, 0.036])
 
 
 def _import_kcorrect():
@@ -97,32 +96,36 @@ class Population:
 
 
 def _total_flux(table):
-    """Total flux (N, 5), free of extinction, with noise in the faint bands held down by the better model fluxes."""
+    """Petrosian flux (N, 5), free of extinction; its colours from the better model fluxes, times the mean ratio of
+    Petrosian to model flux of galaxies alike."""
     extinction = np.asarray(table["EXTINCTION"], dtype=float)
     ebv = np.mean(extinction / EXTINCTION_COEFFICIENTS["DR12"], axis=1)
     model = np.asarray(table["MODELFLUX"], dtype=float)
     petrosian = np.asarray(table["PETROFLUX"], dtype=float)
     ivar = np.asarray(table["PETROFLUX_IVAR"], dtype=float)
-    r_ratio = petrosian[:, 2] / model[:, 2]
+    model[:, 0] = np.clip(model[:, 0], 0.02 * model[:, 2], None)  # some are not detected in u
     colour = -2.5 * np.log10(model[:, 1] / model[:, 2])
     terms = np.stack([np.ones_like(colour), colour, np.log10(model[:, 2]), np.asarray(table["Z"])], axis=1)
 
-    total = petrosian.copy()
-    for band in (0, 1, 3, 4):
-        model_flux = np.clip(model[:, band], 0.02 * model[:, 2] if band == 0 else 0, None)
-        ratio = petrosian[:, band] / (model_flux * r_ratio)
-        variance = 1 / (np.clip(ivar[:, band], 1e-12, None) * (model_flux * r_ratio) ** 2)
-        weight = 1 / (variance + _RATIO_SCATTER[band] ** 2)
-        mean = np.ones_like(ratio)
-        for _ in range(3):  # robust: outliers are measurements gone wrong, or galaxies unlike any other
-            inlier = (ratio - mean) ** 2 * weight < 3**2
-            root = np.sqrt(weight[inlier])
-            coefficients = np.linalg.lstsq(terms[inlier] * root[:, None], ratio[inlier] * root, rcond=None)[0]
-            mean = terms @ coefficients
-        trust = _RATIO_SCATTER[band] ** 2 * weight
-        likely = np.clip(ratio, mean - 4 / np.sqrt(weight), mean + 4 / np.sqrt(weight))
-        total[:, band] = (mean + trust * (likely - mean)) * model_flux * r_ratio
-    return total * 10 ** (0.4 * R_UGRIZ * ebv[:, None]), ebv
+    scaled = model * (petrosian[:, 2] / model[:, 2])[:, None]
+    ratio = petrosian / scaled
+    error = 1 / (np.sqrt(np.clip(ivar, 1e-12, None)) * scaled)
+    mean = np.stack([_robust_fit(terms, ratio[:, band], error[:, band]) for band in range(5)], axis=1)
+    mean[:, 2] = 1
+    return mean * scaled * 10 ** (0.4 * R_UGRIZ * ebv[:, None]), ebv
+
+
+def _robust_fit(terms, values, error):
+    """What a linear fit gives for ``values`` (N,), outliers left out: measurements gone wrong, or galaxies unlike any
+    other."""
+    inlier = np.isfinite(values)
+    weight = 1 / np.hypot(error, 0.01)
+    for _ in range(4):
+        root = weight[inlier]
+        coefficients = np.linalg.lstsq(terms[inlier] * root[:, None], values[inlier] * root, rcond=None)[0]
+        deviation = (values - terms @ coefficients) * weight
+        inlier = np.abs(deviation) < 3 * _SIGMA_OF_MAD * np.nanmedian(np.abs(deviation))
+    return terms @ coefficients
 
 
 class Seeds:
@@ -143,11 +146,11 @@ class Seeds:
         if spec is None:
             _import_kcorrect()
         table = Table.read(Path(spec.origin).parent / "data" / "test" / "gst_tests_small.fits")
-        self.flux, self.ebv = _total_flux(table)
+        self.measured_flux, self.ebv = _total_flux(table)
         self.ra, self.dec = np.asarray(table["RA"]), np.asarray(table["DEC"])
         self.redshift = np.asarray(table["Z"], dtype=float)
         self.split = _assign_splits(len(table))
-        self.usable = (self.flux > 0).all(axis=1) & (self.redshift < MAX_REDSHIFT)
+        self.usable = (self.measured_flux > 0).all(axis=1) & (self.redshift < MAX_REDSHIFT)
 
     @cached_property
     def _templates(self):
@@ -161,19 +164,39 @@ class Seeds:
 
     @cached_property
     def _coefficients(self):
-        maggies = self.flux * 1e-9
+        maggies = self.measured_flux * 1e-9
         error = maggies * np.array([0.05, 0.02, 0.02, 0.02, 0.03])
         return self._templates.fit_coeffs(redshift=self.redshift, maggies=maggies, ivar=error**-2)
+
+    def _fitted(self, rows, redshift, *, band_shift=0.0):
+        """Fluxes (N, 5) of the template fits at a redshift, at the distance that the fit was made at."""
+        coefficients = self._coefficients[rows]
+        return 1e9 * self._templates.reconstruct(redshift=redshift, coeffs=coefficients, band_shift=band_shift)
+
+    @cached_property
+    def _correction(self):
+        """What the template fits miss (N, 5), as a factor: in r that of the galaxy itself, so that its flux there is
+        its own; in the colours that of galaxies of its rest colour and redshift."""
+        missed = self.measured_flux / self._fitted(slice(None), self.redshift)
+        magnitudes = np.full_like(missed, np.nan)
+        magnitudes[self.usable] = 2.5 * np.log10(missed / missed[:, [2]])[self.usable]
+        colour, z = self.rest_colour, self.redshift
+        terms = np.stack([np.ones_like(z), colour, colour**2, z, z**2, z * colour], axis=1)
+        mean = [_robust_fit(terms, magnitudes[:, band], np.zeros_like(z)) for band in range(5)]
+        return 10 ** (0.4 * np.stack(mean, axis=1)) * missed[:, [2]]
+
+    @cached_property
+    def flux(self):
+        """Total fluxes (N, 5) in *ugriz* (nanomaggies), free of extinction and of most of the catalogue's noise."""
+        return self._fitted(slice(None), self.redshift) * self._correction
 
     @cached_property
     def rest(self):
         """Fluxes (N, 5) of the template fits in the bands shifted to z = 0.1, at 10 pc."""
         distance = 10 ** (0.4 * _distance_modulus(self.redshift))
-        at_rest = np.zeros(len(self.redshift))
-        maggies = self._templates.reconstruct(redshift=at_rest, coeffs=self._coefficients, band_shift=0.1)
-        fitted = self._templates.reconstruct(redshift=self.redshift, coeffs=self._coefficients)
-        scale = self.flux[:, 2] / (fitted[:, 2] * 1e9)
-        return maggies * 1e9 * (scale * distance)[:, None]
+        fitted = self._fitted(slice(None), self.redshift)
+        scale = self.measured_flux[:, 2] / fitted[:, 2]
+        return self._fitted(slice(None), np.zeros_like(self.redshift), band_shift=0.1) * (scale * distance)[:, None]
 
     @cached_property
     def rest_colour(self):
@@ -181,12 +204,9 @@ class Seeds:
         return -2.5 * np.log10(self.rest[:, 1] / self.rest[:, 2])
 
     def moved(self, rows, redshift):
-        """Fluxes (N, 5) of seeds seen from another redshift: their own, times the templates' change."""
-        coefficients = self._coefficients[rows]
-        here = self._templates.reconstruct(redshift=self.redshift[rows], coeffs=coefficients)
-        there = self._templates.reconstruct(redshift=redshift, coeffs=coefficients)
+        """Fluxes (N, 5) of seeds seen from another redshift."""
         dimming = 10 ** (0.4 * (_distance_modulus(self.redshift[rows]) - _distance_modulus(redshift)))
-        return self.flux[rows] * (there / here) * dimming[:, None]
+        return self._fitted(rows, redshift) * self._correction[rows] * dimming[:, None]
 
 
 @cache
