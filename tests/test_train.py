@@ -78,6 +78,7 @@ def exported(tmp_path_factory):
 @pytest.mark.parametrize("training", [True, False])
 def test_the_embedding_does_not_see_how_a_galaxy_lies(orientation, training):
     encoder = make_model().encoder.train(training)
+    encoder.shape_dropout = 0.0  # not at random
     flux = torch.from_numpy(make_flux())
     ebv = torch.full((len(flux),), 0.05)
     with torch.no_grad():
@@ -86,17 +87,33 @@ def test_the_embedding_does_not_see_how_a_galaxy_lies(orientation, training):
     assert straight.std(dim=0).max() > 1e-2  # and not because it sees nothing
 
 
-def test_the_embedding_sees_more_than_the_light_in_circles():
-    model = make_model()
+def bar_and_cross():
+    """Two galaxies of equal light in any circle."""
     rows, columns = np.mgrid[:64, :64] - 31.5
     bar = np.exp(-0.5 * ((rows / 1.5) ** 2 + (columns / 8) ** 2))
-    cross = (bar + bar.T) / 2
-    flux = torch.tensor(np.stack([bar, cross])[:, None].repeat(5, axis=1), dtype=torch.float32) * 3
+    return torch.tensor(np.stack([bar, (bar + bar.T) / 2])[:, None].repeat(5, axis=1), dtype=torch.float32) * 3
+
+
+def test_the_embedding_sees_more_than_the_light_in_circles():
+    model, flux = make_model(), bar_and_cross()
     with torch.no_grad():
         measured = model.encoder.photometry(model.encoder.scaling(flux, torch.zeros(2)))
         embedding = model.encoder(flux, torch.zeros(2))
     torch.testing.assert_close(measured[0], measured[1], rtol=1e-4, atol=1e-4)
     assert (embedding[0] - embedding[1]).abs().max() > 1e-2
+
+
+def test_shapes_are_dropped_in_training_only():
+    encoder, flux = make_model().encoder, bar_and_cross()
+    encoder.shape_dropout = 1.0
+    differences = []
+    for training in (True, False):
+        encoder.train(training)
+        encoder.colours.eval()  # statistics of a batch of two are none
+        with torch.no_grad():
+            embedding = encoder(flux, torch.zeros(2))
+        differences.append(float((embedding[0] - embedding[1]).abs().max()))
+    assert differences[0] < 1e-4 < 1e-2 < differences[1]
 
 
 @pytest.mark.parametrize(("kernel_size", "stride"), [(3, 2), (4, 1)])
@@ -329,6 +346,22 @@ def test_the_card_tells_of_the_graphs(exported):
     assert graph.opset_import[0].version == model.card["opset"]
     assert model.card["z_edges"] == pytest.approx(Z_EDGES)
     assert model.card["bands"] == ["u", "g", "r", "i", "z"]
+    assert 0 < model.card["difference_from_torch"]["embedding"] < 1e-4
+    assert 0 < model.card["difference_from_torch"]["pdf"] < 1e-5
+
+
+def test_a_graph_that_differs_from_torch_is_refused(tmp_path):
+    class Fickle(torch.nn.Module):
+        image_size, embedding_dim = 64, 12
+
+        def forward(self, flux, ebv):
+            return (flux.nan_to_num().mean(dim=(2, 3)).repeat(1, 3)[:, :12] + ebv[:, None]) * (
+                1.0 if torch.compiler.is_exporting() else 1.01
+            )
+
+    with pytest.raises(RuntimeError, match="do not give what torch gives"):
+        export_model(Fickle(), torch.nn.Linear(12, 180), tmp_path / "test", card=CARD)
+    assert not (tmp_path / "test").exists()
 
 
 def test_a_model_is_not_overwritten_unasked(tmp_path):

@@ -151,6 +151,9 @@ class Encoder(nn.Module):
         Side of the images (pixels), a multiple of 2 for each halving.
     half_precision : bool, optional
         Whether the convolutions are trained in bfloat16.
+    shape_dropout : float, optional
+        Share of the galaxies that are trained on their photometry alone, so that what is known of colours, which hold
+        for any galaxy, is learnt whole before shapes, which are its own, refine it.
 
     Examples
     --------
@@ -161,13 +164,23 @@ class Encoder(nn.Module):
     torch.Size([3, 16])
     """
 
-    def __init__(self, *, fields=4, embedding_dim=128, blocks=(1, 1, 1, 1), image_size=64, half_precision=False):
+    def __init__(
+        self,
+        *,
+        fields=4,
+        embedding_dim=128,
+        blocks=(1, 1, 1, 1),
+        image_size=64,
+        half_precision=False,
+        shape_dropout=0.0,
+    ):
         super().__init__()
         if image_size % 2 ** len(blocks):
             raise ValueError(f"image_size must be a multiple of {2 ** len(blocks)}, got {image_size}")
         self.embedding_dim = embedding_dim
         self.image_size = image_size
         self.half_precision = half_precision
+        self.shape_dropout = shape_dropout
         self.scaling = PixelScaling()
         self.register_buffer("radius", _radius(image_size), persistent=False)
         self.stem = SymmetricConv(6, fields, 6, stride=2, lift=True)
@@ -182,7 +195,13 @@ class Encoder(nn.Module):
         self.pool = SymmetricPool()
         self.photometry = AperturePhotometry(image_size)
         measured = 5 * len(APERTURES)
-        self.colours = nn.Sequential(nn.BatchNorm1d(measured), nn.Linear(measured, embedding_dim), nn.ReLU())
+        self.colours = nn.Sequential(
+            nn.BatchNorm1d(measured),
+            nn.Linear(measured, embedding_dim),
+            nn.ReLU(),
+            nn.Linear(embedding_dim, embedding_dim),
+            nn.ReLU(),
+        )
         self.join = nn.Sequential(nn.Linear(2 * embedding_dim, embedding_dim), nn.ReLU())
 
     def forward(self, flux, ebv):
@@ -207,6 +226,8 @@ class Encoder(nn.Module):
                 shape = self._convolve(scaled).float()
         else:
             shape = self._convolve(scaled)
+        if self.training and self.shape_dropout > 0:
+            shape = shape * (torch.rand(len(shape), 1, device=shape.device) >= self.shape_dropout)
         return self.join(torch.cat([shape, colours], dim=1))
 
     def _convolve(self, scaled):

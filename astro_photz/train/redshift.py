@@ -59,7 +59,7 @@ class RedshiftModel(lightning.LightningModule):
 
     Parameters
     ----------
-    fields, embedding_dim, blocks, half_precision
+    fields, embedding_dim, blocks, half_precision, shape_dropout
         Of `~astro_photz.train.encoder.Encoder`.
     learning_rate : float, optional
         Highest of a one-cycle schedule of AdamW.
@@ -79,6 +79,7 @@ class RedshiftModel(lightning.LightningModule):
         embedding_dim=128,
         blocks=(1, 1, 1, 1),
         half_precision=True,
+        shape_dropout=0.2,
         learning_rate=4e-3,
         weight_decay=0.02,
         label_width=0.004,
@@ -87,7 +88,13 @@ class RedshiftModel(lightning.LightningModule):
     ):
         super().__init__()
         self.save_hyperparameters()
-        self.encoder = Encoder(fields=fields, embedding_dim=embedding_dim, blocks=blocks, half_precision=half_precision)
+        self.encoder = Encoder(
+            fields=fields,
+            embedding_dim=embedding_dim,
+            blocks=blocks,
+            half_precision=half_precision,
+            shape_dropout=shape_dropout,
+        )
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(embedding_dim, len(Z_EDGES) - 1)
         self.augment = nn.Sequential(JitterCrop(self.encoder.image_size, jitter), MissingPixels())

@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -150,9 +151,11 @@ def calibrate_and_export(run, recipe, data, model):
         },
         "limits": LIMITS,
         "recipe": recipe,
+        "commit": commit(),
     }
     path = run / recipe["name"]
     train.export_model(model.encoder, model.head, path, card=card, overwrite=True)
+    print(f"graphs against torch: {json.loads((path / 'card.json').read_text())['difference_from_torch']}")
     return path
 
 
@@ -190,6 +193,12 @@ def make_demo(run, recipe):
     with CutoutWriter(path, len(rows), overwrite=True, attributes=attributes) as writer:
         writer.append(chosen, **columns)
     return path
+
+
+def commit():
+    """Which commit of the source tree this is, "-dirty" if it was changed since."""
+    command = ["git", "-C", HERE, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def sha256(path):
