@@ -39,8 +39,7 @@ def colour_image(flux, *, stretch=0.3, softening=8):
     # The weights make a galaxy of ordinary colours neither blue nor red: they even out g - r and r - i of about 0.7
     # and 0.35.
     red, green, blue = (
-        weight * np.nan_to_num(flux[BANDS.index(band)])
-        for band, weight in (("i", 0.75), ("r", 1.0), ("g", 1.7))
+        weight * np.nan_to_num(flux[BANDS.index(band)]) for band, weight in (("i", 0.75), ("r", 1.0), ("g", 1.7))
     )
     with np.errstate(invalid="ignore", divide="ignore"):  # of a pixel without light in any band
         return make_lupton_rgb(red, green, blue, stretch=stretch, Q=softening)

@@ -43,9 +43,7 @@ def test_a_folder_is_a_model(folder):
     cutouts = gaussian_cutouts(3)
     one, other = astro_photz.load_model(folder), astro_photz.load_model()
     assert one.sha256 == other.sha256
-    np.testing.assert_array_equal(
-        one.encode(cutouts.flux, cutouts.ebv), other.encode(cutouts.flux, cutouts.ebv)
-    )
+    np.testing.assert_array_equal(one.encode(cutouts.flux, cutouts.ebv), other.encode(cutouts.flux, cutouts.ebv))
 
 
 @pytest.mark.parametrize("name", ["encoder.onnx", "head.onnx"])
