@@ -123,7 +123,7 @@ class SymmetricConv(nn.Module):
         scale = self.norm.weight * torch.rsqrt(self.norm.running_var + self.norm.eps)
         bias = self.norm.bias - self.norm.running_mean * scale
         weight = self.weight * scale[:, None, None, None, None]
-        bias = bias.repeat_interleave(8)
+        bias = bias.repeat_interleave(8, dim=0)
         return F.conv2d(x, self.expanded_weight(weight), bias, stride=self.stride, padding=padding)
 
 
