@@ -59,9 +59,11 @@ def open_archive():
 
 
 def pick(archive, *, fields, galaxies):
-    """A table of so many galaxies in each of the first fields; they come round again where a field has fewer."""
+    """A table of so many galaxies, in any order, in each of the first fields; they come round again where a field has
+    fewer."""
     groups = archive.primaries.group_by(list(FieldID._fields)).groups
-    return vstack([group[np.resize(np.arange(len(group)), galaxies)] for group in list(groups)[:fields]])
+    rng = np.random.default_rng(0)
+    return vstack([group[np.resize(rng.permutation(len(group)), galaxies)] for group in list(groups)[:fields]])
 
 
 def cut_by_get_images(table):
