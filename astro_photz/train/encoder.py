@@ -30,6 +30,9 @@ _LARGEST = 1e8  # of scaled pixels: what is beyond is no light, and must not ove
 APERTURES = (1.5, 3.0, 6.0, 12.0)
 """Widths (pixels, one standard deviation) of the Gaussian apertures about the centre."""
 
+_SKY_RADIUS = 22  # pixels; beyond lies little of the galaxy's light
+_SKY_CLIP = 2.0  # softenings, three times the usual noise: what is brighter belongs to a neighbour
+
 
 class PixelScaling(nn.Module):
     """
@@ -87,6 +90,9 @@ class AperturePhotometry(nn.Module):
     """
     Light about the centre in Gaussian apertures, on the asinh scale.
 
+    What the subtraction of the sky left over is measured around the galaxy, in each band, and taken off: over a large
+    aperture it would outweigh the noise.
+
     Parameters
     ----------
     image_size : int
@@ -100,7 +106,9 @@ class AperturePhotometry(nn.Module):
         weights = torch.stack([torch.exp(-0.5 * square / width**2) for width in APERTURES])
         # noise of an aperture grows as the root of the weights' squares: in its unit, all are alike
         weights = weights / weights.square().sum(dim=(1, 2), keepdim=True).sqrt()
+        around = (square > _SKY_RADIUS**2).float()
         self.register_buffer("weights", weights.flatten(1), persistent=False)
+        self.register_buffer("around", (around / around.sum()).flatten(), persistent=False)
 
     def forward(self, scaled):
         """
@@ -115,7 +123,9 @@ class AperturePhotometry(nn.Module):
         -------
         `torch.Tensor` (B, 5 * number of apertures)
         """
-        return asinh(scaled.flatten(2) @ self.weights.T).flatten(1)
+        pixels = scaled.flatten(2)
+        sky = pixels.clamp(-_SKY_CLIP, _SKY_CLIP) @ self.around
+        return asinh(pixels @ self.weights.T - sky[..., None] * self.weights.sum(dim=1)).flatten(1)
 
 
 class _Block(nn.Module):
