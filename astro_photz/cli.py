@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 __all__ = ["main"]
@@ -19,6 +20,7 @@ examples:
   astro-photz predict hosts.fits z.fits --source frames/   images from a folder of frames
   astro-photz fetch hosts.csv stamps.h5                    keep the images ...
   astro-photz predict hosts.csv z.csv --source stamps.h5   ... and use them again
+  astro-photz simulate galaxies sky.h5 --n 1000 --seed 1   a simulated sky, with known redshifts
 """
 _PREDICT_EXAMPLES = """\
 examples:
@@ -30,6 +32,14 @@ _FETCH_EXAMPLES = """\
 examples:
   astro-photz fetch hosts.csv stamps.h5
   astro-photz fetch hosts.csv stamps.h5 --size 107 --dtype float16
+"""
+_SIMULATE_EXAMPLES = """\
+examples:
+  astro-photz simulate galaxies sky.h5 --n 10000 --seed 1
+  astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2
+  astro-photz simulate frames field/ --seed 1              whole fields, and the truth about them in field/truth.ecsv
+
+An unfinished file is gone on with when the same command is given again.
 """
 
 
@@ -75,17 +85,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"astro-photz {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    def command(name, run, summary, examples=None):
-        made = commands.add_parser(
-            name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
-            epilog=examples,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        made.set_defaults(run=run)
-        return made
-
+    command = partial(_add_command, commands)
     demo = command("demo", _demo, "estimate the redshifts of two dozen simulated galaxies that come with the package")
     demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
 
@@ -104,8 +104,58 @@ def _parser():
         "--dtype", choices=("float32", "float16"), default="float32", help="of the pixels (default: %(default)s)"
     )
 
+    _add_simulate(commands)
     command("models", _models, "list the models that are at hand")
     return parser
+
+
+def _add_command(commands, name, run, summary, examples=None):
+    made = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def _add_simulate(commands):
+    """The command simulate, which has two of its own."""
+    simulate = _add_command(commands, "simulate", None, "make images of a simulated sky", _SIMULATE_EXAMPLES)
+    kinds = simulate.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    galaxies = _add_command(
+        kinds, "galaxies", _simulate_galaxies, "simulate galaxies into an HDF5 file of stamps", _SIMULATE_EXAMPLES
+    )
+    galaxies.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
+    galaxies.add_argument("--n", type=int, required=True, help="number of galaxies")
+    galaxies.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
+    galaxies.add_argument("--device", default="cpu", help="where images are drawn, e.g. cuda (default: %(default)s)")
+    galaxies.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes that work at a time (default: one a processor)"
+    )
+    frames = _add_command(
+        kinds, "frames", _simulate_frames, "simulate whole fields into a folder of frames", _SIMULATE_EXAMPLES
+    )
+    frames.add_argument("output", type=Path, metavar="DIR", help="folder to write to")
+    frames.add_argument("--n", type=int, default=1, help="number of consecutive fields (default: %(default)s)")
+    frames.add_argument("--run", dest="run_number", type=int, default=9000, help="imaging run (default: %(default)s)")
+    frames.add_argument("--camcol", type=int, default=3, help="camera column, 1 to 6 (default: %(default)s)")
+    frames.add_argument("--field", type=int, default=11, help="number of the first field (default: %(default)s)")
+    frames.add_argument("--ra", type=float, default=180.0, help="of the first field's centre (default: %(default)s)")
+    frames.add_argument("--dec", type=float, default=30.0, help="of the first field's centre (default: %(default)s)")
+    for parser in (galaxies, frames):
+        parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same sky")
+        parser.add_argument(
+            "--split",
+            default="train",
+            metavar="train|validation|test",
+            help="which of the real galaxies to begin with (default: %(default)s)",
+        )
+        parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings, where not the default ones")
+        parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+        parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _add_input(parser):
@@ -169,6 +219,46 @@ def _fetch(arguments):
     cutouts.write(arguments.output, overwrite=arguments.overwrite, dtype=arguments.dtype)
     _say(f"{arguments.output}: {len(cutouts)} galaxies, {int((cutouts.flags == 0).sum())} with a whole image")
     _tell_flags(cutouts.flags)
+
+
+def _simulate_galaxies(arguments):
+    from .simulate import write
+
+    _check_output(arguments)
+    write(
+        arguments.output,
+        arguments.n,
+        size=arguments.size,
+        device=arguments.device,
+        workers=arguments.workers,
+        **_simulation(arguments),
+    )
+    _say(f"{arguments.output}: {arguments.n} galaxies")
+
+
+def _simulate_frames(arguments):
+    from astropy.coordinates import SkyCoord
+
+    from .simulate import write_frames
+
+    truth = write_frames(
+        arguments.output,
+        n_fields=arguments.n,
+        run=arguments.run_number,
+        camcol=arguments.camcol,
+        field=arguments.field,
+        coord=SkyCoord(arguments.ra, arguments.dec, unit="deg"),
+        **_simulation(arguments),
+    )
+    known = int((truth["redshift"] > 0).sum())
+    _say(f"{arguments.output}: {arguments.n} fields with {len(truth)} objects, {known} of them galaxies of the sample")
+
+
+def _simulation(arguments):
+    progress = False if arguments.quiet else None
+    return {"progress": progress} | {
+        name: getattr(arguments, name) for name in ("seed", "split", "config", "overwrite")
+    }
 
 
 def _models(arguments):

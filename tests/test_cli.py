@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """The command line: what a user types, what comes back, and what is said when it cannot."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -8,6 +10,10 @@ from astropy.table import Table
 from astro_photz import Cutouts, PhotozFlag
 from astro_photz.cli import main
 from helpers import gaussian_cutouts
+
+needs_simulation = pytest.mark.skipif(
+    not (find_spec("torch") and find_spec("kcorrect")), reason="needs torch and kcorrect, of the extra [simulate]"
+)
 
 
 @pytest.fixture
@@ -94,8 +100,57 @@ def test_errors_are_one_line(stamps, monkeypatch, capsys, arguments, message):
     assert sorted(stamps.iterdir()) == before
 
 
+@needs_simulation
+def test_simulate_galaxies(tmp_path, capsys):
+    config = tmp_path / "bright.toml"
+    config.write_text("[sample]\nfaintest = 16.5\n")
+    output = tmp_path / "sky.h5"
+    arguments = ("simulate", "galaxies", output, "--n", 4, "--seed", 1, "--size", 70, "--config", config)
+    assert run(*arguments) == 0
+    assert "sky.h5: 4 galaxies" in capsys.readouterr().err
+    assert Cutouts.read(output).size == 70
+    assert run(*arguments) == 1
+    assert "exists: choose another name, or say --overwrite" in capsys.readouterr().err
+    assert run(*arguments, "--overwrite") == 0
+
+
+@needs_simulation
+def test_simulate_frames(tmp_path, capsys):
+    assert run("simulate", "frames", tmp_path / "field", "--seed", 1, "--run", 9001, "--camcol", 2, "--ra", 10) == 0
+    assert "field: 1 fields with " in capsys.readouterr().err
+    truth = Table.read(tmp_path / "field" / "truth.ecsv")
+    assert np.abs(truth["ra"] - 10).max() < 0.2
+    assert (tmp_path / "field" / "frame-r-009001-2-0011.fits.bz2").is_file()
+
+
+@needs_simulation
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("galaxies", "sky.h5", "--n", "0"), "n must be at least 1, got 0"),
+        (("galaxies", "absent/sky.h5", "--n", "1"), "there is no folder absent"),
+        (("galaxies", "sky.h5", "--n", "1", "--workers", "0"), "workers must be at least 1, got 0"),
+        (("galaxies", "sky.h5", "--n", "1", "--config", "absent.toml"), "no file absent.toml"),
+        (("galaxies", "sky.h5", "--n", "1", "--config", "bad.toml"), "bad.toml: unknown setting 'fainest' in [sample]"),
+        (("galaxies", "sky.h5", "--n", "1", "--device", "abacus"), "device must be one that torch has here"),
+        (("frames", "bad.toml"), "bad.toml is a file: give the name of a folder"),
+        (("frames", "field", "--camcol", "9"), "camcol must be at most 6, got 9"),
+    ],
+)
+def test_errors_of_simulations_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text("[sample]\nfainest = 18\n")
+    assert run("simulate", *arguments, "--seed", "1") == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("astro-photz: error: ")
+    assert message in said
+    assert "\n" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
+
+
 def test_wrong_usage_leaves_with_2(capsys):
-    for arguments in ([], ["predict"], ["nonsense"], ["fetch", "a.csv", "b.h5", "--dtype", "int8"]):
+    without_n = ["simulate", "galaxies", "sky.h5", "--seed", "1"]
+    for arguments in ([], ["predict"], ["nonsense"], ["fetch", "a.csv", "b.h5", "--dtype", "int8"], without_n):
         with pytest.raises(SystemExit) as leaving:
             main(arguments)
         assert leaving.value.code == 2
@@ -103,7 +158,8 @@ def test_wrong_usage_leaves_with_2(capsys):
 
 
 def test_help_has_examples(capsys):
-    for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"]):
+    simulate = ["simulate", "--help"], ["simulate", "galaxies", "--help"], ["simulate", "frames", "--help"]
+    for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"], *simulate):
         with pytest.raises(SystemExit) as leaving:
             main(arguments)
         assert leaving.value.code == 0

@@ -1,10 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Simulated galaxies, start to end: `galaxies` into memory, `write` into a file of any length.
+Simulated galaxies, start to end: a `Recipe` makes them in blocks, `galaxies` puts the blocks into memory.
 
-Galaxies are made in blocks of 256, each from a random generator of its own that the seed and the block's number make.
-So a galaxy depends on the seed and its own number alone, not on how many are made or in what batches.
+A block has 256 galaxies, and a random generator of its own that the seed and the block's number make. So a galaxy
+depends on the seed and its own number alone, not on how many are made, in what batches or by how many processes.
 """
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from operator import index
 
 import numpy as np
 from astropy import units as u
@@ -12,22 +16,26 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable, vstack
 
 from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.sdss import R_UGRIZ
 
+from ._torch import torch
 from .morphology import draw_morphology
 from .neighbours import draw_neighbours
-from .population import DISTANCE_SHIFT, SPLIT_SEED, draw_population
+from .population import draw_population
 from .rendering import PROFILES, Sources, render
+from .seeds import SPLITS
+from .settings import Settings
 from .sky import FILTER_MARGIN, add_noise, draw_conditions
 
-__all__ = ["galaxies", "write"]
+__all__ = ["BLOCK", "Recipe", "check_count", "draw_targets", "galaxies", "truth_columns"]
 
 BLOCK = 256
-_LARGEST = 107
+"""Galaxies in a block."""
+
+_SIZES = 64, 107
 
 
-def galaxies(n, *, seed, split="train", size=64, distance_shift=DISTANCE_SHIFT):
+def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
     """
     Simulate galaxies as SDSS would have seen them, each in a stamp of its own.
 
@@ -41,52 +49,164 @@ def galaxies(n, *, seed, split="train", size=64, distance_shift=DISTANCE_SHIFT):
         Whose seeds, among the real galaxies, they are drawn from.
     size : int, optional
         Side of a stamp (pixels), 64 to 107.
-    distance_shift : (float, float), optional
-        How much further than in the sample galaxies are seen (mag in distance modulus).
+    config : `Settings`, dict, str or path-like, optional
+        What is simulated, where it is not the default: sections with settings, or a TOML file of them.
+    device : str, optional
+        Where images are drawn, as torch calls it: 'cpu', 'cuda'. Another device gives the same galaxies to its
+        arithmetic's precision, not to the bit.
 
     Returns
     -------
     cutouts : `~astro_photz.Cutouts` (n,)
         Flux in nanomaggies, with the extinction of our Galaxy.
     truth : `~astropy.table.QTable` (n,)
-        Redshift, total flux free of extinction, type, bulge fraction, half-light radius, and the seed.
+        Redshift; total flux free of extinction (n, 5); type, bulge fraction, half-light radius and inclination (NaN for
+        early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the seed.
 
     Raises
     ------
-    ValueError
-        If a parameter is out of its range.
+    ValueError, TypeError
+        If a parameter or a setting is out of its range.
     ImportError
         Without the extra ``[simulate]``.
+
+    Examples
+    --------
+    >>> from astro_photz import simulate
+    >>> cutouts, truth = simulate.galaxies(4, seed=1, config={"sample": {"faintest": 16.5}})
+    >>> cutouts
+    <Cutouts of 4 galaxies, 5 x 64 x 64 pixels>
+    >>> bool((truth["flux"][:, 2].to_value("nmgy") > 10 ** (0.4 * (22.5 - 16.5))).all())
+    True
     """
-    blocks = list(_blocks(n, seed=seed, split=split, size=size, distance_shift=distance_shift))
-    cutouts = _concatenate([cutouts for cutouts, _ in blocks])
-    return cutouts, vstack([truth for _, truth in blocks])
+    n = check_count("n", n)
+    recipe = Recipe(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
+    cutouts, truth = zip(*(recipe.block(number, n) for number in range(-(-n // BLOCK))), strict=True)
+    return _concatenate(cutouts), vstack(truth)
 
 
-def write(path, n, *, seed, split="train", size=64, distance_shift=DISTANCE_SHIFT, overwrite=False, attributes=None):
+def check_count(name, value, *, least=1):
     """
-    Simulate galaxies into an HDF5 file, block by block.
+    A number of things, if it is one.
 
     Parameters
     ----------
-    path : str or path-like
-    n, seed, split, size, distance_shift
-        As in `galaxies`.
-    overwrite : bool, optional
-        Replace a file that is there.
-    attributes : dict, optional
-        What else to note in the file, besides that it is simulated, from which seed and split.
+    name : str
+        Of the parameter.
+    value : int
+    least : int, optional
+
+    Returns
+    -------
+    int
 
     Raises
     ------
-    FileExistsError
-        If there is such a file and ``overwrite`` is not set.
+    TypeError
+        If it is no whole number.
+    ValueError
+        If it is less than ``least``.
     """
-    noted = {"simulated": True, "seed": seed, "split": split, "split_seed": SPLIT_SEED} | (attributes or {})
-    blocks = _blocks(n, seed=seed, split=split, size=size, distance_shift=distance_shift)
-    with CutoutWriter(path, n, size=size, overwrite=overwrite, attributes=noted) as writer:
-        for cutouts, truth in blocks:
-            writer.append(cutouts, **truth_columns(truth))
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return index(value)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    All that decides what galaxies are simulated and how they look.
+
+    Parameters
+    ----------
+    seed : int
+    split : {'train', 'validation', 'test'}, optional
+    size : int, optional
+        Side of a stamp (pixels), 64 to 107.
+    settings : `Settings`, optional
+    device : str, optional
+        Where images are drawn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a parameter is out of its range.
+    """
+
+    seed: int
+    split: str = "train"
+    size: int = 64
+    settings: Settings = field(default_factory=Settings)
+    device: str = "cpu"
+
+    def __post_init__(self):
+        check_count("seed", self.seed, least=0)
+        if self.split not in SPLITS:
+            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
+        if not _SIZES[0] <= check_count("size", self.size) <= _SIZES[1]:
+            raise ValueError(f"size must lie between {_SIZES[0]} and {_SIZES[1]} pixels, got {self.size}")
+        _check_device(self.device)
+
+    def block(self, number, n):
+        """
+        Simulate a block of galaxies: 256 of them, less in the last.
+
+        Parameters
+        ----------
+        number : int
+            Of the block, from 0.
+        n : int
+            How many galaxies there are in all blocks.
+
+        Returns
+        -------
+        cutouts : `~astro_photz.Cutouts` (M,)
+        truth : `~astropy.table.QTable` (M,)
+        """
+        rng = np.random.default_rng([self.seed, number])
+        population = draw_population(BLOCK, rng, split=self.split, sample=self.settings.sample)
+        target_xy = (self.size - 1) / 2 + rng.uniform(-0.5, 0.5, size=(BLOCK, 2))
+        targets, truth = draw_targets(population, rng, target_xy)
+        neighbours = draw_neighbours(population.ebv, rng, size=self.size, split=self.split, **self.settings.neighbours)
+        truth["neighbours"], truth["neighbour_flux"] = _count(neighbours, self.size, BLOCK)
+        conditions = draw_conditions(BLOCK, rng, **self.settings.sky)
+        cutouts = Cutouts(
+            self._observe(Sources.concatenate([targets, neighbours]), conditions, rng),
+            ebv=population.ebv,
+            coord=SkyCoord(population.ra, population.dec, unit=u.deg),
+            ids=number * BLOCK + np.arange(BLOCK),
+            target_xy=target_xy,
+            psf_fwhm=conditions.psf_fwhm,
+        )
+        wanted = slice(min(BLOCK, n - number * BLOCK))
+        return cutouts[wanted], truth[wanted]
+
+    def _observe(self, sources, conditions, rng):
+        sources.x, sources.y = sources.x + FILTER_MARGIN, sources.y + FILTER_MARGIN
+        with _one_thread():
+            ideal = render(sources, conditions.transfer, size=self.size + 2 * FILTER_MARGIN, shift=conditions.shift)
+            return add_noise(ideal, conditions, rng).cpu().numpy()
+
+
+def _check_device(device):
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch's ways to say that there is none
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"device must be one that torch has here, like 'cpu', got {device!r}: {reason}") from error
+
+
+@contextmanager
+def _one_thread():
+    """The bits of a sum depend on how many threads share it: they shall not differ between machines."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def truth_columns(truth):
@@ -107,63 +227,62 @@ def truth_columns(truth):
         "early": np.asarray(truth["early"]),
         "bulge_fraction": np.asarray(truth["bulge_fraction"], dtype=np.float32),
         "half_light_radius": np.asarray(truth["half_light_radius"].value, dtype=np.float32),
+        "inclination": np.asarray(truth["inclination"].value, dtype=np.float32),
+        "neighbours": np.asarray(truth["neighbours"], dtype=np.int32),
+        "neighbour_flux": np.asarray(truth["neighbour_flux"].value, dtype=np.float32),
         "seed_index": np.asarray(truth["seed_index"], dtype=np.int32),
     }
 
 
-def _blocks(n, *, seed, split, size, distance_shift):
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
-    if not 64 <= size <= _LARGEST:
-        raise ValueError(f"size must lie between 64 and {_LARGEST} pixels, got {size}")
-    if not distance_shift[0] < distance_shift[1]:
-        raise ValueError(f"distance_shift must be a pair (lowest, highest), got {distance_shift}")
-    for first in range(0, n, BLOCK):
-        rng = np.random.default_rng([seed, first // BLOCK])
-        cutouts, truth = _block(rng, first, split=split, size=size, distance_shift=distance_shift)
-        wanted = slice(0, min(BLOCK, n - first))
-        yield cutouts[wanted], truth[wanted]
+def draw_targets(population, rng, xy):
+    """
+    Give galaxies shapes and places.
 
+    Parameters
+    ----------
+    population : `~astro_photz.simulate.population.Population` (N,)
+    rng : `~numpy.random.Generator`
+    xy : `~numpy.ndarray` (N, 2)
+        Column and row of each (pixels).
 
-def _block(rng, first, *, split, size, distance_shift):
-    population = draw_population(BLOCK, rng, split=split, distance_shift=distance_shift)
+    Returns
+    -------
+    sources : `~astro_photz.simulate.rendering.Sources`
+        Bulges, discs and clumps, dimmed and reddened by our Galaxy; the scene is the galaxy's number.
+    truth : `~astropy.table.QTable` (N,)
+        What they are.
+    """
     shape = draw_morphology(population, rng)
-    conditions = draw_conditions(BLOCK, rng)
-    target_xy = (size - 1) / 2 + rng.uniform(-0.5, 0.5, size=(BLOCK, 2))
-    sources = Sources.concatenate(
-        [
-            _targets(population, shape, target_xy),
-            draw_neighbours(population.ebv, rng, size=size, split=split),
-        ]
-    )
-    sources.x, sources.y = sources.x + FILTER_MARGIN, sources.y + FILTER_MARGIN
-    ideal = render(sources, conditions.transfer, size=size + 2 * FILTER_MARGIN, shift=conditions.shift)
-    cutouts = Cutouts(
-        add_noise(ideal, conditions, rng).numpy(),
-        ebv=population.ebv,
-        coord=SkyCoord(population.ra, population.dec, unit=u.deg),
-        ids=first + np.arange(BLOCK),
-        target_xy=target_xy,
-        psf_fwhm=conditions.psf_fwhm,
-    )
-    return cutouts, _truth(population, shape)
+    return _targets(population, shape, xy), _truth(population, shape)
 
 
-def _targets(population, shape, target_xy):
-    """Bulge and disc of the galaxies in the middle, dimmed and reddened by our Galaxy."""
-    n = len(population)
+def _targets(population, shape, xy):
     extinction = 10 ** (-0.4 * R_UGRIZ * population.ebv[:, None])
+    n, clumps = len(population), shape.clumps
     profile = [PROFILES.index("devaucouleurs"), PROFILES.index("exponential")]
-    return Sources(
+    x, y = (xy[:, None] + shape.component_offset).reshape(-1, 2).T
+    smooth = Sources(
         scene=np.repeat(np.arange(n), 2),
         profile=np.tile(profile, n),
-        x=np.repeat(target_xy[:, 0], 2),
-        y=np.repeat(target_xy[:, 1], 2),
+        x=x,
+        y=y,
         flux=(shape.component_flux * extinction[:, None]).reshape(-1, 5),
         radius=shape.component_radius.ravel(),
         axis_ratio=shape.axis_ratio.ravel(),
         angle=shape.angle.ravel(),
     )
+    x, y = (xy[clumps.galaxy] + clumps.offset).T
+    knots = Sources(
+        scene=clumps.galaxy,
+        profile=np.full(len(x), PROFILES.index("gaussian")),
+        x=x,
+        y=y,
+        flux=clumps.flux * extinction[clumps.galaxy],
+        radius=clumps.radius,
+        axis_ratio=np.ones(len(x)),
+        angle=np.zeros(len(x)),
+    )
+    return Sources.concatenate([smooth, knots])
 
 
 def _truth(population, shape):
@@ -174,9 +293,24 @@ def _truth(population, shape):
             "early": shape.early,
             "bulge_fraction": shape.bulge_fraction,
             "half_light_radius": shape.radius * u.arcsec,
+            "inclination": np.where(shape.early, np.nan, _inclination(shape.axis_ratio[:, 1])) * u.deg,
             "seed_index": population.seed_index,
         }
     )
+
+
+def _count(neighbours, size, n):
+    """Number and flux (n, 5) of the neighbours whose centres lie in the stamp."""
+    place = np.stack([neighbours.x, neighbours.y]) - (size - 1) / 2
+    inside = neighbours[(np.abs(place) < size / 2).all(axis=0)]
+    flux = np.zeros((n, 5))
+    np.add.at(flux, inside.scene, inside.flux)
+    return np.bincount(inside.scene, minlength=n), flux * u.nmgy
+
+
+def _inclination(axis_ratio):
+    """Degrees from face-on at which an oblate disc, a fifth as thick as wide, has an axis ratio (Hubble 1926)."""
+    return np.rad2deg(np.arccos(np.sqrt(np.clip((axis_ratio**2 - 0.04) / 0.96, 0, 1))))
 
 
 def _concatenate(parts):

@@ -1,43 +1,95 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What galaxies look like: a de Vaucouleurs bulge and an exponential disc, by type, luminosity and colour.
+What galaxies look like: a de Vaucouleurs bulge, an exponential disc and clumps in its arms, by type, luminosity and
+colour.
 
 - Type: galaxies on the red sequence are early, those in the blue cloud late, the boundary at g - r = 0.8 in the bands
   shifted to z = 0.1 (Blanton et al. 2003, ApJ 594, 186), softened by 0.06 mag.
 - Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
-  14-16 with the parameters of their figure 4), scatter included.
-- Bulge: most of the light of early types, a fifth of that of late ones, with a wide scatter.
-- Colour: bulges are redder than discs, the more so in late types; the sum keeps the galaxy's colours exactly.
-- Inclination: discs at random angles, oblate with an intrinsic axis ratio of 0.2.
+  14-16 with the parameters of their figure 4, for types by Sersic index and half-light radii of Sersic fits), scatter
+  included.
+- Concentration: the mixture of a de Vaucouleurs and an exponential profile stands for the range of Sersic indices,
+  mostly 2.5 to 4 for early types and 1 to 2 for late ones. The bulge has most of the light of early types, a fifth of
+  that of late ones, with a wide scatter (compare Simard et al. 2011, ApJS 196, 11).
+- Colour: bulges are redder than discs, the more so in late types; in early types, where both are old, the two profiles
+  make the gradient of ellipticals, redder in the middle. Clumps are bluer than the disc. The sum keeps the galaxy's
+  colours exactly.
+- Inclination: discs at random angles, oblate with an intrinsic axis ratio of 0.2. A galaxy's colour is its seed's, dust
+  of its own included, so it is not reddened again: the redder of the late types are drawn at the higher inclinations,
+  by which edge-on discs are redder than face-on ones by about 0.1 mag in g - r (Masters et al. 2010, MNRAS 404, 792).
+- Arms: clumps of young stars along a logarithmic spiral of two arms in the plane of the disc, its pitch angle drawn
+  from the range of spirals (Kennicutt 1981, AJ 86, 1847); they share the disc's light and radial distribution.
+- Lopsidedness: discs are off the middle of their bulges, by a tenth of a scale length in the median, which makes a
+  dipole of that size (Zaritsky & Rix 1997, ApJ 477, 118).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, gammainc, logit
+from scipy.special import expit, gammainc, logit, ndtr
 
 from astro_photz.sdss import PIXEL_SCALE
 
-__all__ = ["DEVAUCOULEURS", "EXPONENTIAL", "Morphology", "draw_morphology", "shen_radius"]
+from ._cosmology import distance_modulus
+
+__all__ = ["DEVAUCOULEURS", "EXPONENTIAL", "Clumps", "Morphology", "draw_morphology", "shen_radius"]
 
 EXPONENTIAL = 1.67834699
 DEVAUCOULEURS = 7.66924944
 """b_n of the Sersic profiles exp(-b_n (r / R_50)^(1/n)), n = 1 and 4, that makes R_50 the half-light radius."""
 
-# Colour difference of bulge and disc (mag) in ugriz relative to r, for a difference of one in g - r: an old population
+# Colour difference of two components (mag) in ugriz relative to r, for a difference of one in g - r: an old population
 # beside a younger one.
 _COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
-_BULGE_REDDER = {"early": (0.16, 0.06), "late": (0.42, 0.14)}  # mean and scatter in g - r (mag)
-_RADIUS_RATIO = {"early": (-0.2, 0.12), "late": (-0.45, 0.15)}  # log10 of bulge to disc half-light radius
+# Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
+# radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields.
+_BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
+_RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
+_BULGE_SHARE = {"early": (3.5, 2.8), "late": (1.2, 5.0)}  # parameters of a beta distribution
 _DISC_THICKNESS = 0.2
 _MEAN_DISC_AXIS_RATIO = 0.6
 _RADIUS_LIMITS = 0.3, 12.0  # arcsec
+_LATE_COLOUR = 0.62, 0.165  # mean and scatter of g - r at z = 0.1 of late types (mag)
+_COLOUR_INCLINATION = 0.2  # correlation of the two
+_LOPSIDEDNESS = 0.085  # scale lengths: parameter of a Rayleigh distribution, whose median is 1.18 times that
+
+_CLUMPS = 8
+_CLUMP_SHARE = 0.10, 0.6  # of the disc's light in r: median and scatter of the logarithm
+_CLUMP_BLUER = 0.35, 0.1  # than the disc in g - r (mag)
+_CLUMP_RADIUS = 0.35, 0.3  # half-light radius over the scale length: median and scatter of the logarithm
+_CLUMP_REACH = 0.4, 4.0  # scale lengths
+_CLUMP_FURTHEST = 30.0  # pixels: within the smallest stamp
+_PITCH = 18.0, 5.0, 8.0  # degrees: mean, scatter, least
+_ARM_WIDTH = 0.25  # rad
+
+
+@dataclass(frozen=True)
+class Clumps:
+    """
+    Knots of young stars in discs, round and with a Gaussian profile.
+
+    Attributes
+    ----------
+    galaxy : `~numpy.ndarray` (M,) of int
+        Which galaxy's, in increasing order.
+    offset : `~numpy.ndarray` (M, 2)
+        From the galaxy's place, in columns and rows (pixels).
+    flux : `~numpy.ndarray` (M, 5)
+        In the unit of the population's.
+    radius : `~numpy.ndarray` (M,)
+        Half-light radius (pixels).
+    """
+
+    galaxy: np.ndarray
+    offset: np.ndarray
+    flux: np.ndarray
+    radius: np.ndarray
 
 
 @dataclass(frozen=True)
 class Morphology:
     """
-    Bulge (first) and disc (second) of each galaxy.
+    Bulge (first) and disc (second) of each galaxy, and the clumps in the discs of late types.
 
     Attributes
     ----------
@@ -47,12 +99,15 @@ class Morphology:
     radius : `~numpy.ndarray` (N,)
         Half-light radius of the whole (arcsec).
     component_flux : `~numpy.ndarray` (N, 2, 5)
-        Fluxes of bulge and disc, in the unit of the population's.
+        Fluxes of bulge and disc, without the clumps, in the unit of the population's.
     component_radius : `~numpy.ndarray` (N, 2)
         Half-light radius along the major axis (pixels).
+    component_offset : `~numpy.ndarray` (N, 2, 2)
+        From the galaxy's place, in columns and rows (pixels).
     axis_ratio : `~numpy.ndarray` (N, 2)
     angle : `~numpy.ndarray` (N, 2)
         Of the major axis from the columns' direction (radians).
+    clumps : `Clumps`
     """
 
     early: np.ndarray
@@ -60,8 +115,10 @@ class Morphology:
     radius: np.ndarray
     component_flux: np.ndarray
     component_radius: np.ndarray
+    component_offset: np.ndarray
     axis_ratio: np.ndarray
     angle: np.ndarray
+    clumps: Clumps
 
 
 def shen_radius(absolute_magnitude, early):
@@ -114,6 +171,19 @@ def draw_morphology(population, rng):
     Returns
     -------
     `Morphology`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.simulate.morphology import draw_morphology
+    >>> from astro_photz.simulate.population import draw_population
+    >>> rng = np.random.default_rng(0)
+    >>> population = draw_population(100, rng)
+    >>> shape = draw_morphology(population, rng)
+    >>> total = shape.component_flux.sum(axis=1)
+    >>> np.add.at(total, shape.clumps.galaxy, shape.clumps.flux)
+    >>> bool(np.allclose(total, population.flux))
+    True
     """
     n = len(population)
     early = rng.uniform(size=n) < expit((population.rest_colour - 0.8) / 0.06)
@@ -121,10 +191,9 @@ def draw_morphology(population, rng):
     radius = radius_kpc * np.exp(scatter * rng.standard_normal(n)) * _arcsec_per_kpc(population.redshift)
     radius = np.clip(radius, *_RADIUS_LIMITS)
 
-    bulge_fraction = np.where(early, rng.beta(5.0, 2.0, size=n), rng.beta(1.2, 5.0, size=n))
+    bulge_fraction = np.where(early, rng.beta(*_BULGE_SHARE["early"], size=n), rng.beta(*_BULGE_SHARE["late"], size=n))
     bulge_fraction = np.clip(bulge_fraction, 0.002, 0.998)
-    inclination_cosine = rng.uniform(size=n)
-    disc_axis_ratio = np.sqrt(inclination_cosine**2 * (1 - _DISC_THICKNESS**2) + _DISC_THICKNESS**2)
+    disc_axis_ratio = _disc_axis_ratio(population.rest_colour, rng)
     bulge_axis_ratio = np.clip(np.where(early, 0.75, 0.8) + 0.13 * rng.standard_normal(n), 0.3, 1.0)
     axis_ratio = np.stack([bulge_axis_ratio, np.where(early, bulge_axis_ratio, disc_axis_ratio)], axis=1)
     mean_axis_ratio = np.where(early, bulge_axis_ratio, _MEAN_DISC_AXIS_RATIO)
@@ -133,16 +202,31 @@ def draw_morphology(population, rng):
     bulge, disc = _component_radii(radius, bulge_fraction, ratio)
     # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its
     # inclination.
-    major = np.stack([bulge / np.sqrt(bulge_axis_ratio), disc / np.sqrt(mean_axis_ratio)], axis=1)
+    major = np.stack([bulge / np.sqrt(bulge_axis_ratio), disc / np.sqrt(mean_axis_ratio)], axis=1) / PIXEL_SCALE
     angle = rng.uniform(0, np.pi, size=n)
+
+    late = np.flatnonzero(~early)
+    scale_length = np.where(early, 0.0, major[:, 1] / EXPONENTIAL)
+    component_offset = _off_centre(scale_length, bulge_fraction, rng)
+    component_flux = _split(population.flux, bulge_fraction, _normal(rng, _BULGE_REDDER, early))
+    clump_flux = _light_of_clumps(component_flux[late, 1], rng)
+    component_flux[late, 1] -= clump_flux.sum(axis=1)
+    offset, clump_radius = _places_of_clumps(scale_length[late], axis_ratio[late, 1], angle[late], rng)
     return Morphology(
         early=early,
         bulge_fraction=bulge_fraction,
         radius=radius,
-        component_flux=_split_flux(population.flux, bulge_fraction, _normal(rng, _BULGE_REDDER, early)),
-        component_radius=major / PIXEL_SCALE,
+        component_flux=component_flux,
+        component_radius=major,
+        component_offset=component_offset,
         axis_ratio=axis_ratio,
         angle=np.stack([angle + np.where(early, 0, 0.1) * rng.standard_normal(n), angle], axis=1),
+        clumps=Clumps(
+            galaxy=np.repeat(late, _CLUMPS),
+            offset=(offset + component_offset[late, 1][:, None]).reshape(-1, 2),
+            flux=clump_flux.reshape(-1, 5),
+            radius=clump_radius.ravel(),
+        ),
     )
 
 
@@ -152,9 +236,17 @@ def _normal(rng, parameters, early):
 
 
 def _arcsec_per_kpc(redshift):
-    from astropy.cosmology import FlatLambdaCDM
+    angular_distance = 10 ** (0.2 * distance_modulus(redshift) - 2) / (1 + redshift) ** 2  # kpc
+    return np.rad2deg(3600) / angular_distance
 
-    return FlatLambdaCDM(H0=70, Om0=0.3).arcsec_per_kpc_proper(redshift).value
+
+def _disc_axis_ratio(colour, rng):
+    """Axis ratios (N,) of discs at random angles, the redder ones at the higher inclinations (a Gaussian copula)."""
+    mean, scatter = _LATE_COLOUR
+    redder = np.clip((colour - mean) / scatter, -3, 3)
+    rest = np.sqrt(1 - _COLOUR_INCLINATION**2)
+    cosine = ndtr(rest * rng.standard_normal(len(colour)) - _COLOUR_INCLINATION * redder)
+    return np.sqrt(cosine**2 * (1 - _DISC_THICKNESS**2) + _DISC_THICKNESS**2)
 
 
 def _component_radii(radius, bulge_fraction, ratio):
@@ -169,9 +261,45 @@ def _component_radii(radius, bulge_fraction, ratio):
     return radius * disc * ratio, radius * disc
 
 
-def _split_flux(flux, bulge_fraction, redder):
-    """Fluxes of bulge and disc (N, 2, 5): the bulge redder, their sum the flux given."""
+def _off_centre(scale_length, bulge_fraction, rng):
+    """Where bulge and disc stand (N, 2, 2), apart by the lopsidedness and with the light's centre in the middle."""
+    apart = _LOPSIDEDNESS * scale_length[:, None] * rng.standard_normal((len(scale_length), 2))
+    share = bulge_fraction[:, None]
+    return np.stack([-(1 - share) * apart, share * apart], axis=1)
+
+
+def _split(flux, share, redder):
+    """Two components (N, 2, 5) with the sum given: the first with a share in r, and redder in g - r by as much."""
     # A component's share is odds / (1 + odds), so the two sum to one in every band.
     magnitudes = _COLOUR_VECTOR * redder[:, None]
-    bulge = expit(logit(bulge_fraction)[:, None] - 0.4 * np.log(10) * magnitudes) * flux
-    return np.stack([bulge, flux - bulge], axis=1)
+    first = expit(logit(share)[:, None] - 0.4 * np.log(10) * magnitudes) * flux
+    return np.stack([first, flux - first], axis=1)
+
+
+def _light_of_clumps(disc_flux, rng):
+    """Fluxes (N, clumps, 5), taken from those of the discs (N, 5)."""
+    n = len(disc_flux)
+    median, scatter = _CLUMP_SHARE
+    share = np.minimum(median * np.exp(scatter * rng.standard_normal(n)), 0.5)
+    bluer = _CLUMP_BLUER[0] + _CLUMP_BLUER[1] * rng.standard_normal(n)
+    all_clumps = _split(disc_flux, share, -bluer)[:, 0]
+    weight = rng.standard_exponential((n, _CLUMPS))
+    return all_clumps[:, None] * (weight / weight.sum(axis=1, keepdims=True))[..., None]
+
+
+def _places_of_clumps(scale_length, axis_ratio, angle, rng):
+    """Places (N, clumps, 2) in the discs of N galaxies, and half-light radii (N, clumps), in pixels."""
+    shape = len(scale_length), _CLUMPS
+    distance = np.clip(rng.gamma(2.0, size=shape), *_CLUMP_REACH)  # the light of an exponential disc
+    mean, scatter, least = _PITCH
+    pitch = np.deg2rad(np.maximum(mean + scatter * rng.standard_normal(len(scale_length)), least))
+    winding = rng.choice([-1, 1], size=len(scale_length)) / np.tan(pitch)
+    arm = rng.integers(2, size=shape) * np.pi + rng.uniform(0, np.pi, size=len(scale_length))[:, None]
+    azimuth = winding[:, None] * np.log(distance) + arm + _ARM_WIDTH * rng.standard_normal(shape)
+    distance = distance * scale_length[:, None]
+    distance = np.where(distance < _CLUMP_FURTHEST, distance, _CLUMP_FURTHEST * rng.uniform(size=shape))
+    along, across = distance * np.cos(azimuth), distance * np.sin(azimuth) * axis_ratio[:, None]
+    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    place = np.stack([along * cosine - across * sine, along * sine + across * cosine], axis=-1)
+    median, spread = _CLUMP_RADIUS
+    return place, scale_length[:, None] * median * np.exp(spread * rng.standard_normal(shape))

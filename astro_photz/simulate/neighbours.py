@@ -2,9 +2,12 @@
 """
 What else falls into a stamp: other galaxies, and stars of our own.
 
-Numbers follow the counts of SDSS: galaxies brighter than r = 18 number 160 a square degree and grow as 10^(0.475 r)
-(Yasuda et al. 2001, AJ 122, 1104); stars at high Galactic latitude number 4,000 a square degree at r < 21 and grow as
-10^(0.18 r). Neighbours are drawn down to where single ones disappear in the noise.
+Galaxies brighter than r = 18 number 120 a square degree: 92 to r = 17.77, the density of the Main Galaxy Sample
+(Strauss et al. 2002, AJ 124, 1810), and a little more for what it leaves out, whose images are too faint in surface
+brightness or too close to others. Their number grows as 10^(0.475 r), about as in the counts of SDSS to r = 21 (Yasuda
+et al. 2001, AJ 122, 1104). Stars at high Galactic latitude number 4,000 a square degree at r < 21 and grow as
+10^(0.18 r). They stand independently of each other; real ones cluster, and leave somewhat more stamps without any.
+Neighbours are drawn down to where single ones disappear in the noise.
 """
 
 from dataclasses import replace
@@ -19,13 +22,13 @@ from .rendering import PROFILES, Sources
 
 __all__ = ["draw_neighbours"]
 
-_GALAXIES = {"number": 160.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
+_GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
 _STARS = {"number": 4000.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
 _REACH = 10  # pixels outside the image where a neighbour may stand and still shine in
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
 
 
-def draw_neighbours(ebv, rng, *, size, split):
+def draw_neighbours(ebv, rng, *, size, split, density=1.0):
     """
     Draw the neighbours of galaxies.
 
@@ -38,13 +41,30 @@ def draw_neighbours(ebv, rng, *, size, split):
         Side of the images (pixels).
     split : str
         Whose seeds the galaxies come from.
+    density : float, optional
+        Number of neighbours relative to the real sky; 0 for none.
 
     Returns
     -------
     sources : `~astro_photz.simulate.rendering.Sources`
         With the fluxes as observed, extinction included.
+
+    Raises
+    ------
+    ValueError
+        If ``density`` is negative or beyond all reason.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.simulate.neighbours import draw_neighbours
+    >>> neighbours = draw_neighbours(np.full(100, 0.03), np.random.default_rng(0), size=64, split="train")
+    >>> 100 < len(neighbours) < 500
+    True
     """
-    area = ((size + 2 * _REACH) * PIXEL_SCALE / 3600) ** 2
+    if not 0 <= density <= 10:
+        raise ValueError(f"density must lie between 0 and 10, got {density!r}")
+    area = density * ((size + 2 * _REACH) * PIXEL_SCALE / 3600) ** 2
     galaxies = _place(_GALAXIES, len(ebv), area, size, rng)
     stars = _place(_STARS, len(ebv), area, size, rng)
     galaxies = _shape_galaxies(*galaxies, rng, split)

@@ -2,59 +2,50 @@
 """
 Who is in the sky: galaxies with the colours, magnitudes and redshifts of real ones.
 
-The seeds are the 10,000 galaxies of the SDSS Main Galaxy Sample that come with the ``kcorrect`` package. A simulated
-galaxy is one of them, seen from another distance: its template fit moves its colours with the redshift, its luminosity
-stays. That keeps the joint distribution of colours, luminosity and redshift real, gives any number of different
-galaxies, and reaches fainter magnitudes than the spectroscopic survey without inventing any.
+A simulated galaxy is a real one, its seed (`astro_photz.simulate.seeds`), seen from further away: the template fit
+moves its colours with the redshift, its luminosity stays. That keeps the joint distribution of colours, luminosity and
+redshift real, gives any number of different galaxies, and reaches fainter magnitudes than the spectroscopic survey
+without inventing any.
 
-The light in an image is the total light, so the colours are those of the Petrosian fluxes, not of the model fluxes,
-which are redder where a galaxy's outskirts are bluer than its middle. But a catalogue's colours carry its noise, and an
-image adds its own: what a seed's colours owe to noise must not be drawn as if it were its light. So a galaxy has the
-colours of its template fit, corrected by what such fits miss on average among galaxies alike, and an intrinsic scatter.
-The fits leave residuals no larger than the catalogue's errors: nothing real is lost with them.
+In flat, static space, the galaxies of a complete flux-limited sample, all moved by the same distance modulus, are a
+complete sample again, to a limit fainter by as much. In ours, volume grows more slowly with the distance modulus, so
+each is kept with a probability: by how much less the comoving volume grew between the two redshifts (compare 1 / V_max,
+Schmidt 1968, ApJ 151, 393). Evolution of the galaxies themselves is left out.
 
-Every seed belongs to one of three splits for good, so that what is tested was never trained on.
+The seeds were detected by GALEX and 2MASS as well, and 2MASS misses blue galaxies beyond r = 17: at r = 17.5 hardly one
+in ten is there. So seeds count as complete to r = 17.1, and a sample to r = 17.8, the main sample's limit, has them
+moved by 0.7 to 1.1 mag (from z = 0.1 to between 0.13 and 0.16). A deeper sample is a superposition of samples of all
+depths from the main sample's to its own, so that bright galaxies stay in it in useful number. Among bright galaxies
+too, the seeds' mix of types differs from the main sample's; weights by colour, from a table that comes with the
+package, even that out.
 """
 
-import gc
-import warnings
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cache, lru_cache
+from numbers import Real
 
 import numpy as np
 
-from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ, ZERO_POINT
+from astro_photz.sdss import ZERO_POINT
 
-__all__ = ["DISTANCE_SHIFT", "SPLITS", "SPLIT_SEED", "Population", "Seeds", "draw_population", "load_seeds"]
+from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
+from .seeds import SPLITS, load_seeds
 
-SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
-"""Fraction of the seed galaxies in each split."""
-
-SPLIT_SEED = 20210110
-"""Seed of the permutation that assigns galaxies to splits. Part of every data set's identity: never change it."""
+__all__ = ["MAIN_SAMPLE", "Population", "Sample", "draw_population"]
 
 INTRINSIC_SCATTER = 0.012
 """Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
 
-MAX_REDSHIFT = 0.4
+COMPLETE_TO = 17.1
+"""Magnitude *r* to which the seeds are taken as complete."""
 
-# kcorrect's galaxies were also detected by 2MASS, which favours red ones. Each is drawn with a weight
-# exp(slope (g - r)), in the bands shifted to z = 0.1: the ratio of the numbers of Main Galaxy Sample to kcorrect's
-# galaxies at equal r and z.
-_SELECTION_SLOPE = -1.5
-
-_SIGMA_OF_MAD = 1.4826
-
-DISTANCE_SHIFT = (-0.3, 1.3)
-"""Default range of the change in distance modulus (mag) from a seed to a galaxy drawn from it."""
-
-
-def _import_kcorrect():
-    try:
-        from kcorrect.kcorrect import Kcorrect
-    except ImportError as error:
-        raise ImportError('simulating needs kcorrect: pip install "astro-photz[simulate]"') from error
-    return Kcorrect
+_MAIN_LIMIT = 17.8
+_SHIFT_RANGE = 0.4  # mag: how differently far the seeds of one sample are moved
+_DEEPEST = 22.2  # of SDSS
+_FURTHEST = 1.0  # of the template fits
+_FEWEST_SEEDS = 20  # that a sample flat in redshift spreads over any redshift
+_TRIES = 1000
+_MARGIN = 0.1  # mag: ample for the intrinsic scatter
 
 
 @dataclass(frozen=True)
@@ -95,159 +86,99 @@ class Population:
         return Population(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def _total_flux(table):
-    """Petrosian flux (N, 5), free of extinction; its colours from the better model fluxes, times the mean ratio of
-    Petrosian to model flux of galaxies alike."""
-    extinction = np.asarray(table["EXTINCTION"], dtype=float)
-    ebv = np.mean(extinction / EXTINCTION_COEFFICIENTS["DR12"], axis=1)
-    model = np.asarray(table["MODELFLUX"], dtype=float)
-    petrosian = np.asarray(table["PETROFLUX"], dtype=float)
-    ivar = np.asarray(table["PETROFLUX_IVAR"], dtype=float)
-    model[:, 0] = np.clip(model[:, 0], 0.02 * model[:, 2], None)  # some are not detected in u
-    colour = -2.5 * np.log10(model[:, 1] / model[:, 2])
-    terms = np.stack([np.ones_like(colour), colour, np.log10(model[:, 2]), np.asarray(table["Z"])], axis=1)
-
-    scaled = model * (petrosian[:, 2] / model[:, 2])[:, None]
-    ratio = petrosian / scaled
-    error = 1 / (np.sqrt(np.clip(ivar, 1e-12, None)) * scaled)
-    mean = np.stack([_robust_fit(terms, ratio[:, band], error[:, band]) for band in range(5)], axis=1)
-    mean[:, 2] = 1
-    return mean * scaled * 10 ** (0.4 * R_UGRIZ * ebv[:, None]), ebv
-
-
-def _robust_fit(terms, values, error):
-    """What a linear fit gives for ``values`` (N,), outliers left out: measurements gone wrong, or galaxies unlike any
-    other."""
-    inlier = np.isfinite(values)
-    weight = 1 / np.hypot(error, 0.01)
-    for _ in range(4):
-        root = weight[inlier]
-        coefficients = np.linalg.lstsq(terms[inlier] * root[:, None], values[inlier] * root, rcond=None)[0]
-        deviation = (values - terms @ coefficients) * weight
-        inlier = np.abs(deviation) < 3 * _SIGMA_OF_MAD * np.nanmedian(np.abs(deviation))
-    return terms @ coefficients
-
-
-class Seeds:
+@dataclass(frozen=True)
+class Sample:
     """
-    The seed galaxies, with a template fit for each.
+    Which galaxies a survey would have selected.
 
-    Use `load_seeds`: it makes them once.
-    """
-
-    def __init__(self):
-        from importlib.util import find_spec
-        from pathlib import Path
-
-        from astropy.table import Table
-
-        # found without importing kcorrect, which takes seconds and which only template fits need
-        spec = find_spec("kcorrect")
-        if spec is None:
-            _import_kcorrect()
-        table = Table.read(Path(spec.origin).parent / "data" / "test" / "gst_tests_small.fits")
-        self.measured_flux, self.ebv = _total_flux(table)
-        self.ra, self.dec = np.asarray(table["RA"]), np.asarray(table["DEC"])
-        self.redshift = np.asarray(table["Z"], dtype=float)
-        self.split = _assign_splits(len(table))
-        self.usable = (self.measured_flux > 0).all(axis=1) & (self.redshift < MAX_REDSHIFT)
-
-    @cached_property
-    def _templates(self):
-        names = [f"sdss_{band}0" for band in "ugriz"]
-        with warnings.catch_warnings():
-            # kcorrect leaves its files open, for the garbage collector to close
-            warnings.simplefilter("ignore", ResourceWarning)
-            templates = _import_kcorrect()(responses=names, redshift_range=[0.0, 1.0], nredshift=1000)
-            gc.collect()
-        return templates
-
-    @cached_property
-    def _coefficients(self):
-        maggies = self.measured_flux * 1e-9
-        error = maggies * np.array([0.05, 0.02, 0.02, 0.02, 0.03])
-        return self._templates.fit_coeffs(redshift=self.redshift, maggies=maggies, ivar=error**-2)
-
-    def _fitted(self, rows, redshift, *, band_shift=0.0):
-        """Fluxes (N, 5) of the template fits at a redshift, at the distance that the fit was made at."""
-        coefficients = self._coefficients[rows]
-        return 1e9 * self._templates.reconstruct(redshift=redshift, coeffs=coefficients, band_shift=band_shift)
-
-    @cached_property
-    def _correction(self):
-        """What the template fits miss (N, 5), as a factor: in r that of the galaxy itself, so that its flux there is
-        its own; in the colours that of galaxies of its rest colour and redshift."""
-        missed = self.measured_flux / self._fitted(slice(None), self.redshift)
-        magnitudes = np.full_like(missed, np.nan)
-        magnitudes[self.usable] = 2.5 * np.log10(missed / missed[:, [2]])[self.usable]
-        colour, z = self.rest_colour, self.redshift
-        terms = np.stack([np.ones_like(z), colour, colour**2, z, z**2, z * colour], axis=1)
-        mean = [_robust_fit(terms, magnitudes[:, band], np.zeros_like(z)) for band in range(5)]
-        return 10 ** (0.4 * np.stack(mean, axis=1)) * missed[:, [2]]
-
-    @cached_property
-    def flux(self):
-        """Total fluxes (N, 5) in *ugriz* (nanomaggies), free of extinction and of most of the catalogue's noise."""
-        return self._fitted(slice(None), self.redshift) * self._correction
-
-    @cached_property
-    def rest(self):
-        """Fluxes (N, 5) of the template fits in the bands shifted to z = 0.1, at 10 pc."""
-        distance = 10 ** (0.4 * _distance_modulus(self.redshift))
-        fitted = self._fitted(slice(None), self.redshift)
-        scale = self.measured_flux[:, 2] / fitted[:, 2]
-        return self._fitted(slice(None), np.zeros_like(self.redshift), band_shift=0.1) * (scale * distance)[:, None]
-
-    @cached_property
-    def rest_colour(self):
-        """g - r (N,) in the bands shifted to z = 0.1 (mag)."""
-        return -2.5 * np.log10(self.rest[:, 1] / self.rest[:, 2])
-
-    def moved(self, rows, redshift):
-        """Fluxes (N, 5) of seeds seen from another redshift."""
-        dimming = 10 ** (0.4 * (_distance_modulus(self.redshift[rows]) - _distance_modulus(redshift)))
-        return self._fitted(rows, redshift) * self._correction[rows] * dimming[:, None]
-
-
-@cache
-def load_seeds():
-    """
-    The seed galaxies, read and fitted once.
-
-    Returns
-    -------
-    `Seeds`
+    Parameters
+    ----------
+    faintest, brightest : float, optional
+        Limits of the total *r* magnitude, free of our Galaxy's extinction. Default: the Main Galaxy Sample's.
+    redshift : (float, float), optional
+        Limits of the redshift.
+    flat_redshift : bool, optional
+        Draw redshifts uniformly instead of as they occur: at each, what galaxies the sample has there. Below and above
+        the redshifts where at least 20 seeds can be seen within the limits there are none, whatever ``redshift`` says.
 
     Raises
     ------
-    ImportError
-        Without kcorrect.
+    ValueError
+        If a limit is no number, out of its range, or the wrong way round.
+
+    Examples
+    --------
+    >>> from astro_photz.simulate.population import Sample
+    >>> Sample(faintest=20.0, redshift=(0.1, 0.3))
+    Sample(faintest=20.0, brightest=13.0, redshift=(0.1, 0.3), flat_redshift=False)
     """
-    return Seeds()
+
+    faintest: float = _MAIN_LIMIT
+    brightest: float = 13.0
+    redshift: tuple[float, float] = (0.0, 0.4)
+    flat_redshift: bool = False
+
+    def __post_init__(self):
+        for name in ("faintest", "brightest"):
+            _check_number(name, getattr(self, name))
+        if self.faintest > _DEEPEST:
+            raise ValueError(f"faintest must be at most {_DEEPEST} mag, the depth of SDSS, got {self.faintest}")
+        if not self.brightest < self.faintest:
+            raise ValueError(
+                f"brightest must be a smaller magnitude than faintest, got {self.brightest} and {self.faintest}"
+            )
+        if not isinstance(self.flat_redshift, bool):
+            raise ValueError(f"flat_redshift must be true or false, got {self.flat_redshift!r}")
+        object.__setattr__(self, "redshift", _check_redshift(self.redshift))
+
+    @property
+    def shift(self):
+        """Range (float, float) of the distance moduli (mag) by which seeds are moved into the sample."""
+        nearest = max(min(self.faintest, _MAIN_LIMIT) - COMPLETE_TO, 0.0)
+        return nearest, max(self.faintest - COMPLETE_TO, 0.0) + _SHIFT_RANGE
+
+    def contains(self, flux, redshift):
+        """
+        Which galaxies belong to the sample.
+
+        Parameters
+        ----------
+        flux : `~numpy.ndarray` (N, 5)
+            In *ugriz* (nanomaggies), free of extinction.
+        redshift : `~numpy.ndarray` (N,)
+
+        Returns
+        -------
+        `~numpy.ndarray` (N,) of bool
+        """
+        magnitude = _r_magnitude(flux)
+        lowest, highest = self.redshift
+        bright_enough = (magnitude <= self.faintest) & (magnitude >= self.brightest)
+        return bright_enough & (redshift >= lowest) & (redshift < highest)
 
 
-def _assign_splits(n):
-    order = np.random.default_rng(SPLIT_SEED).permutation(n)
-    bounds = np.round(np.cumsum(list(SPLITS.values())) * n).astype(int)
-    split = np.empty(n, dtype="U10")
-    for name, rows in zip(SPLITS, np.split(order, bounds[:-1]), strict=True):
-        split[rows] = name
-    return split
+def _check_number(name, value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a number, got {value!r}")
 
 
-@cache
-def _distance_table():
-    from astropy.cosmology import FlatLambdaCDM
+def _check_redshift(limits):
+    """Limits as a pair of float: a list, as configuration files give it, will do."""
+    if not isinstance(limits, (tuple, list)) or len(limits) != 2:
+        raise ValueError(f"redshift must be a pair (lowest, highest), got {limits!r}")
+    for limit in limits:
+        _check_number("redshift", limit)
+    lowest, highest = map(float, limits)
+    if not 0 <= lowest < highest <= _FURTHEST:
+        raise ValueError(f"redshift must be a pair (lowest, highest) within 0 to {_FURTHEST:g}, got {limits!r}")
+    return lowest, highest
 
-    redshift = np.geomspace(1e-3, 1.0, 2000)
-    return redshift, FlatLambdaCDM(H0=70, Om0=0.3).distmod(redshift).value
+
+MAIN_SAMPLE = Sample()
+"""The Main Galaxy Sample's limits, r <= 17.8 (Strauss et al. 2002, AJ 124, 1810) and z < 0.4."""
 
 
-def _distance_modulus(redshift):
-    return np.interp(redshift, *_distance_table())
-
-
-def draw_population(n, rng, *, split="train", distance_shift=DISTANCE_SHIFT):
+def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True):
     """
     Draw galaxies from the seeds of one split, each seen from a distance of its own.
 
@@ -257,9 +188,9 @@ def draw_population(n, rng, *, split="train", distance_shift=DISTANCE_SHIFT):
         How many.
     rng : `~numpy.random.Generator`
     split : {'train', 'validation', 'test'}, optional
-    distance_shift : (float, float), optional
-        Range of the change in distance modulus (mag), drawn uniformly. A shift that would bring a galaxy to z = 0.4 or
-        beyond, where the redshift grid ends, is drawn again.
+    sample : `Sample`, optional
+    weighted : bool, optional
+        Whether types of galaxy occur as in the Main Galaxy Sample, or else as among the seeds.
 
     Returns
     -------
@@ -268,28 +199,20 @@ def draw_population(n, rng, *, split="train", distance_shift=DISTANCE_SHIFT):
     Raises
     ------
     ValueError
-        If there is no such split.
+        If there is no such split, or no galaxy, or hardly any, within the limits of the sample.
 
-    Notes
-    -----
-    In Euclidean space, galaxies of a flux-limited sample moved by one distance factor are a fair sample to a fainter
-    limit: the range of shifts reaches from the survey's own limit, r = 17.8, to that plus its upper end.
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.simulate.population import Sample, draw_population
+    >>> deep = draw_population(100, np.random.default_rng(0), sample=Sample(brightest=18, faintest=20))
+    >>> float(deep.redshift.max()) < 0.4
+    True
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     seeds = load_seeds()
-    candidates = np.flatnonzero((seeds.split == split) & seeds.usable)
-    weight = np.exp(_SELECTION_SLOPE * seeds.rest_colour[candidates])
-    rows = rng.choice(candidates, size=n, p=weight / weight.sum())
-    modulus = _distance_modulus(seeds.redshift[rows])
-    shift = rng.uniform(*distance_shift, size=n)
-    furthest = _distance_modulus(MAX_REDSHIFT) - modulus
-    beyond = shift >= furthest
-    shift[beyond] = rng.uniform(min(distance_shift[0], 0), np.clip(furthest[beyond], None, distance_shift[1]))
-    grid, moduli = _distance_table()
-    redshift = np.interp(modulus + shift, moduli, grid)
-
-    flux = seeds.moved(rows, redshift) * 10 ** (0.4 * INTRINSIC_SCATTER * rng.standard_normal((n, 5)))
+    rows, redshift, flux = _draw(n, rng, sample, _candidates(split, sample, weighted))
     return Population(
         seed_index=rows,
         ra=seeds.ra[rows],
@@ -300,3 +223,123 @@ def draw_population(n, rng, *, split="train", distance_shift=DISTANCE_SHIFT):
         absolute_magnitude=ZERO_POINT - 2.5 * np.log10(seeds.rest[rows, 2]),
         rest_colour=seeds.rest_colour[rows],
     )
+
+
+def _draw(n, rng, sample, candidates):
+    """Seed (n,), redshift (n,) and flux (n, 5): what falls out of the sample is drawn again."""
+    seeds = load_seeds()
+    rows, redshift, flux = np.empty(n, dtype=int), np.empty(n), np.empty((n, 5))
+    if sample.flat_redshift:
+        redshift[:] = rng.uniform(*candidates.reach, n)
+    missing = np.arange(n)
+    for _ in range(_TRIES):
+        if not len(missing):
+            return rows, redshift, flux
+        if sample.flat_redshift:
+            rows[missing] = candidates.draw_at(redshift[missing], rng)
+        else:
+            rows[missing], redshift[missing] = candidates.draw(len(missing), rng)
+        scatter = INTRINSIC_SCATTER * rng.standard_normal((len(missing), 5))
+        flux[missing] = seeds.moved(rows[missing], redshift[missing]) * 10 ** (0.4 * scatter)
+        kept = sample.contains(flux[missing], redshift[missing])
+        kept &= rng.uniform(size=len(missing)) < _thinning(seeds.redshift[rows[missing]], redshift[missing])
+        missing = missing[~kept]
+    raise _out_of_reach(sample, f"hardly any after {_TRIES} tries")
+
+
+def _thinning(near, far):
+    """Comoving volume per distance modulus at ``far`` over that at ``near``, relative to flat, static space."""
+    modulus = distance_modulus(far) - distance_modulus(near)
+    return volume_per_modulus(far) / volume_per_modulus(near) * 10 ** (-0.6 * modulus)
+
+
+def _out_of_reach(sample, found):
+    return ValueError(
+        f"no galaxies can be drawn for {sample} ({found}): take limits further apart in brightest and faintest or in "
+        "redshift"
+    )
+
+
+class _Candidates:
+    """
+    The seeds of a split that can be moved into a sample, and with what weight.
+
+    Parameters
+    ----------
+    split : str
+    sample : `Sample`
+    weighted : bool
+    """
+
+    def __init__(self, split, sample, weighted):
+        seeds = load_seeds()
+        rows = np.flatnonzero((seeds.split == split) & seeds.usable)
+        rows = rows[np.argsort(seeds.redshift[rows])]
+        modulus = distance_modulus(seeds.redshift[rows])
+        near, far = (redshift_at(modulus + shift) for shift in sample.shift)
+        bright, faint = (_r_magnitude(seeds.moved(rows, redshift)) for redshift in (near, far))
+        lowest, highest = sample.redshift
+        able = (bright - _MARGIN < sample.faintest) & (faint + _MARGIN > sample.brightest)
+        able &= (near < highest) & (far > lowest)
+        if not able.any():
+            raise _out_of_reach(sample, "none of the seeds can be moved there")
+        self.rows, self._modulus, self._shift = rows[able], modulus[able], sample.shift
+        weight = _type_weight(seeds.rest_colour[self.rows]) if weighted else np.ones(len(self.rows))
+        self._cumulative = np.concatenate([[0], np.cumsum(weight)])
+        if sample.flat_redshift:
+            self.reach = self._reach(sample, bright[able], faint[able])
+
+    def draw(self, n, rng):
+        """Seeds (n,), and redshifts (n,) that they are moved to."""
+        place = self._place(rng.uniform(0, self._cumulative[-1], n))
+        return self.rows[place], redshift_at(self._modulus[place] + rng.uniform(*self._shift, n))
+
+    def draw_at(self, redshift, rng):
+        """Seeds (n,) that may be moved to the redshifts (n,)."""
+        modulus = distance_modulus(redshift)
+        nearest, furthest = self._shift
+        first = np.searchsorted(self._modulus, modulus - furthest)
+        last = np.searchsorted(self._modulus, modulus - nearest)
+        return self.rows[self._place(rng.uniform(self._cumulative[first], self._cumulative[last]))]
+
+    def _place(self, cumulative):
+        return np.minimum(np.searchsorted(self._cumulative, cumulative, side="right") - 1, len(self.rows) - 1)
+
+    def _reach(self, sample, bright, faint):
+        """Redshifts between which there are seeds enough that can be seen within the limits."""
+        nearest, furthest = self._shift
+        slope = (faint - bright) / (furthest - nearest)
+        first = redshift_at(self._modulus + np.maximum(nearest + (sample.brightest - bright) / slope, nearest))
+        last = redshift_at(self._modulus + np.minimum(nearest + (sample.faintest - bright) / slope, furthest))
+        grid = np.linspace(*sample.redshift, 2001)
+        visible = first < last
+        seen = np.searchsorted(np.sort(first[visible]), grid) - np.searchsorted(np.sort(last[visible]), grid)
+        within = grid[seen >= _FEWEST_SEEDS]
+        if len(within) < 2:
+            raise _out_of_reach(sample, f"flat in redshift wants {_FEWEST_SEEDS} seeds at a redshift")
+        return within[0], within[-1]
+
+
+@lru_cache(maxsize=8)
+def _candidates(split, sample, weighted):
+    return _Candidates(split, sample, weighted)
+
+
+@cache
+def _type_weights():
+    from importlib.resources import files
+
+    from astropy.table import Table
+
+    path = files("astro_photz") / "data" / "simulation" / "type_weights.ecsv"
+    table = Table.read(path.read_text(encoding="utf-8"), format="ascii.ecsv")
+    return np.asarray(table["rest_colour"]), np.asarray(table["weight"])
+
+
+def _type_weight(rest_colour):
+    """How much more often a galaxy of this colour occurs in the main sample than among the seeds."""
+    return np.interp(rest_colour, *_type_weights())
+
+
+def _r_magnitude(flux):
+    return ZERO_POINT - 2.5 * np.log10(flux[:, 2])

@@ -5,30 +5,41 @@ Images of many sources at once, drawn in Fourier space.
 A source's image is a profile, moved to its place and blurred. In Fourier space each is a factor: the profile's
 transform, a phase, the transfer function of the point-spread function. So a stamp is the sum of its sources'
 transforms times the transfer function of each band, turned into pixels by one inverse transform; torch does it for a
-batch of stamps.
+batch of stamps, on a processor or on a GPU.
 
-Profiles are circular ones stretched along an axis: the exponential, whose transform has a closed form; de Vaucouleurs',
-whose transform is tabulated once from a sum of Gaussians that follows the profile to 1e-6 (the law exp(-b r^(1/4)) is a
-mixture of Gaussians with positive weights; compare Hogg & Lang 2013, PASP 125, 719); and the point source.
+Profiles are circular ones stretched along an axis: the exponential and the Gaussian, whose transforms have a closed
+form; de Vaucouleurs', whose transform is tabulated once from a sum of Gaussians that follows the profile to 1e-6 (the
+law exp(-b r^(1/4)) is a mixture of Gaussians with positive weights; compare Hogg & Lang 2013, PASP 125, 719); and the
+point source. Points and round Gaussians are products of a column and a row in Fourier space too, and cost next to
+nothing.
+
+On a finite grid light that leaves on one side comes in again on the other. What large galaxies send round is known from
+their profiles and smooth, as the grid leaves a margin around the image: so it is computed at a few places, and taken
+off again.
 """
 
 from dataclasses import dataclass
-from functools import cache
-from itertools import pairwise
+from functools import cache, cached_property
+from itertools import pairwise, product
 
 import numpy as np
+from scipy.fft import next_fast_len
+from scipy.special import gamma, gammaincc
 
 from ._torch import torch
 from .morphology import DEVAUCOULEURS, EXPONENTIAL
 
-__all__ = ["PROFILES", "Sources", "render"]
+__all__ = ["PROFILES", "REACH", "Sources", "render"]
 
-PROFILES = ("point", "exponential", "devaucouleurs")
+PROFILES = ("point", "exponential", "devaucouleurs", "gaussian")
 """Names of the profiles; a source's ``profile`` is its place here."""
 
-_GRID = 128  # pixels a side of the Fourier grid
-_SCENES_AT_ONCE = 32  # so that a batch's transforms fit into the processor's cache
-_LOG_K = -9.0, 10.0, 4096  # range and number of the table's ln(k R_50)
+REACH = 10
+"""How far outside the drawn image a source's centre may lie (pixels): those further out are left out."""
+
+_BEYOND_NYQUIST = 1.17  # wave number of the shortest wave followed: in good seeing those of two pixels hold light
+_PIXELS_AT_ONCE = 24 * 96**2  # of grid, in each band: so that a batch's transforms fit into the processor's cache
+_HALF_LIGHT_SIGMA = np.sqrt(2 * np.log(2))  # half-light radius of a round Gaussian of unit width
 
 
 @dataclass
@@ -47,7 +58,7 @@ class Sources:
     flux : `~numpy.ndarray` (M, 5)
         In *ugriz*.
     radius : `~numpy.ndarray` (M,)
-        Half-light radius along the major axis (pixels).
+        Half-light radius along the major axis (pixels); without meaning for points.
     axis_ratio : `~numpy.ndarray` (M,)
     angle : `~numpy.ndarray` (M,)
         Of the major axis from the columns' direction (radians).
@@ -85,7 +96,7 @@ class Sources:
         return together[np.argsort(together.scene, kind="stable")]
 
 
-def render(sources, transfer, *, size, shift=None):
+def render(sources, transfer, *, size, shift, device="cpu"):
     """
     Draw scenes in five bands, without noise.
 
@@ -96,9 +107,11 @@ def render(sources, transfer, *, size, shift=None):
         ``transfer(k2, scenes)`` gives the transfer function of the point-spread function, tensor
         (len(scenes), 5, ...), at squared wave numbers ``k2`` (...) (radians per pixel, squared) for a slice of scenes.
     size : int
-        Side of the images (pixels), at most 128.
+        Side of the images (pixels).
     shift : `~numpy.ndarray` (N, 5, 2)
         Displacement of each band in columns and rows (pixels); its length is the number of scenes.
+    device : str or `torch.device`, optional
+        Where it is computed, and where the images lie.
 
     Returns
     -------
@@ -108,78 +121,244 @@ def render(sources, transfer, *, size, shift=None):
     Raises
     ------
     ValueError
-        If ``size`` is larger than the grid.
+        If ``size`` is not positive, or a source's place is not finite.
+
+    Examples
+    --------
+    A star in one scene, blurred by a Gaussian of 1.5 pixels:
+
+    >>> import numpy as np
+    >>> from astro_photz.simulate.rendering import PROFILES, Sources, render
+    >>> one = np.ones(1)
+    >>> star = Sources(scene=np.array([0]), profile=np.array([PROFILES.index("point")]), x=31 * one, y=31 * one,
+    ...                flux=np.full((1, 5), 100.0), radius=one, axis_ratio=one, angle=0 * one)
+    >>> blur = lambda k2, scenes: (-0.5 * 1.5**2 * k2).exp().expand(1, 5, *k2.shape)
+    >>> image = render(star, blur, size=63, shift=np.zeros((1, 5, 2)))
+    >>> print(f"{image[0, 2].sum():.2f}")
+    100.00
     """
-    if not 0 < size <= _GRID:
-        raise ValueError(f"size must be at most {_GRID} pixels, got {size}")
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, got {size}")
+    sources = _within_reach(sources, size)
+    grid = _Grid.around(size, device)
     n = len(shift)
-    bounds = np.searchsorted(sources.scene, np.arange(0, n + _SCENES_AT_ONCE, _SCENES_AT_ONCE))
-    images = torch.empty((n, 5, size, size))
+    step = max(1, _PIXELS_AT_ONCE // grid.side**2)
+    bounds = np.searchsorted(sources.scene, np.arange(0, n + step, step))
+    images = torch.empty((n, 5, size, size), device=device)
     for batch, (first, last) in enumerate(pairwise(bounds)):
-        scenes = slice(batch * _SCENES_AT_ONCE, min((batch + 1) * _SCENES_AT_ONCE, n))
-        images[scenes] = _render_batch(sources[first:last], transfer, scenes, size, shift[scenes])
+        scenes = slice(batch * step, min((batch + 1) * step, n))
+        local = sources[first:last]
+        local.scene = local.scene - scenes.start
+        images[scenes] = _render_batch(local, transfer, scenes, grid, shift[scenes])
     return images
 
 
-def _render_batch(sources, transfer, scenes, size, shift):
-    margin = (_GRID - size) // 2  # light that leaves the image leaves into the margin before it comes round
-    ky, kx = _wave_numbers()
+def _within_reach(sources, size):
+    place = np.stack([sources.x, sources.y])
+    if not np.isfinite(place).all():
+        raise ValueError("sources must have finite x and y, got some that are not; leave those out")
+    return sources[(np.maximum(-place, place - (size - 1)) <= REACH).all(axis=0)]
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The Fourier grid around an image of ``size`` pixels, on a device."""
+
+    size: int
+    side: int
+    device: torch.device
+
+    @classmethod
+    def around(cls, size, device):
+        # what comes round from a source at its furthest ends REACH before the image's other edge; an even side
+        side = 2 * next_fast_len(-(-size // 2) + REACH, real=True)
+        return cls(size, side, torch.device(device))
+
+    @property
+    def margin(self):
+        return (self.side - self.size) // 2
+
+    @property
+    def last(self):
+        """Number of the highest wave."""
+        return int(self.side // 2 * _BEYOND_NYQUIST)
+
+    @cached_property
+    def kx(self):
+        """Wave numbers from 0 up."""
+        return 2 * np.pi / self.side * torch.arange(self.last + 1, device=self.device)
+
+    @cached_property
+    def ky(self):
+        """The same, and then the negative ones, also in increasing order."""
+        return torch.cat([self.kx, -self.kx[1:].flip(0)])
+
+    @cached_property
+    def distinct_k2(self):
+        """Squared wave numbers that differ, in increasing order, and which of them each place of the grid has."""
+        wave = np.arange(self.last + 1)
+        waves2, place = np.unique(np.add.outer(np.r_[wave, wave[:0:-1]] ** 2, wave**2), return_inverse=True)
+        k2 = torch.as_tensor((2 * np.pi / self.side) ** 2 * waves2, dtype=torch.float32, device=self.device)
+        return k2, torch.as_tensor(place.ravel(), device=self.device)
+
+    def column(self, values):
+        """Values of sources as a tensor that broadcasts along their pixels."""
+        return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self.device)[..., None]
+
+
+def _render_batch(sources, transfer, scenes, grid, shift):
     n = scenes.stop - scenes.start
-    spectrum = torch.zeros((n, 5, _GRID, _GRID // 2 + 1), dtype=torch.complex64)
-    scene = torch.as_tensor(sources.scene - scenes.start)
-    flux = torch.as_tensor(sources.flux, dtype=torch.float32)
-    phase = _phase(sources.x + margin, sources.y + margin, ky, kx)
-    phase = phase * _profile_transform(sources, ky, kx)
-    for band in range(5):
-        spectrum[:, band].index_add_(0, scene, phase * flux[:, band, None, None])
-    transfer_function = transfer(ky**2 + kx**2, scenes)
-    spectrum *= transfer_function * _phase(shift[..., 0], shift[..., 1], ky, kx)
-    images = torch.fft.irfft2(spectrum, s=(_GRID, _GRID))
-    return images[..., margin : margin + size, margin : margin + size]
+    spectrum = torch.zeros((n, 5, len(grid.ky), len(grid.kx)), dtype=torch.complex64, device=grid.device)
+    separable = _is_separable(sources)
+    _add_separable(spectrum, sources[separable], grid)
+    for profile, transform in _TRANSFORMS.items():
+        alike = ~separable & (sources.profile == PROFILES.index(profile))
+        _add_profile(spectrum, sources[alike], transform, grid)
+    _scale(spectrum, _transfer(transfer, scenes, grid))
+    rows, columns = _phases(shift[..., 0], shift[..., 1], grid)
+    spectrum *= rows[..., :, None]
+    spectrum *= columns[..., None, :]
+    return _to_pixels(spectrum, grid) - _light_come_round(sources, n, grid)
 
 
-def _wave_numbers():
-    ky = 2 * np.pi * torch.fft.fftfreq(_GRID, dtype=torch.float32)[:, None]
-    kx = 2 * np.pi * torch.fft.rfftfreq(_GRID, dtype=torch.float32)[None, :]
-    return ky, kx
+def _phases(x, y, grid):
+    """exp(-i k r) as a column (..., side) and a row (..., side / 2 + 1), whose outer product it is."""
+    along_y, along_x = -grid.ky * grid.column(y), -grid.kx * grid.column(x)
+    return torch.polar(torch.ones_like(along_y), along_y), torch.polar(torch.ones_like(along_x), along_x)
 
 
-def _phase(x, y, ky, kx):
-    """exp(-i k r) as the product of a column and a row."""
-    x, y = (torch.as_tensor(value, dtype=torch.float32)[..., None, None] for value in (x, y))
-    along_y, along_x = -ky * y, -kx * x
-    return torch.polar(torch.ones_like(along_y), along_y) * torch.polar(torch.ones_like(along_x), along_x)
+def _transfer(transfer, scenes, grid):
+    """The transfer function on the whole grid: few of its squared wave numbers differ."""
+    k2, place = grid.distinct_k2
+    values = transfer(k2, scenes)
+    return values.gather(-1, place.expand(*values.shape[:2], -1)).unflatten(-1, (len(grid.ky), len(grid.kx)))
 
 
-def _profile_transform(sources, ky, kx):
-    """Transforms (M, grid, grid / 2 + 1) of the sources' profiles about their own centres, 1 at k = 0."""
-
-    def column(values):
-        return torch.as_tensor(np.asarray(values), dtype=torch.float32)[:, None, None]
-
-    cosine, sine = column(np.cos(sources.angle)), column(np.sin(sources.angle))
-    along, across = kx * cosine + ky * sine, ky * cosine - kx * sine
-    k2 = (along**2 + (across * column(sources.axis_ratio)) ** 2) * column(sources.radius) ** 2  # (k R_50)^2
-    transform = torch.ones_like(k2)
-    exponential, devaucouleurs = (torch.as_tensor(sources.profile == PROFILES.index(name)) for name in PROFILES[1:])
-    transform[exponential] = (1 + k2[exponential] / EXPONENTIAL**2) ** -1.5
-    transform[devaucouleurs] = _look_up(k2[devaucouleurs])
-    return transform
+def _scale(values, factor):
+    """Multiply complex numbers by real ones, in place: torch would turn those into complex ones first."""
+    for part in (values.real, values.imag):
+        part *= factor
 
 
-def _look_up(k2):
-    first, last, number = _LOG_K
-    place = (0.5 * torch.log(k2.clamp_min(1e-12)) - first) * ((number - 1) / (last - first))
-    place = place.clamp_(0, number - 1.001)
-    index = place.to(torch.int64)
-    table = _devaucouleurs_table()
-    below = table[index]
-    return below + (table[index + 1] - below) * (place - index)
+def _to_pixels(spectrum, grid):
+    """
+    Images (n, 5, size, size) by the inverse transform, which uses the spectrum up.
+
+    Waves shorter than two pixels look to the pixels like longer ones, as many waves short of the grid's side. Those to
+    the left of zero, which real images need not keep, are the conjugates of those to the right.
+    """
+    last, nyquist = grid.last, grid.side // 2
+    twice = 2 * last + 1 - grid.side  # rows that fall on one another
+    spectrum[..., last + 1 - twice : last + 1, :] += spectrum[..., last + 1 : last + 1 + twice, :]
+    rows = torch.cat([spectrum[..., : last + 1, :], spectrum[..., last + 1 + twice :, :]], dim=-2)
+    inner = slice(grid.margin, grid.margin + grid.size)
+    rows = torch.fft.ifft(rows, dim=-2)[..., inner, :]
+    columns = rows[..., : nyquist + 1].contiguous()
+    columns[..., grid.side - last :] += rows[..., nyquist:].flip(-1).conj()
+    return torch.fft.irfft(columns, n=grid.side)[..., inner]
+
+
+def _by_scene(sources):
+    """Number of a scene and the slice of its sources, for each scene that has some."""
+    scene, first = np.unique(sources.scene, return_index=True)
+    return [(number, slice(*rows)) for number, rows in zip(scene, pairwise([*first, len(sources)]), strict=True)]
+
+
+def _add_by_scene(total, sources, pattern):
+    """Add to each scene, in ``total`` (n, 5, P), the patterns (M, P) of its sources times their fluxes."""
+    flux = torch.as_tensor(sources.flux.T, dtype=total.dtype, device=total.device)
+    for scene, members in _by_scene(sources):
+        total[scene].addmm_(flux[:, members], pattern[members])
+
+
+def _is_separable(sources):
+    """Whether a source's transform is a column times a row."""
+    point, gaussian = (sources.profile == PROFILES.index(name) for name in ("point", "gaussian"))
+    return point | (gaussian & (sources.axis_ratio == 1))
+
+
+def _add_separable(spectrum, sources, grid):
+    rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
+    point = sources.profile == PROFILES.index("point")
+    variance = grid.column(np.where(point, 0, sources.radius / _HALF_LIGHT_SIGMA) ** 2)
+    _scale(rows, _exp_of_minus(0.5 * variance * grid.ky**2))
+    _scale(columns, _exp_of_minus(0.5 * variance * grid.kx**2))
+    rows = (grid.column(sources.flux) * rows[:, None, :]).flatten(1)  # (M, 5 side)
+    total = spectrum.flatten(1, 2)
+    for scene, members in _by_scene(sources):
+        total[scene].addmm_(rows[members].T, columns[members])
+
+
+def _add_profile(spectrum, sources, transform, grid):
+    """Add sources of one profile; ``transform`` turns their (k R_50)^2 into the profile's transform, in place."""
+    rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
+    pattern = rows[:, :, None] * columns[:, None, :]
+    _scale(pattern, transform(_stretched_k2(sources, grid)))
+    _add_by_scene(torch.view_as_real(spectrum).flatten(2), sources, torch.view_as_real(pattern).flatten(1))
+
+
+def _quadratic_form(angle, scale, ratio):
+    """Coefficients of x^2, y^2 and xy in the squared length of a vector (x, y) that is scaled by ``scale`` along a
+    direction and by ``ratio`` of that across it."""
+    cosine, sine = np.cos(angle), np.sin(angle)
+    along, across = scale**2, (scale * ratio) ** 2
+    xx, yy = along * cosine**2 + across * sine**2, along * sine**2 + across * cosine**2
+    return xx, yy, 2 * (along - across) * cosine * sine
+
+
+def _stretched_k2(sources, grid):
+    """(k R_50)^2, in the frame in which a source is circular: tensor (M, side, side / 2 + 1)."""
+    form = _quadratic_form(sources.angle, sources.radius, sources.axis_ratio)
+    xx, yy, xy = (grid.column(value)[..., None] for value in form)
+    ky, kx = grid.ky[:, None], grid.kx
+    k2 = xy * ky + xx * kx
+    k2 *= kx
+    k2 += yy * ky**2
+    return k2.clamp_(min=0)
+
+
+def _exponential(k2):
+    """Freeman (1970, ApJ 160, 811): the transform of exp(-r) is (1 + k^2)^(-3/2)."""
+    root = k2.mul_(EXPONENTIAL**-2).add_(1).rsqrt_()
+    return root * root * root
+
+
+def _devaucouleurs(k2):
+    """The nearest entry of the table: the leading bits of a positive float grow with it, and with its logarithm nearly
+    in proportion."""
+    table = _devaucouleurs_table(k2.device)
+    place = k2.view(torch.int32).bitwise_right_shift(_DROPPED_BITS).sub_(_FIRST_PLACE).clamp_(0, len(table) - 1)
+    return table.index_select(0, place.flatten()).view(k2.shape)
+
+
+def _gaussian(k2):
+    return _exp_of_minus(k2.mul_(0.5 / _HALF_LIGHT_SIGMA**2))
+
+
+def _exp_of_minus(values):
+    """exp(-values), never so small that processors compute it ten times more slowly; changes its argument."""
+    return values.clamp_(max=80).neg_().exp_()
+
+
+_TRANSFORMS = {"exponential": _exponential, "devaucouleurs": _devaucouleurs, "gaussian": _gaussian}
+
+_DROPPED_BITS = 12  # of 23 that a float has: leaves 2048 places to an octave
+_TABLE_LIMITS = np.array([2.0**-24, 2.0**18], dtype=np.float32)  # of (k R_50)^2
+_FIRST_PLACE, _LAST_PLACE = (int(bits) for bits in _TABLE_LIMITS.view(np.int32) >> _DROPPED_BITS)
 
 
 @cache
-def _devaucouleurs_table():
-    """Transform of de Vaucouleurs' profile at equal steps of ln(k R_50)."""
+def _devaucouleurs_table(device):
+    """Transform of de Vaucouleurs' profile in the middle of each interval of (k R_50)^2."""
+    place = np.arange(_FIRST_PLACE, _LAST_PLACE, dtype=np.int32)
+    k2 = ((place << _DROPPED_BITS) + (1 << (_DROPPED_BITS - 1))).astype(np.int32).view(np.float32)
+    width, flux = _devaucouleurs_gaussians()
+    transform = sum(share * np.exp(-0.5 * k2 * sigma**2) for sigma, share in zip(width, flux, strict=True))
+    return torch.as_tensor(transform, dtype=torch.float32, device=device)
+
+
+def _devaucouleurs_gaussians():
+    """Widths (in R_50) and shares of the light of round Gaussians that make up de Vaucouleurs' profile."""
     from scipy.optimize import nnls
 
     radius = np.logspace(-5, 2.5, 400)
@@ -189,6 +368,82 @@ def _devaucouleurs_table():
     weight = 1 / (profile + 1e-4)  # relative in the middle, absolute in the wings
     amplitude, _ = nnls(gaussians * weight[:, None], profile * weight, maxiter=4000)
     flux = amplitude * width**2
-    k = np.exp(np.linspace(*_LOG_K))
-    transform = np.exp(-0.5 * (k[:, None] * width) ** 2) @ (flux / flux.sum())
-    return torch.as_tensor(transform, dtype=torch.float32)
+    return width, flux / flux.sum()
+
+
+# Light that comes round
+
+_NEAR_RING, _NEAR_NODES = (1, 1), 12  # of copies of the grid: the first and last ring, and nodes a side for their light
+_FAR_RINGS, _FAR_NODES = (2, 3), 6
+_FAINT = 1e-5  # of a source's light beyond the grid: below it, nothing is taken off
+_SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}  # n, b_n
+
+
+def _light_come_round(sources, n, grid):
+    """
+    Light (n, 5, size, size) of the sources' copies, one grid apart, that the inverse transform adds to the image.
+
+    It is smooth within the image, and the smoother the further a copy: a polynomial through a few nodes follows it.
+    Blur and the bands' shifts make no difference so far from a source. Beyond the last ring of copies their light is
+    spread evenly.
+    """
+    at_nodes = torch.zeros((n, 5, _NEAR_NODES**2), device=grid.device)
+    for profile, law in _SERSIC.items():
+        alike = sources[sources.profile == PROFILES.index(profile)]
+        large = alike[_light_beyond(alike.radius, grid.side / 2, *law) > _FAINT]
+        near = _copies(large, _NEAR_RING, _NEAR_NODES, law, grid)
+        far = _copies(large, _FAR_RINGS, _FAR_NODES, law, grid).unflatten(-1, (_FAR_NODES, _FAR_NODES))
+        refine = _interpolation(_FAR_NODES, tuple(_nodes(_NEAR_NODES)), grid.device)
+        everywhere = grid.column(_evenly_spread(large, law, grid))
+        _add_by_scene(at_nodes, large, near + (refine @ far @ refine.T).flatten(1) + everywhere)
+    to_pixels = _interpolation(_NEAR_NODES, tuple(np.linspace(-1, 1, grid.size)), grid.device)
+    return to_pixels @ at_nodes.unflatten(-1, (_NEAR_NODES, _NEAR_NODES)) @ to_pixels.T
+
+
+def _light_beyond(radius, distance, index, b):
+    """Share of a round Sersic profile's light outside a distance (Graham & Driver 2005, PASA 22, 118, equation 2)."""
+    return gammaincc(2 * index, b * (distance / np.maximum(radius, 1e-6)) ** (1 / index))
+
+
+def _evenly_spread(sources, law, grid):
+    """Brightness (M,) of the copies beyond the last ring, for a flux of 1."""
+    followed = grid.side * (2 * _FAR_RINGS[1] + 1) / np.sqrt(np.pi)  # radius of a circle as large as all those rings
+    return _light_beyond(sources.radius * np.sqrt(sources.axis_ratio), followed, *law) / grid.side**2
+
+
+def _copies(sources, rings, number, law, grid):
+    """Brightness (M, number^2) of the copies in some rings, at nodes, for a flux of 1."""
+    index, b = law
+    first, last = rings
+    steps = np.array([step for step in product(range(-last, last + 1), repeat=2) if max(map(abs, step)) >= first])
+    copy_y, copy_x = (grid.column(grid.side * step)[..., None] for step in steps.T)
+    nodes = torch.as_tensor((_nodes(number) + 1) / 2 * (grid.size - 1), dtype=torch.float32).to(grid.device)
+
+    def column(values):
+        return grid.column(values)[..., None, None]  # (M, 1, 1, 1): by copy, node row, node column
+
+    y = nodes[:, None] - copy_y - column(sources.y)
+    x = nodes - copy_x - column(sources.x)
+    xx, yy, xy = (column(value) for value in _quadratic_form(sources.angle, 1 / sources.radius, 1 / sources.axis_ratio))
+    r2 = xy * x + yy * y
+    r2 *= y
+    r2 += xx * x**2
+    root = r2.clamp_(min=0)
+    for _ in range({1: 1, 4: 3}[index]):  # r^(1 / n) by square roots, which are quicker than powers
+        root = root.sqrt_()
+    profile = _exp_of_minus(root.mul_(b)).sum(dim=1).flatten(1)
+    area = sources.radius**2 * sources.axis_ratio
+    return profile / grid.column(area * 2 * np.pi * index * gamma(2 * index) / b ** (2 * index))
+
+
+def _nodes(number):
+    """Places, from -1 to 1, through which a polynomial follows a smooth function best."""
+    return np.polynomial.chebyshev.chebpts1(number)
+
+
+@cache
+def _interpolation(number, places, device):
+    """Matrix (places, number) that takes the polynomial through the nodes to other places from -1 to 1."""
+    vander = np.polynomial.chebyshev.chebvander
+    matrix = vander(np.array(places), number - 1) @ np.linalg.inv(vander(_nodes(number), number - 1))
+    return torch.as_tensor(matrix, dtype=torch.float32, device=device)

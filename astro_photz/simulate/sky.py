@@ -24,23 +24,32 @@ FILTER_MARGIN = 6
 # Typical of SDSS imaging, in ugriz: medians, and scatter of their logarithm from run to run.
 _SKY_COUNTS = np.array([27.0, 72.0, 140.0, 215.0, 150.0])  # DN a pixel
 _SKY_SCATTER = np.array([0.30, 0.18, 0.16, 0.18, 0.22])
+_SKY_SLOPE = 3e-6  # of it, per pixel
 _CALIBRATION = np.array([0.0088, 0.0038, 0.0049, 0.0068, 0.0300])  # nanomaggies a DN
 _CALIBRATION_SCATTER = np.array([0.20, 0.06, 0.05, 0.05, 0.14])
 _LATER_RUN = 2000  # gains and dark variances after the changes to the electronics
+# Of the logarithm of the dark variance: a chip's two amplifiers differ, as the halves of real frames do.
+_AMPLIFIER_SCATTER = 0.4
 
-# Width of the point-spread function: r from night to night, the others relative to it (psField files).
-_FWHM_R = 1.30, 0.13  # arcsec; median, scatter of the logarithm
-_FWHM_LIMITS = 0.9, 2.1
-_FWHM_RELATIVE = np.array([1.16, 1.09, 1.0, 0.97, 1.0])
-_FWHM_RELATIVE_SCATTER = 0.06
-# Double Gaussian: width and central height of the wings, relative to the core's (psField files: sigma_2G, b_2G).
-_WING_WIDTH = 2.35, 0.10
-_WING_HEIGHT = 0.065, 0.30
+# Point-spread function: the core's width in r from night to night, in the other bands relative to it; width and central
+# height of the wings, relative to the core's. Set so that they cover double Gaussians of three psField files
+# (sigma1_2G, sigma2_2G, b_2G) and of the stars in four real fields, whose wings are taken wide enough to hold the light
+# out to 14 pixels.
+_SEEING_SCATTER = 0.17  # of the logarithm
+_FWHM_LIMITS = 0.75, 2.1  # arcsec
+_FWHM_RELATIVE = np.array([1.18, 1.11, 1.0, 0.97, 1.01])
+_FWHM_RELATIVE_SCATTER = 0.07
+_WING_WIDTH = 2.6, 0.12
+_WING_HEIGHT = 0.055, 0.35
 
-_ZERO_POINT_SCATTER = 0.01  # mag
-_REGISTRATION_SCATTER = 0.1  # pixels, each axis
-_BACKGROUND_SCATTER = 0.06  # of the sky rms: what sky subtraction leaves
+# What sky subtraction leaves, in units of the sky's rms: set so that stamps without sources are as in four real fields.
+_BACKGROUND_MEAN = 0.03
+_BACKGROUND_RELATIVE = np.array([0.8, 1.1, 1.2, 1.0, 0.6])  # scatter of a band
+_BACKGROUND_COMMON = 0.5  # share of the variance that all bands have in common: light of the same sources
+_ROW_NOISE = 0.035  # of a row as a whole, as the electronics read rows one after the other
+_BACKGROUND_SLOPE = 0.02  # from the middle to the edge of a stamp of 64 pixels
 _NATIVE_BAND = 2  # r
+_IMAGES_AT_ONCE = 8  # so that what is computed of them stays in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -57,9 +66,13 @@ class Conditions:
     calibration : `~numpy.ndarray` (N, 5)
         Nanomaggies per DN.
     sky : `~numpy.ndarray` (N, 5)
-        Brightness of the sky (DN a pixel).
+        Brightness of the sky in the middle of the image (DN a pixel).
+    sky_slope : `~numpy.ndarray` (N, 5)
+        Its growth along columns (DN a pixel, per pixel), known and subtracted: whole DN are no longer whole after it.
     background : `~numpy.ndarray` (N, 5)
-        What sky subtraction left (nanomaggies a pixel).
+        What sky subtraction left in the middle of the image (nanomaggies a pixel).
+    background_slope : `~numpy.ndarray` (N, 5, 2)
+        Its growth along columns and rows (nanomaggies a pixel, per pixel).
     psf_fwhm : `~numpy.ndarray` (N, 5)
         Full width at half maximum of the core (arcsec).
     psf_wings : `~numpy.ndarray` (N, 5, 2)
@@ -76,7 +89,9 @@ class Conditions:
     dark_variance: np.ndarray
     calibration: np.ndarray
     sky: np.ndarray
+    sky_slope: np.ndarray
     background: np.ndarray
+    background_slope: np.ndarray
     psf_fwhm: np.ndarray
     psf_wings: np.ndarray
     zero_point: np.ndarray
@@ -100,16 +115,20 @@ class Conditions:
         """
 
         def grid(values):
-            return torch.as_tensor(values[scenes], dtype=torch.float32).reshape(-1, 5, *[1] * k2.ndim)
+            part = torch.as_tensor(values[scenes], dtype=torch.float32, device=k2.device)
+            return part.reshape(-1, 5, *[1] * k2.ndim)
 
         width, height = self.psf_wings[..., 0], self.psf_wings[..., 1]
         core = grid(0.5 * (self.psf_fwhm / 2.3548 / PIXEL_SCALE) ** 2)
         wings_share = height * width**2 / (1 + height * width**2)
         share = grid(wings_share)
-        return (1 - share) * torch.exp(-k2 * core) + share * torch.exp(-k2 * core * grid(width**2))
+        exponents = k2 * core, k2 * core * grid(width**2)
+        # not so small that processors compute them ten times more slowly
+        cores, wings = (torch.exp(-exponent.clamp_(max=80)) for exponent in exponents)
+        return (1 - share) * cores + share * wings
 
 
-def draw_conditions(n, rng):
+def draw_conditions(n, rng, *, seeing=1.25, zero_point_scatter=0.01, registration_scatter=0.1, background_scatter=0.05):
     """
     Draw the conditions under which galaxies are seen.
 
@@ -117,36 +136,80 @@ def draw_conditions(n, rng):
     ----------
     n : int
     rng : `~numpy.random.Generator`
+    seeing : float, optional
+        Median full width at half maximum of the point-spread function's core in *r* (arcsec).
+    zero_point_scatter : float, optional
+        Error of the calibration in each band (mag).
+    registration_scatter : float, optional
+        Error of the registration of each band along each axis (pixels).
+    background_scatter : float, optional
+        Error of the sky subtraction, relative to the rms of the sky in a pixel; somewhat more in *r*, less in *z*.
 
     Returns
     -------
     `Conditions`
+
+    Raises
+    ------
+    ValueError
+        If ``seeing`` is out of the range that SDSS imaging was taken in, or a scatter is negative or too large.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.simulate.sky import draw_conditions
+    >>> conditions = draw_conditions(1000, np.random.default_rng(0), seeing=1.1)
+    >>> print(f"{np.median(conditions.psf_fwhm[:, 2]):.1f}")
+    1.1
     """
+    _check_range("seeing", seeing, *_FWHM_LIMITS, "arcsec")
+    _check_range("zero_point_scatter", zero_point_scatter, 0, 0.5, "mag")
+    _check_range("registration_scatter", registration_scatter, 0, 1, "pixels")
+    _check_range("background_scatter", background_scatter, 0, 1, "of the rms of the sky")
     camcol = rng.integers(1, 7, size=n)
     gains = np.array([gain(column, _LATER_RUN) for column in range(1, 7)])[camcol - 1]
     dark = np.array([dark_variance(column, _LATER_RUN) for column in range(1, 7)])[camcol - 1]
+    dark = _log_normal(rng, dark, _AMPLIFIER_SCATTER, (n, 5))
     sky = _log_normal(rng, _SKY_COUNTS, _SKY_SCATTER, (n, 5))
     calibration = _log_normal(rng, _CALIBRATION, _CALIBRATION_SCATTER, (n, 5))
-    rms = calibration * np.sqrt(sky / gains + dark)
-    fwhm_r = _log_normal(rng, *_FWHM_R, (n, 1))
-    fwhm = fwhm_r * _log_normal(rng, _FWHM_RELATIVE, _FWHM_RELATIVE_SCATTER, (n, 5))
+    fwhm_r = _log_normal(rng, seeing, _SEEING_SCATTER, (n, 1))
+    relative = _log_normal(rng, _FWHM_RELATIVE, _FWHM_RELATIVE_SCATTER, (n, 5))
+    relative[:, _NATIVE_BAND] = 1
     wings = [_log_normal(rng, *parameters, (n, 5)) for parameters in (_WING_WIDTH, _WING_HEIGHT)]
-    shift = _REGISTRATION_SCATTER * rng.standard_normal((n, 5, 2))
+    shift = registration_scatter * rng.standard_normal((n, 5, 2))
     shift[:, _NATIVE_BAND] = 0
     phase = rng.uniform(-0.5, 0.5, size=(n, 5, 2))
     phase[:, _NATIVE_BAND] = 0
+    background, slope = _draw_background(calibration * np.sqrt(sky / gains + dark), background_scatter, rng)
     return Conditions(
         gain=gains,
         dark_variance=dark,
         calibration=calibration,
         sky=sky,
-        background=_BACKGROUND_SCATTER * rms * rng.standard_normal((n, 5)),
-        psf_fwhm=np.clip(fwhm, *_FWHM_LIMITS),
+        sky_slope=_SKY_SLOPE * sky * rng.standard_normal((n, 5)),
+        background=background,
+        background_slope=slope,
+        psf_fwhm=np.clip(fwhm_r * relative, *_FWHM_LIMITS),
         psf_wings=np.stack(wings, axis=-1),
-        zero_point=10 ** (0.4 * _ZERO_POINT_SCATTER * rng.standard_normal((n, 5))),
+        zero_point=10 ** (0.4 * zero_point_scatter * rng.standard_normal((n, 5))),
         shift=shift,
         phase=phase,
     )
+
+
+def _check_range(name, value, low, high, unit):
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie between {low:g} and {high:g} {unit}, got {value!r}")
+
+
+def _draw_background(rms, scatter, rng):
+    """Level (N, 5) and slope (N, 5, 2) of what sky subtraction left, partly the same in all bands."""
+    n = len(rms)
+    strange = rng.standard_normal((n, 5, 3))
+    common = rng.standard_normal((n, 1, 3))
+    mixed = np.sqrt(1 - _BACKGROUND_COMMON) * strange + np.sqrt(_BACKGROUND_COMMON) * common
+    level = rms * (_BACKGROUND_MEAN + scatter * _BACKGROUND_RELATIVE * mixed[..., 0])
+    return level, rms[..., None] * _BACKGROUND_SLOPE / 32 * mixed[..., 1:]
 
 
 def _log_normal(rng, median, scatter, shape):
@@ -160,40 +223,77 @@ def add_noise(images, conditions, rng):
     Parameters
     ----------
     images : `torch.Tensor` (N, 5, S + 2 m, S + 2 m)
-        Ideal flux (nanomaggies), with a margin m of `FILTER_MARGIN` pixels.
+        Ideal flux (nanomaggies), with a margin m of `FILTER_MARGIN` pixels. They may lie on any device.
     conditions : `Conditions` (N,)
     rng : `~numpy.random.Generator`
+        It seeds a generator of torch's, on the images' device: the noise is the same wherever that is a device of the
+        same kind.
 
     Returns
     -------
     `torch.Tensor` (N, 5, S, S) float32
         Sky-subtracted flux (nanomaggies), in the pixels of *r*.
     """
+    generator = torch.Generator(images.device).manual_seed(int(rng.integers(2**63)))
+    size = images.shape[-1] - 2 * FILTER_MARGIN
+    observed = images.new_empty((*images.shape[:2], size, size))
+    for first in range(0, len(images), _IMAGES_AT_ONCE):
+        rows = slice(first, first + _IMAGES_AT_ONCE)
+        observed[rows] = _observe(images[rows], conditions, rows, generator)
+    return observed
 
+
+def _observe(images, conditions, rows, generator):
     def grid(values):
-        return torch.as_tensor(values, dtype=torch.float32)[..., None, None]
+        return torch.as_tensor(values[rows], dtype=torch.float32, device=images.device)[..., None, None]
 
-    calibration, sky = grid(conditions.calibration), grid(conditions.sky)
-    images = images * grid(conditions.zero_point)
-    counts = images / calibration + sky
-    variance = counts.clamp_min(0) / grid(conditions.gain) + grid(conditions.dark_variance)
-    noise = torch.from_numpy(rng.standard_normal(images.shape, dtype=np.float32))
-    observed = torch.round(counts + noise * torch.sqrt(variance))
-    residual = _resample((observed - counts) * calibration, conditions.phase)
+    pixels = torch.arange(images.shape[-1], device=images.device) - (images.shape[-1] - 1) / 2
+    slope_x, slope_y = (grid(slope) for slope in np.moveaxis(conditions.background_slope, -1, 0))
+    flux = images * grid(conditions.zero_point)
+    flux += grid(conditions.background) + slope_x * pixels
+    flux += slope_y * pixels[:, None]
+    counts = flux * grid(1 / conditions.calibration) + (grid(conditions.sky) + grid(conditions.sky_slope) * pixels)
+    variance = counts.clamp_min(0).mul_(grid(1 / conditions.gain)).add_(grid(conditions.dark_variance))
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    noise.addcmul_(noise.square().sub_(1), grid(_skewness(conditions) / 6))
+    row_noise = torch.randn((*images.shape[:-1], 1), generator=generator, device=images.device)
+    noise += _ROW_NOISE * row_noise
+    residual = noise.mul_(variance.sqrt_()).add_(counts).round_().sub_(counts)
     inner = slice(FILTER_MARGIN, -FILTER_MARGIN)
-    return images[..., inner, inner] + residual + grid(conditions.background)
+    observed = flux[..., inner, inner].addcmul(
+        _resample(residual, conditions.phase[rows]), grid(conditions.calibration)
+    )
+    observed[:, _NATIVE_BAND] = _as_stored(observed[:, _NATIVE_BAND])
+    return observed
+
+
+def _skewness(conditions):
+    """Of the sky's noise (N, 5): photons follow Poisson's law, electronics the normal one."""
+    photons = conditions.sky / conditions.gain
+    return photons / conditions.gain / (photons + conditions.dark_variance) ** 1.5
+
+
+def _as_stored(flux):
+    """To ten binary digits, which SDSS frames keep; seen in the band whose pixels are not resampled after that."""
+    mantissa, exponent = torch.frexp(flux)
+    return torch.ldexp((mantissa * 2**10).round_() / 2**10, exponent)
 
 
 def _resample(residual, phase):
     """Move images (N, 5, S + 2 m, S + 2 m) by a fraction of a pixel, as the spline does it to noise."""
-    filters = torch.as_tensor(_shift_filters()[np.rint((phase + 0.5) * (_PHASES - 1)).astype(int)])
-    for axis, dimension in ((1, -2), (0, -1)):
-        n = residual.shape[dimension] - 2 * FILTER_MARGIN
-        moved = 0
-        for tap in range(2 * FILTER_MARGIN + 1):
-            moved = moved + filters[:, :, axis, tap, None, None] * residual.narrow(dimension, tap, n)
-        residual = moved
-    return residual
+    matrices = _shift_matrices(residual.shape[-1] - 2 * FILTER_MARGIN, residual.device)
+    nearest = torch.as_tensor(np.rint((phase + 0.5) * (_PHASES - 1)).astype(int), device=residual.device)
+    across, along = matrices[nearest[..., 0]], matrices[nearest[..., 1]]
+    return along @ residual @ across.mT
+
+
+@cache
+def _shift_matrices(size, device):
+    """Matrices (phases, S, S + 2 m), banded, that move a column of pixels by each of the phases."""
+    matrices = torch.zeros((_PHASES, size, size + 2 * FILTER_MARGIN))
+    for tap, weight in enumerate(_shift_filters().T):
+        torch.diagonal(matrices, tap, dim1=1, dim2=2)[:, :size] = torch.as_tensor(weight)[:, None]
+    return matrices.to(device)
 
 
 _PHASES = 65

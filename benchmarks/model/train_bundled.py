@@ -31,7 +31,7 @@ from astro_photz.dust import deredden
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.quality import aperture_flux
 from astro_photz.simulate.generate import truth_columns
-from astro_photz.simulate.population import SPLIT_SEED
+from astro_photz.simulate.seeds import SPLIT_SEED
 from astro_photz.train.redshift import Z_EDGES
 
 HERE = Path(__file__).parent
@@ -41,8 +41,8 @@ SPLITS = ("train", "validation", "test")
 LIMITS = [
     "Trained, calibrated and measured on simulated images only: its figures hold for those, not for the real sky.",
     "Simulated galaxies have smooth bulges and discs: no spiral arms, dust lanes, mergers or active nuclei.",
-    "Galaxies are assumed to follow the colours and redshifts of the SDSS Main Galaxy Sample seen from up to 1.8 times "
-    "its distances; fainter, bluer or more distant ones are pulled towards it.",
+    "Galaxies are assumed to be like those of the SDSS Main Galaxy Sample, seen from further away, to the magnitude "
+    "that the recipe tells; fainter, bluer or more distant ones are pulled towards it.",
     "Redshifts of 0.4 and more cannot be expressed.",
     "Mergers, blends and targets with a star on top were not part of the training beyond chance neighbours.",
 ]
@@ -76,7 +76,7 @@ def simulate_data(run, recipe):
         data[split] = run / f"{split}.h5"
         if not data[split].exists():
             print(f"simulating {data[split]}")
-            simulate.write(data[split], **recipe[split], split=split, size=recipe["size"])
+            simulate.write(data[split], **recipe[split], split=split, size=recipe["size"], config=recipe["settings"])
     return data
 
 

@@ -1,0 +1,253 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The seeds of the simulated sky: 10,000 real galaxies, with a template fit for each.
+
+They are the galaxies of the SDSS Main Galaxy Sample that come with the ``kcorrect`` package. A fit of its templates
+(Blanton & Roweis 2007, AJ 133, 734) tells what a seed would look like from another distance.
+
+The light in an image is the total light, so the colours are those of the Petrosian fluxes, not of the model fluxes,
+which are redder where a galaxy's outskirts are bluer than its middle. But a catalogue's colours carry its noise, and an
+image adds its own: what a seed's colours owe to noise must not be drawn as if it were its light. So a galaxy has the
+colours of its template fit, corrected by what such fits miss on average among galaxies alike. The fits leave residuals
+no larger than the catalogue's errors: nothing real is lost with them.
+
+Every seed belongs to one of three splits for good, so that what is tested was never trained on.
+"""
+
+import gc
+import warnings
+from functools import cache, cached_property
+
+import numpy as np
+
+from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
+
+from ._cosmology import distance_modulus
+
+__all__ = ["SPLITS", "SPLIT_SEED", "Seeds", "load_seeds"]
+
+SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
+"""Fraction of the seed galaxies in each split."""
+
+SPLIT_SEED = 20210110
+"""Seed of the permutation that assigns galaxies to splits. Part of every data set's identity: never change it."""
+
+_FURTHEST = 0.4  # the Main Galaxy Sample ends before
+_CORRECTED = 0.02, 0.3  # redshifts between which there are seeds enough to correct the templates
+_SIGMA_OF_MAD = 1.4826
+
+
+def _import_kcorrect():
+    try:
+        from kcorrect.kcorrect import Kcorrect
+    except ImportError as error:
+        raise ImportError('simulating needs kcorrect: pip install "astro-photz[simulate]"') from error
+    return Kcorrect
+
+
+def _total_flux(table):
+    """Petrosian flux (N, 5), free of extinction; its colours from the better model fluxes, times the mean ratio of
+    Petrosian to model flux of galaxies alike."""
+    extinction = np.asarray(table["EXTINCTION"], dtype=float)
+    ebv = np.mean(extinction / EXTINCTION_COEFFICIENTS["DR12"], axis=1)
+    model = np.asarray(table["MODELFLUX"], dtype=float)
+    petrosian = np.asarray(table["PETROFLUX"], dtype=float)
+    ivar = np.asarray(table["PETROFLUX_IVAR"], dtype=float)
+    model[:, 0] = np.clip(model[:, 0], 0.02 * model[:, 2], None)  # some are not detected in u
+    colour = -2.5 * np.log10(model[:, 1] / model[:, 2])
+    terms = np.stack([np.ones_like(colour), colour, np.log10(model[:, 2]), np.asarray(table["Z"])], axis=1)
+
+    scaled = model * (petrosian[:, 2] / model[:, 2])[:, None]
+    ratio = petrosian / scaled
+    error = 1 / (np.sqrt(np.clip(ivar, 1e-12, None)) * scaled)
+    mean = np.stack([terms @ _robust_fit(terms, ratio[:, band], error[:, band]) for band in range(5)], axis=1)
+    mean[:, 2] = 1
+    return mean * scaled * 10 ** (0.4 * R_UGRIZ * ebv[:, None]), ebv
+
+
+def _robust_fit(terms, values, error):
+    """Coefficients of a linear fit to ``values`` (N,), outliers left out: measurements gone wrong, or galaxies unlike
+    any other."""
+    inlier = np.isfinite(values)
+    weight = 1 / np.hypot(error, 0.01)
+    for _ in range(4):
+        root = weight[inlier]
+        coefficients = np.linalg.lstsq(terms[inlier] * root[:, None], values[inlier] * root, rcond=None)[0]
+        deviation = (values - terms @ coefficients) * weight
+        inlier = np.abs(deviation) <= 3 * _SIGMA_OF_MAD * np.nanmedian(np.abs(deviation))
+    return coefficients
+
+
+def _correction_terms(colour, redshift):
+    z = np.clip(redshift, *_CORRECTED)
+    return np.stack([np.ones_like(z), colour, colour**2, z, z**2, z * colour], axis=1)
+
+
+class Seeds:
+    """
+    The seed galaxies, with a template fit for each.
+
+    Use `load_seeds`: it makes them once.
+
+    Attributes
+    ----------
+    table : `~astropy.table.Table` (N,)
+        kcorrect's, as it comes.
+    measured_flux : `~numpy.ndarray` (N, 5)
+        Total flux in *ugriz* (nanomaggies), free of extinction, with the catalogue's noise.
+    ebv : `~numpy.ndarray` (N,)
+        E(B-V) (mag, SFD98 scale).
+    ra, dec : `~numpy.ndarray` (N,)
+        Position (deg).
+    redshift : `~numpy.ndarray` (N,)
+    split : `~numpy.ndarray` (N,) of str
+    usable : `~numpy.ndarray` (N,) of bool
+        Whether it has a flux in all bands, and a redshift below 0.4.
+    """
+
+    def __init__(self):
+        from importlib.util import find_spec
+        from pathlib import Path
+
+        from astropy.table import Table
+
+        # found without importing kcorrect, which takes seconds and which only template fits need
+        spec = find_spec("kcorrect")
+        if spec is None:
+            _import_kcorrect()
+        self.table = Table.read(Path(spec.origin).parent / "data" / "test" / "gst_tests_small.fits")
+        self.measured_flux, self.ebv = _total_flux(self.table)
+        self.ra, self.dec = np.asarray(self.table["RA"]), np.asarray(self.table["DEC"])
+        self.redshift = np.asarray(self.table["Z"], dtype=float)
+        self.split = _assign_splits(len(self.table))
+        self.usable = (self.measured_flux > 0).all(axis=1) & (self.redshift < _FURTHEST)
+
+    @cached_property
+    def _templates(self):
+        names = [f"sdss_{band}0" for band in "ugriz"]
+        with warnings.catch_warnings():
+            # kcorrect leaves its files open, for the garbage collector to close
+            warnings.simplefilter("ignore", ResourceWarning)
+            templates = _import_kcorrect()(responses=names, redshift_range=[0.0, 1.0], nredshift=1000)
+            gc.collect()
+        return templates
+
+    def fit(self, flux, redshift):
+        """
+        Fit the templates to galaxies.
+
+        Parameters
+        ----------
+        flux : array_like (N, 5)
+            In *ugriz* (nanomaggies), free of extinction.
+        redshift : array_like (N,)
+
+        Returns
+        -------
+        coefficients : `~numpy.ndarray` (N, 5)
+        """
+        maggies = np.asarray(flux) * 1e-9
+        error = maggies * np.array([0.05, 0.02, 0.02, 0.02, 0.03])
+        return self._templates.fit_coeffs(redshift=np.asarray(redshift), maggies=maggies, ivar=error**-2)
+
+    def reconstruct(self, coefficients, redshift, *, band_shift=0.0):
+        """
+        Fluxes of template fits seen at a redshift, at the distance that the fits were made at.
+
+        Parameters
+        ----------
+        coefficients : `~numpy.ndarray` (N, 5)
+        redshift : array_like (N,)
+        band_shift : float, optional
+            Redshift that the bands are shifted by: 0.1 for the rest-frame quantities of this package.
+
+        Returns
+        -------
+        flux : `~numpy.ndarray` (N, 5)
+            In nanomaggies.
+        """
+        return 1e9 * self._templates.reconstruct(redshift=redshift, coeffs=coefficients, band_shift=band_shift)
+
+    @cached_property
+    def _coefficients(self):
+        return self.fit(self.measured_flux, self.redshift)
+
+    @cached_property
+    def _missed(self):
+        """What the fits miss of the measured fluxes (N, 5), as a factor."""
+        return self.measured_flux / self.reconstruct(self._coefficients, self.redshift)
+
+    @cached_property
+    def _mean_missed(self):
+        """What they miss of the colours relative to r (mag), on average over galaxies of a rest colour seen at a
+        redshift: coefficients (6, 5) of `_correction_terms`."""
+        magnitudes = np.full_like(self._missed, np.nan)
+        magnitudes[self.usable] = 2.5 * np.log10(self._missed / self._missed[:, [2]])[self.usable]
+        terms = _correction_terms(self.rest_colour, self.redshift)
+        zero = np.zeros_like(self.redshift)
+        return np.stack([_robust_fit(terms, magnitudes[:, band], zero) for band in range(5)], axis=1)
+
+    @cached_property
+    def flux(self):
+        """Total fluxes (N, 5) in *ugriz* (nanomaggies), free of extinction and of most of the catalogue's noise."""
+        return self.moved(np.arange(len(self.redshift)), self.redshift)
+
+    @cached_property
+    def rest(self):
+        """Fluxes (N, 5) of the template fits in the bands shifted to z = 0.1, at 10 pc."""
+        distance = 10 ** (0.4 * distance_modulus(self.redshift))
+        at_rest = self.reconstruct(self._coefficients, np.zeros_like(self.redshift), band_shift=0.1)
+        return at_rest * (self._missed[:, 2] * distance)[:, None]
+
+    @cached_property
+    def rest_colour(self):
+        """g - r (N,) in the bands shifted to z = 0.1 (mag)."""
+        return -2.5 * np.log10(self.rest[:, 1] / self.rest[:, 2])
+
+    def moved(self, rows, redshift):
+        """
+        Fluxes of seeds seen from another distance.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` (M,) of int
+            Which seeds.
+        redshift : `~numpy.ndarray` (M,)
+            Where they are seen.
+
+        Returns
+        -------
+        flux : `~numpy.ndarray` (M, 5)
+            Total flux (nanomaggies), free of extinction: in *r*, from a seed's own distance, the measured one.
+        """
+        dimming = distance_modulus(self.redshift[rows]) - distance_modulus(redshift)
+        # templates err where a band sees them, so the correction is that of the redshift moved to
+        correction = _correction_terms(self.rest_colour[rows], redshift) @ self._mean_missed
+        fitted = self.reconstruct(self._coefficients[rows], redshift)
+        return fitted * self._missed[rows, 2, None] * 10 ** (0.4 * (correction + dimming[:, None]))
+
+
+@cache
+def load_seeds():
+    """
+    The seed galaxies, read and fitted once.
+
+    Returns
+    -------
+    `Seeds`
+
+    Raises
+    ------
+    ImportError
+        Without kcorrect.
+    """
+    return Seeds()
+
+
+def _assign_splits(n):
+    order = np.random.default_rng(SPLIT_SEED).permutation(n)
+    bounds = np.round(np.cumsum(list(SPLITS.values())) * n).astype(int)
+    split = np.empty(n, dtype="U10")
+    for name, rows in zip(SPLITS, np.split(order, bounds[:-1]), strict=True):
+        split[rows] = name
+    return split

@@ -1,0 +1,229 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The four real fields of ``../shared``: stamps of them, and under what conditions they were seen.
+
+Four fields have four noise levels and four blurs in each band, which any classifier learns by heart. So what is
+compared with them is simulated under their own conditions: calibration and sky as the frames' tables give them at the
+place of each stamp, the gain of their camera column, the noise of their own pixels in each half of a frame (which
+differs from what the data model's dark variance makes it, as each chip has two amplifiers), the fraction of a pixel by
+which each band is resampled, and the point-spread function measured on their own stars. What cannot be known is drawn.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from _features import aperture_flux, centroid
+from astropy.io import fits
+from astropy.wcs import WCS
+from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
+from scipy.optimize import least_squares
+
+from astro_photz.cutouts.frames import AffineMap, frame_wcs, open_decompressed, resample
+from astro_photz.sdss import BANDS, FRAME_SHAPE, PIXEL_SCALE, FieldID, frame_name, gain
+from astro_photz.simulate.sky import draw_conditions
+
+__all__ = ["FIELDS", "RealField"]
+
+FIELDS = (FieldID(1043, 301, 5, 25), FieldID(3184, 301, 2, 169), FieldID(7264, 301, 3, 111), FieldID(1992, 301, 1, 87))
+_NATIVE = BANDS.index("r")
+_DETECTION = 5.0  # sigma of the smoothed r image
+_STAR_REACH = 16  # pixels around a star
+_STAR_RADII = 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0
+_STARS = 40
+
+
+@dataclass(frozen=True)
+class RealField:
+    """
+    A field: its frames, and what their tables say.
+
+    Parameters
+    ----------
+    images : list of `~numpy.ndarray`
+        In *ugriz*.
+    maps : list of `~astro_photz.cutouts.frames.AffineMap`
+        From the pixels of *r* to those of each band.
+    calibration : list of `~numpy.ndarray` (columns,)
+    sky : list of `~numpy.ndarray`
+        The frames' sky tables, stretched over the frame by `_at`.
+    wcs : `~astropy.wcs.WCS`
+        Of *r*.
+    field_id : `~astro_photz.sdss.FieldID`
+    """
+
+    images: list
+    maps: list
+    calibration: list
+    sky: list
+    wcs: WCS
+    field_id: FieldID
+
+    @classmethod
+    def read(cls, folder, field_id):
+        """Read a field from a folder of frames."""
+        images, wcs, calibration, sky = [], [], [], []
+        for band in BANDS:
+            with open_decompressed(folder / frame_name(band, field_id)) as file, fits.open(file) as hdus:
+                images.append(np.ascontiguousarray(hdus[0].data, dtype=np.float32))
+                wcs.append(frame_wcs(hdus[0].header))
+                calibration.append(hdus[1].data.astype(float))
+                sky.append(hdus[2].data["ALLSKY"][0].astype(float))
+        maps = [AffineMap.between(wcs[_NATIVE], other, shape=FRAME_SHAPE) for other in wcs]
+        return cls(images, maps, calibration, sky, wcs[_NATIVE], field_id)
+
+    @cached_property
+    def _smooth(self):
+        """The *r* image, smoothed to about the blur."""
+        return gaussian_filter(self.images[_NATIVE], 1.5)
+
+    @cached_property
+    def _smooth_noise(self):
+        return 1.4826 * np.median(np.abs(self._smooth - np.median(self._smooth)))
+
+    @cached_property
+    def significance(self):
+        """The *r* image, smoothed to about the blur, in units of its noise."""
+        return self._smooth / self._smooth_noise
+
+    def is_empty(self, stamps):
+        """In which of the stamps (N, S, S) of *r* nothing is detected, as far as in the field's own."""
+        smooth = gaussian_filter(stamps, (0, 1.5, 1.5))
+        return (smooth < _DETECTION * self._smooth_noise).all(axis=(1, 2))
+
+    def stamp(self, corner, size):
+        """The five bands (5, size, size) on the pixels of *r*."""
+        return np.stack(
+            [resample(*pair, corner=corner, size=size) for pair in zip(self.images, self.maps, strict=True)]
+        )
+
+    def empty_corners(self, size, *, step):
+        """Corners (M, 2) of stamps, ``step`` pixels apart, in which nothing is detected."""
+        rows, columns = (np.arange(size, length - 2 * size, step) for length in FRAME_SHAPE)
+        corners = [(x, y) for y in rows for x in columns]
+        detected = self.significance > _DETECTION
+        return np.array([(x, y) for x, y in corners if not detected[y : y + size, x : x + size].any()])
+
+    @cached_property
+    def point_spread(self):
+        """Double Gaussian of each band (5, 3): width of the core (pixels), relative width and height of the wings."""
+        places = self._star_places()
+        return np.array([self._fit_stars(band, places) for band in range(5)])
+
+    def _star_places(self):
+        """Columns and rows of compact, isolated, unsaturated peaks, the brightest first."""
+        image = self.images[_NATIVE]
+        edge = 30
+        inner = np.zeros(FRAME_SHAPE, dtype=bool)
+        inner[edge:-edge, edge:-edge] = True
+        alone = maximum_filter(self.significance, 29) == self.significance
+        y, x = np.nonzero(alone & inner & (self.significance > 150))
+        peak = image[y, x]
+        near = np.array([image[j - 2 : j + 3, i - 2 : i + 3].sum() for j, i in zip(y, x, strict=True)])
+        wide = np.array([image[j - 7 : j + 8, i - 7 : i + 8].sum() for j, i in zip(y, x, strict=True)])
+        usable = peak < 30  # nanomaggies a pixel: saturation sets in at about twice that
+        extent = wide / near
+        extent[~usable] = np.inf
+        compact = extent < np.quantile(extent[usable], 0.15) * 1.06
+        order = np.argsort(-peak[compact])[:_STARS]
+        return np.stack([x[compact][order], y[compact][order]], axis=1)
+
+    def _fit_stars(self, band, places):
+        """From the median growth of light with radius, whose far wings a fit to pixels would miss."""
+        size = 2 * _STAR_REACH + 1
+        growth = []
+        for corner in places - _STAR_REACH:
+            native, stamp = (resample(self.images[b], self.maps[b], corner=corner, size=size) for b in (_NATIVE, band))
+            if stamp.sum() > 60 * self.noise[band].mean():
+                centre = centroid(native, (_STAR_REACH, _STAR_REACH))
+                growth.append([aperture_flux(stamp, centre, radius) for radius in _STAR_RADII])
+        growth = np.array(growth)
+        growth = np.median(growth / growth[:, -1:], axis=0)
+        radii = np.array(_STAR_RADII)
+
+        def residual(parameters):
+            sigma, width, height = np.exp(parameters)
+            share = height * width**2 / (1 + height * width**2)
+            core, wings = (1 - np.exp(-0.5 * (radii / scale) ** 2) for scale in (sigma, sigma * width))
+            inside = (1 - share) * core + share * wings
+            return inside / inside[-1] - growth
+
+        start = np.log([1.4, 2.5, 0.08])
+        return np.exp(least_squares(residual, start, bounds=(start - 1.0, start + 1.0)).x)
+
+    @cached_property
+    def noise(self):
+        """Of a pixel in the left and the right half of each band (5, 2), from second differences along rows, which know
+        nothing of smooth light."""
+        return np.array(
+            [
+                [_clipped_rms(np.diff(half, n=2, axis=1)) / np.sqrt(6) for half in _halves(image[::5])]
+                for image in self.images
+            ]
+        )
+
+    def _dark_variance(self, xy):
+        """What makes the noise that the frames have at places on the pixels of *r* (DN^2), (N, 5)."""
+        table = zip(self.noise, self.calibration, self.sky, gain(self.field_id.camcol, self.field_id.run), strict=True)
+        halves = np.array(
+            [
+                (rms / [np.median(half) for half in _halves(calibration)]) ** 2
+                - [np.median(half) / electrons + 1 / 12 for half in _halves(sky)]
+                for rms, calibration, sky, electrons in table
+            ]
+        )
+        return np.maximum(halves, 0.0)[:, (xy[:, 0] >= FRAME_SHAPE[1] / 2).astype(int)].T
+
+    def _at(self, band, xy):
+        """Calibration and sky (N,) of a band at places (N, 2) on the pixels of *r*."""
+        x, y = np.clip(self.maps[band](xy), 0, np.array(FRAME_SHAPE[::-1]) - 1).T
+        table = self.sky[band]
+        place = [y / FRAME_SHAPE[0] * table.shape[0], x / FRAME_SHAPE[1] * table.shape[1]]
+        return np.interp(x, np.arange(FRAME_SHAPE[1]), self.calibration[band]), map_coordinates(
+            table, place, order=1, mode="nearest"
+        )
+
+    def conditions(self, xy, rng):
+        """
+        Conditions of stamps, as the simulation wants them.
+
+        Parameters
+        ----------
+        xy : `~numpy.ndarray` (N, 2)
+            Their centres, on the pixels of *r*.
+        rng : `~numpy.random.Generator`
+
+        Returns
+        -------
+        `~astro_photz.simulate.sky.Conditions`
+        """
+        n, run, camcol = len(xy), self.field_id.run, self.field_id.camcol
+        at = np.array([self._at(band, xy) for band in range(5)])  # (5, 2, N)
+        offset = np.stack([mapping(xy) - xy for mapping in self.maps], axis=1)
+        phase = offset - np.round(offset)
+        phase[:, _NATIVE] = 0
+        sigma, width, height = self.point_spread.T
+        return replace(
+            draw_conditions(n, rng),
+            gain=np.tile(gain(camcol, run), (n, 1)),
+            dark_variance=self._dark_variance(xy),
+            calibration=at[:, 0].T,
+            sky=at[:, 1].T,
+            phase=phase,
+            psf_fwhm=np.tile(2.3548 * PIXEL_SCALE * sigma, (n, 1)),
+            psf_wings=np.tile(np.stack([width, height], axis=1), (n, 1, 1)),
+        )
+
+
+def _halves(image):
+    """Left and right, which different amplifiers read."""
+    return np.array_split(image, 2, axis=-1)
+
+
+def _clipped_rms(values):
+    """Standard deviation of what lies within 3 of them, made up for what lies beyond."""
+    low, high = np.percentile(values, [15.87, 84.13])
+    rms = (high - low) / 2
+    for _ in range(5):
+        rms = values[np.abs(values) < 3 * rms].std() / 0.9866
+    return rms

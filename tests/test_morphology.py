@@ -1,0 +1,159 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""What simulated galaxies look like, against the relations that their shapes are drawn from."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("kcorrect")
+
+from astropy.cosmology import FlatLambdaCDM
+
+from astro_photz.sdss import PIXEL_SCALE
+from astro_photz.simulate.generate import draw_targets
+from astro_photz.simulate.morphology import draw_morphology, shen_radius
+from astro_photz.simulate.population import draw_population
+from astro_photz.simulate.rendering import render
+
+
+def make_galaxies(n, *, seed=0):
+    """Galaxies and their shapes."""
+    rng = np.random.default_rng(seed)
+    population = draw_population(n, rng)
+    return population, draw_morphology(population, rng)
+
+
+def colour(flux, blue=1, red=2):
+    return -2.5 * np.log10(flux[..., blue] / flux[..., red])
+
+
+def clump_flux(shape):
+    """Light of each galaxy's clumps (N, 5)."""
+    total = np.zeros((len(shape.early), 5))
+    np.add.at(total, shape.clumps.galaxy, shape.clumps.flux)
+    return total
+
+
+def blur(k2, scenes, *, sigma=0.4):
+    return torch.exp(-0.5 * k2 * sigma**2).expand(scenes.stop - scenes.start, 5, *k2.shape)
+
+
+def test_components_add_up_to_the_galaxy():
+    population, shape = make_galaxies(500)
+    np.testing.assert_allclose(shape.component_flux.sum(axis=1) + clump_flux(shape), population.flux)
+    assert (shape.component_flux > 0).all()
+    assert (shape.clumps.flux > 0).all()
+
+
+def test_bulges_are_redder_than_discs_and_clumps_bluer():
+    _, shape = make_galaxies(500)
+    bulge, disc = np.moveaxis(colour(shape.component_flux), 1, 0)
+    assert (bulge > disc).mean() > 0.97
+    late = ~shape.early
+    assert (colour(clump_flux(shape)[late]) < disc[late]).mean() > 0.97
+    assert np.median(colour(clump_flux(shape)[late], 0, 1) - colour(shape.component_flux[late, 1], 0, 1)) < -0.1
+
+
+def test_clumps_belong_to_late_types_and_have_a_small_part_of_the_light():
+    population, shape = make_galaxies(500)
+    assert not shape.early[shape.clumps.galaxy].any()
+    assert set(shape.clumps.galaxy) == set(np.flatnonzero(~shape.early))
+    share = (clump_flux(shape) / population.flux)[~shape.early]
+    assert 0.05 < np.median(share[:, 1]) < 0.2
+    assert (np.median(share[:, :2], axis=0) > np.median(share[:, 2])).all()
+
+
+def test_clumps_lie_in_the_plane_of_the_disc():
+    """Turned back and stretched by the axis ratio, they are as far from the disc's centre along as across."""
+    _, shape = make_galaxies(4000)
+    clumps, of = shape.clumps, shape.clumps.galaxy
+    x, y = (clumps.offset - shape.component_offset[of, 1]).T
+    cosine, sine = np.cos(shape.angle[of, 1]), np.sin(shape.angle[of, 1])
+    along, across = x * cosine + y * sine, (y * cosine - x * sine) / shape.axis_ratio[of, 1]
+    assert np.std(across) == pytest.approx(np.std(along), rel=0.05)
+    distance = np.hypot(along, across) / shape.component_radius[of, 1]
+    assert np.median(distance) == pytest.approx(1.0, abs=0.1)  # of the disc's light, half is within that
+
+
+def test_arms_are_two():
+    """In one galaxy, clumps along a spiral look alike when turned by half a turn, not by a quarter."""
+    _, shape = make_galaxies(4000)
+    clumps, of = shape.clumps, shape.clumps.galaxy
+    x, y = (clumps.offset - shape.component_offset[of, 1]).T
+    cosine, sine = np.cos(shape.angle[of, 1]), np.sin(shape.angle[of, 1])
+    along, across = x * cosine + y * sine, (y * cosine - x * sine) / shape.axis_ratio[of, 1]
+    azimuth = np.arctan2(across, along).reshape(-1, 8)
+    distance = np.hypot(along, across).reshape(-1, 8)
+    first, second = np.triu_indices(8, 1)
+    alike = np.abs(np.log(distance[:, first] / distance[:, second])) < 0.05
+    turn = (azimuth[:, first] - azimuth[:, second])[alike]
+    assert np.cos(2 * turn).mean() > 0.5
+    assert abs(np.cos(turn).mean()) < 0.1
+
+
+def test_light_is_centred_on_the_galaxy():
+    _, shape = make_galaxies(500)
+    red_light = shape.component_flux[:, :, 2] / shape.component_flux[:, :, 2].sum(axis=1, keepdims=True)
+    centre = (red_light[..., None] * shape.component_offset).sum(axis=1)
+    apart = np.hypot(*(shape.component_offset[:, 1] - shape.component_offset[:, 0]).T)
+    late = ~shape.early
+    assert np.abs(centre).max() < 0.3
+    assert (apart[shape.early] == 0).all()
+    scale_length = shape.component_radius[late, 1] / 1.678
+    assert np.median(apart[late] / scale_length) == pytest.approx(0.1, abs=0.02)
+
+
+def test_sizes_follow_the_published_relation():
+    """Half-light radii at given luminosity and type are log-normal about the relation of Shen et al. (2003)."""
+    population, shape = make_galaxies(4000, seed=3)
+    radius, scatter = shen_radius(population.absolute_magnitude, shape.early)
+    kpc = shape.radius / FlatLambdaCDM(H0=70, Om0=0.3).arcsec_per_kpc_proper(population.redshift).value
+    pull = np.log(kpc / radius) / scatter
+    for some in (shape.early, ~shape.early):
+        assert kstest(pull[some], "norm").statistic < 0.1
+
+
+def test_size_relation_is_steeper_for_early_types():
+    """R is proportional to L^0.6 for early types, to L^0.21 for faint late ones and L^0.53 for bright ones."""
+    ten_times = np.array([-2.5, 0.0])
+    steps = {
+        name: shen_radius(at + ten_times, np.full(2, early))[0]
+        for name, at, early in (("early", -20.0, True), ("bright late", -28.0, False), ("faint late", -13.0, False))
+    }
+    slope = {name: np.log10(bright / faint) for name, (bright, faint) in steps.items()}
+    assert slope == pytest.approx({"early": 0.60, "bright late": 0.53, "faint late": 0.21}, abs=0.01)
+
+
+def test_half_of_the_light_lies_within_the_half_light_radius():
+    """Measured on images of round galaxies hardly blurred."""
+    rng = np.random.default_rng(5)
+    population = draw_population(200, rng)
+    centre = np.full((200, 2), 63.5)
+    targets, truth = draw_targets(population, rng, centre)
+    image = render(targets, blur, size=128, shift=np.zeros((200, 5, 2)))[:, 2].numpy()
+    rows, columns = np.mgrid[:128, :128] - 63.5
+    radius = truth["half_light_radius"].value / PIXEL_SCALE
+    inside = np.hypot(rows, columns) < radius[:, None, None]
+    flux = population.flux[:, 2] * 10 ** (-0.4 * 2.285 * population.ebv)
+    share = (image * inside).sum(axis=(1, 2)) / flux
+    compact = (radius > 3) & (radius < 10)
+    assert np.median(share[compact]) == pytest.approx(0.5, abs=0.03)
+    # the radius is a circular one, that of a disc seen at the mean inclination
+    assert np.percentile(np.abs(share[compact] - 0.5), 90) < 0.12
+
+
+def test_discs_lie_at_random_angles_and_the_redder_are_more_inclined():
+    population, shape = make_galaxies(8000, seed=1)
+    late = ~shape.early
+    ratio, red = shape.axis_ratio[late, 1], population.rest_colour[late]
+    cosine = np.sqrt((ratio**2 - 0.04) / 0.96)
+    assert kstest(cosine, "uniform").statistic < 0.06
+    assert np.median(red[ratio < 0.35]) - np.median(red[ratio > 0.9]) == pytest.approx(0.1, abs=0.05)
+
+
+def test_early_types_are_more_concentrated():
+    _, shape = make_galaxies(2000)
+    early, late = shape.bulge_fraction[shape.early], shape.bulge_fraction[~shape.early]
+    assert np.median(early) > 0.5
+    assert np.median(late) < 0.25

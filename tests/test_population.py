@@ -1,0 +1,230 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Who is in the simulated sky: seeds, how they move, and the samples drawn from them."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("kcorrect")
+
+from scipy.stats import chisquare, ks_2samp
+
+from astro_photz.simulate._cosmology import distance_modulus, redshift_at, volume_per_modulus
+from astro_photz.simulate.population import COMPLETE_TO, INTRINSIC_SCATTER, MAIN_SAMPLE, Sample, draw_population
+from astro_photz.simulate.seeds import SPLITS, load_seeds
+
+
+def draw(n=2000, *, seed=0, split="train", weighted=True, **limits):
+    return draw_population(n, np.random.default_rng(seed), split=split, sample=Sample(**limits), weighted=weighted)
+
+
+def r_magnitude(flux):
+    return 22.5 - 2.5 * np.log10(flux[:, 2])
+
+
+def colours_and_redshift(flux, redshift):
+    magnitude = 22.5 - 2.5 * np.log10(flux)
+    return np.column_stack([magnitude[:, 2], -np.diff(magnitude, axis=1), redshift]).T
+
+
+# Distances
+
+
+def test_distances_and_volumes_are_those_of_flat_space_nearby():
+    redshift = np.array([0.005, 0.01])
+    near, far = distance_modulus(redshift)
+    assert near == pytest.approx(5 * np.log10(299792.458 * 0.005 / 70 * 1e5), abs=0.01)
+    assert far - near == pytest.approx(5 * np.log10(2), abs=0.01)
+    assert np.divide(*volume_per_modulus(redshift[::-1])) == pytest.approx(8, rel=0.03)
+    np.testing.assert_allclose(redshift_at(distance_modulus(redshift)), redshift, rtol=1e-6)
+
+
+# Seeds
+
+
+def test_splits_share_no_galaxy_and_leave_none_out():
+    seeds = load_seeds()
+    assert {name: np.mean(seeds.split == name) for name in SPLITS} == pytest.approx(SPLITS, abs=1e-3)
+    for name in SPLITS:
+        assert set(seeds.split[draw(200, split=name).seed_index]) == {name}
+
+
+def test_splits_never_change():
+    first = load_seeds().split[:8]
+    assert [*first] == ["test", "train", "train", "train", "train", "train", "train", "validation"]
+
+
+def test_a_galaxy_from_its_own_distance_keeps_its_r_flux():
+    seeds = load_seeds()
+    rows = np.flatnonzero(seeds.usable)[:50]
+    moved = seeds.moved(rows, seeds.redshift[rows])
+    np.testing.assert_allclose(moved[:, 2], seeds.measured_flux[rows, 2], rtol=1e-6)
+    np.testing.assert_allclose(moved, seeds.flux[rows], rtol=1e-6)
+
+
+def test_colours_are_those_measured_on_average():
+    seeds = load_seeds()
+    for low, high in ((0.03, 0.08), (0.08, 0.13), (0.13, 0.2)):
+        rows = seeds.usable & (seeds.redshift > low) & (seeds.redshift < high)
+        difference = colours_and_redshift(seeds.flux[rows], seeds.redshift[rows]) - colours_and_redshift(
+            seeds.measured_flux[rows], seeds.redshift[rows]
+        )
+        assert np.median(difference[1:5], axis=1) == pytest.approx(np.zeros(4), abs=0.02)
+
+
+def test_galaxies_further_away_are_fainter_and_redder():
+    seeds = load_seeds()
+    red = np.flatnonzero(seeds.usable & (seeds.rest_colour > 0.85) & (seeds.redshift < 0.2))
+    near, far = seeds.flux[red], seeds.moved(red, seeds.redshift[red] + 0.05)
+    assert (far < near).mean() > 0.99
+    assert np.median(far[:, 1] / far[:, 2]) < np.median(near[:, 1] / near[:, 2])  # the 4000 A break moves through g
+
+
+def test_total_fluxes_are_positive_and_follow_the_petrosian_ones():
+    seeds = load_seeds()
+    assert seeds.usable.mean() > 0.99
+    colour = -2.5 * np.log10(seeds.flux[:, 1] / seeds.flux[:, 2])
+    assert np.percentile(colour, [1, 99]) == pytest.approx([0.4, 1.55], abs=0.1)
+
+
+# Samples
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {},
+        {"faintest": 15.0},
+        {"faintest": 20.0, "brightest": 19.0},
+        {"redshift": (0.1, 0.12)},
+        {"faintest": 20.0, "redshift": (0.0, 0.8)},
+        {"faintest": 19.0, "redshift": (0.05, 0.3), "flat_redshift": True},
+    ],
+)
+def test_galaxies_lie_within_the_limits(limits):
+    population, sample = draw(500, **limits), Sample(**limits)
+    assert len(population) == 500
+    assert r_magnitude(population.flux).max() <= sample.faintest
+    assert r_magnitude(population.flux).min() >= sample.brightest
+    assert population.redshift.min() >= sample.redshift[0]
+    assert population.redshift.max() < sample.redshift[1]
+
+
+def test_galaxies_are_seeds_from_further_away():
+    population, seeds = draw(), load_seeds()
+    rows, (nearest, furthest) = population.seed_index, MAIN_SAMPLE.shift
+    shift = distance_modulus(population.redshift) - distance_modulus(seeds.redshift[rows])
+    assert shift.min() >= nearest - 1e-6
+    assert shift.max() <= furthest + 1e-6
+    scatter = 2.5 * np.log10(population.flux / seeds.moved(rows, population.redshift))
+    assert scatter.std(axis=0) == pytest.approx(np.full(5, INTRINSIC_SCATTER), rel=0.1)
+    # seen fainter by the shift, and by the template's change of the band
+    np.testing.assert_allclose(r_magnitude(population.flux) - r_magnitude(seeds.flux[rows]), shift, atol=0.35)
+
+
+def test_moved_galaxies_are_distributed_as_those_that_were_not():
+    """Where the seeds are complete, and with the intrinsic scatter on both sides."""
+    seeds = load_seeds()
+    held_out = np.flatnonzero((seeds.split != "train") & seeds.usable)
+    held_out = held_out[r_magnitude(seeds.flux[held_out]) < COMPLETE_TO]
+    scatter = INTRINSIC_SCATTER * np.random.default_rng(1).standard_normal((len(held_out), 5))
+    real = colours_and_redshift(seeds.flux[held_out] * 10 ** (0.4 * scatter), seeds.redshift[held_out])
+    drawn = draw(10_000, weighted=False, faintest=COMPLETE_TO)
+    moved = colours_and_redshift(drawn.flux, drawn.redshift)
+    assert max(ks_2samp(*pair).statistic for pair in zip(real, moved, strict=True)) < 0.06
+
+
+def test_numbers_grow_with_magnitude_as_in_the_main_sample():
+    """As 10^(0.47 r) between r = 16 and 17.5, counted in the even rows of ../shared's catalogue."""
+    numbers, _ = np.histogram(r_magnitude(draw(20_000).flux), bins=[16.0, 16.75, 17.5])
+    assert np.log10(numbers[1] / numbers[0]) / 0.75 == pytest.approx(0.47, abs=0.08)
+
+
+def test_weights_bring_the_blue_galaxies_back():
+    blue = [np.mean(draw(5000, weighted=weighted).rest_colour < 0.6) for weighted in (False, True)]
+    assert 1.3 < blue[1] / blue[0] < 3
+
+
+def test_a_deep_sample_reaches_its_limit_and_keeps_bright_galaxies():
+    magnitude = r_magnitude(draw(faintest=20.0).flux)
+    assert np.mean(magnitude > 19) > 0.15
+    assert np.mean(magnitude < 17.8) > 0.15
+
+
+def test_a_sample_flat_in_redshift_is():
+    population = draw(20_000, redshift=(0.05, 0.25), flat_redshift=True)
+    numbers, _ = np.histogram(population.redshift, bins=20, range=(0.05, 0.25))
+    assert chisquare(numbers).pvalue > 1e-3
+    ordinary = draw(20_000, redshift=(0.05, 0.25))
+    numbers, _ = np.histogram(ordinary.redshift, bins=20, range=(0.05, 0.25))
+    assert chisquare(numbers).pvalue < 1e-9
+
+
+def test_galaxies_flat_in_redshift_are_at_each_as_they_are_without():
+    narrow = {"redshift": (0.1, 0.12)}
+    flat, ordinary = draw(4000, flat_redshift=True, **narrow), draw(4000, **narrow)
+    assert ks_2samp(r_magnitude(flat.flux), r_magnitude(ordinary.flux)).statistic < 0.04
+    assert ks_2samp(flat.rest_colour, ordinary.rest_colour).statistic < 0.04
+
+
+def test_a_flat_sample_ends_where_seeds_become_few():
+    population = draw(5000, flat_redshift=True)
+    at_the_end = population.redshift > population.redshift.max() - 0.01
+    assert len(set(population.seed_index[at_the_end])) >= 15
+    assert population.redshift.max() < 0.35  # of 0.4 that the default would allow
+
+
+def test_the_same_generator_gives_the_same_galaxies():
+    one, same, other = (draw(100, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.flux, same.flux)
+    assert not np.array_equal(one.flux, other.flux)
+
+
+def test_no_galaxies_are_a_population_too():
+    assert len(draw(0)) == 0
+    assert draw(0).flux.shape == (0, 5)
+
+
+def test_a_redshift_range_may_be_a_list():
+    assert Sample(redshift=[0.1, 0.2]) == Sample(redshift=(0.1, 0.2))
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"faintest": 30}, r"faintest must be at most 22.2 mag, the depth of SDSS, got 30"),
+        ({"faintest": "deep"}, r"faintest must be a number, got 'deep'"),
+        ({"brightest": float("nan")}, r"brightest must be a number, got nan"),
+        ({"brightest": 18.0}, r"brightest must be a smaller magnitude than faintest, got 18.0 and 17.8"),
+        ({"redshift": 0.1}, r"redshift must be a pair \(lowest, highest\), got 0.1"),
+        ({"redshift": (0.1, None)}, r"redshift must be a number, got None"),
+        ({"redshift": (0.3, 0.1)}, r"redshift must be a pair \(lowest, highest\) within 0 to 1, got \(0.3, 0.1\)"),
+        ({"redshift": (0.0, 2.0)}, r"redshift must be a pair \(lowest, highest\) within 0 to 1"),
+        ({"flat_redshift": "yes"}, r"flat_redshift must be true or false, got 'yes'"),
+    ],
+)
+def test_limits_that_make_no_sense_are_named(limits, message):
+    with pytest.raises(ValueError, match=message):
+        Sample(**limits)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"faintest": 14.0, "redshift": (0.3, 0.4)},
+        {"faintest": 11.0, "brightest": 10.0},
+        {"faintest": 14.0, "redshift": (0.05, 0.1), "flat_redshift": True},
+        {"redshift": (0.1, 0.1 + 1e-7)},
+    ],
+)
+def test_a_sample_without_galaxies_is_refused(limits):
+    with pytest.raises(ValueError, match=r"no galaxies can be drawn for Sample\(.*limits further apart"):
+        draw(50, **limits)
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(ValueError, match=r"split must be one of train, validation, test, got 'dev'"):
+        draw(10, split="dev")

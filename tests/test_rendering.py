@@ -1,0 +1,240 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""How simulated galaxies are drawn, and what the camera adds to them."""
+
+import numpy as np
+import pytest
+from scipy.special import gammaincc
+
+torch = pytest.importorskip("torch")
+
+from astro_photz.simulate.morphology import DEVAUCOULEURS
+from astro_photz.simulate.rendering import PROFILES, REACH, Sources, render
+from astro_photz.simulate.sky import FILTER_MARGIN, add_noise, draw_conditions
+
+
+def make_source(profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0):
+    return Sources(
+        scene=np.array([scene]),
+        profile=np.array([PROFILES.index(profile)]),
+        x=np.array([x]),
+        y=np.array([y]),
+        flux=np.full((1, 5), flux),
+        radius=np.array([radius]),
+        axis_ratio=np.array([axis_ratio]),
+        angle=np.array([angle]),
+    )
+
+
+def gaussian_transfer(sigma=1.5):
+    def transfer(k2, scenes):
+        return torch.exp(-0.5 * k2 * sigma**2).expand(scenes.stop - scenes.start, 5, *k2.shape)
+
+    return transfer
+
+
+def draw(source, *, sigma=1.5, size=64, shift=None):
+    shift = np.zeros((1, 5, 2)) if shift is None else shift
+    return render(source, gaussian_transfer(sigma), size=size, shift=shift)[0].numpy()
+
+
+# Rendering
+
+
+def test_images_agree_with_galsim():
+    galsim_scene = pytest.importorskip("galsim_scene", reason="needs GalSim and kcorrect", exc_type=ImportError)
+    sources, conditions = galsim_scene.random_galaxies(40, np.random.default_rng(0))
+    images = render(sources, conditions.transfer, size=64, shift=conditions.shift)
+    truth = galsim_scene.draw(sources, conditions)
+    # GalSim itself is exact to 2e-4 of the flux and 3e-3 of the moments, by default
+    difference = galsim_scene.compare(images, truth)
+    assert (np.percentile(difference.residual, 95, axis=0) < 5e-4).all()
+    # not of one in a hundred, so large that its outermost clumps lie beyond reach
+    assert (np.percentile(difference.flux, 97, axis=0) < 2e-3).all()
+    assert difference.flux.max() < 4e-3
+    assert difference.moments.max() < 1e-2
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_rendering_keeps_the_flux(profile):
+    image = draw(make_source(profile, x=127.5, y=127.5, radius=2.0, axis_ratio=1.0), size=256)
+    # of the light of de Vaucouleurs' profile, 1.3e-4 lies beyond 64 half-light radii
+    within = 1 - gammaincc(8, DEVAUCOULEURS * 64**0.25) if profile == "devaucouleurs" else 1
+    assert image.sum(axis=(1, 2)) == pytest.approx(np.full(5, 100 * within), rel=1e-4)
+
+
+@pytest.mark.parametrize("profile", ["exponential", "devaucouleurs"])
+def test_what_leaves_an_image_does_not_come_back(profile):
+    """A galaxy much larger than the image looks as it does in the middle of a larger one."""
+    large = draw(make_source(profile, x=127.5, y=127.5, radius=15.0, axis_ratio=0.3), size=256)[2]
+    small = draw(make_source(profile, radius=15.0, axis_ratio=0.3))[2]
+    np.testing.assert_allclose(small, large[96:-96, 96:-96], atol=1e-4 * large.max())
+
+
+def test_a_source_lies_where_it_was_put():
+    image = draw(make_source(x=28.25, y=35.5, radius=2.0))[0]
+    rows, columns = np.mgrid[:64, :64]
+    assert (image * columns).sum() / image.sum() == pytest.approx(28.25, abs=0.005)
+    assert (image * rows).sum() / image.sum() == pytest.approx(35.5, abs=0.005)
+
+
+def test_a_band_is_shifted_on_its_own():
+    shift = np.zeros((1, 5, 2))
+    shift[0, 3] = [1.0, -2.0]
+    image = draw(make_source(), shift=shift)
+    np.testing.assert_allclose(image[3], np.roll(image[2], (-2, 1), axis=(0, 1)), atol=1e-5 * image.max())
+    np.testing.assert_array_equal(image[1], image[2])
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_quarter_turn_turns_the_image(profile):
+    upright, turned = (draw(make_source(profile, angle=angle))[2] for angle in (0.4, 0.4 + np.pi / 2))
+    np.testing.assert_allclose(turned, np.rot90(upright, -1), atol=2e-5 * upright.max())
+
+
+def test_an_angle_grows_from_columns_to_rows():
+    image = draw(make_source(angle=np.pi / 4, axis_ratio=0.3))[2]
+    assert image[36, 36] > 2 * image[36, 27]
+
+
+def test_a_round_gaussian_is_drawn_as_an_almost_round_one():
+    exact, almost = (draw(make_source("gaussian", axis_ratio=ratio))[2] for ratio in (1.0, 1.0 - 1e-7))
+    np.testing.assert_allclose(exact, almost, atol=1e-6 * exact.max())
+    rows, columns = np.mgrid[:64, :64] - 31.5
+    variance = (4.0 / np.sqrt(2 * np.log(2))) ** 2 + 1.5**2
+    expected = 100 / (2 * np.pi * variance) * np.exp(-0.5 * (rows**2 + columns**2) / variance)
+    np.testing.assert_allclose(exact, expected, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_images_add_up(profile):
+    one, other = make_source(profile), make_source("exponential", x=20.0, flux=30.0)
+    both = draw(Sources.concatenate([one, other]))
+    np.testing.assert_allclose(both, draw(one) + draw(other), atol=1e-5 * both.max())
+
+
+def test_scenes_do_not_depend_on_their_company():
+    one, other = make_source(), make_source("devaucouleurs", x=20.0, scene=40)  # in another batch of scenes
+    both = render(Sources.concatenate([one, other]), gaussian_transfer(), size=64, shift=np.zeros((41, 5, 2)))
+    np.testing.assert_allclose(both[0], draw(one), rtol=1e-5, atol=1e-6)
+    assert both[1:40].abs().max() == 0
+
+
+def test_sources_outside_shine_in_up_to_a_limit():
+    just = draw(make_source(x=-REACH))
+    larger = draw(make_source(x=0.0, y=31.5 + REACH), size=64 + 2 * REACH)
+    np.testing.assert_allclose(just, larger[:, REACH:-REACH, REACH:-REACH], atol=1e-3 * larger.max())
+    assert just.max() > 1e-2 * larger.max()
+    assert not draw(make_source(x=-REACH - 0.1)).any()
+
+
+def test_there_may_be_nothing_to_draw():
+    assert not draw(make_source()[:0]).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 0}, r"size must be at least 1 pixel, got 0"),
+        ({"source": make_source(x=np.nan)}, r"sources must have finite x and y"),
+    ],
+)
+def test_impossible_drawings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        draw(**{"source": make_source()} | options)
+
+
+# Camera
+
+
+def empty_images(n, *, size=64, flux=0.0):
+    return torch.full((n, 5, size + 2 * FILTER_MARGIN, size + 2 * FILTER_MARGIN), flux)
+
+
+def flat_conditions(n, *, seed=0):
+    """Conditions whose sky was subtracted without an error."""
+    conditions = draw_conditions(n, np.random.default_rng(seed))
+    conditions.background[:] = 0
+    conditions.background_slope[:] = 0
+    return conditions
+
+
+def observe(images, conditions, *, seed=1):
+    return add_noise(images, conditions, np.random.default_rng(seed)).numpy()
+
+
+@pytest.mark.parametrize("flux", [0.0, 0.5])
+def test_noise_is_that_of_counted_photons(flux):
+    """Variance dn / gain + dark variance, and that of rounding to whole counts, where pixels are not resampled."""
+    conditions = flat_conditions(64)
+    conditions.phase[:] = 0
+    noise = observe(empty_images(64, flux=flux), conditions) - (flux * conditions.zero_point)[..., None, None]
+    counts = conditions.sky + flux * conditions.zero_point / conditions.calibration
+    expected = conditions.calibration**2 * (counts / conditions.gain + conditions.dark_variance + 1 / 12)
+    ratio = noise.var(axis=(2, 3)) / expected
+    assert np.median(ratio, axis=0) == pytest.approx(np.ones(5), abs=0.015)
+    scatter = np.sqrt(2 / 64**2)  # of a variance from so many pixels
+    assert np.abs(ratio - 1).max() < 5 * scatter
+    error = noise.mean(axis=(2, 3)) / np.sqrt(expected) * 64
+    assert np.abs(error).max() < 4.5
+
+
+def test_noise_of_different_pixels_bands_and_galaxies_is_independent():
+    conditions = flat_conditions(16)
+    conditions.phase[:] = 0
+    noise = observe(empty_images(16), conditions).reshape(80, -1)
+    noise = (noise - noise.mean(axis=1, keepdims=True)) / noise.std(axis=1, keepdims=True)
+    correlation = noise @ noise.T / noise.shape[1] - np.eye(80)
+    assert np.abs(correlation).max() < 5 / 64
+    assert abs((noise[:, 1:] * noise[:, :-1]).mean()) < 5 / np.sqrt(noise.size)
+
+
+def test_resampling_keeps_most_of_the_noise():
+    conditions = flat_conditions(64)
+    conditions.phase[:, 1] = 0.5  # the worst place
+    conditions.phase[:, 3] = 0.0
+    sky = observe(empty_images(64), conditions)
+    expected = conditions.calibration * np.sqrt(conditions.sky / conditions.gain + conditions.dark_variance + 1 / 12)
+    kept = np.median(sky.std(axis=(2, 3)) / expected, axis=0)
+    assert kept[[2, 3]] == pytest.approx([1.0, 1.0], abs=0.02)
+    assert kept[1] == pytest.approx(0.84, abs=0.02)
+
+
+def test_noise_is_resampled_as_scipy_does_it():
+    from scipy.ndimage import shift
+
+    from astro_photz.simulate.sky import _resample
+
+    noise = np.random.default_rng(0).standard_normal((1, 1, 76, 76), dtype=np.float32)
+    phase = np.array([[[0.25, -0.375]]])
+    moved = _resample(torch.from_numpy(noise), phase)[0, 0].numpy()
+    inner = slice(FILTER_MARGIN, -FILTER_MARGIN)
+    expected = shift(noise[0, 0], (0.375, -0.25), order=5)[inner, inner]  # seen from where pixels fall, not whence
+    middle = slice(8, -8)  # near the edges scipy invents what lies outside; its filter has no end, ours does
+    np.testing.assert_allclose(moved[middle, middle], expected[middle, middle], atol=0.02)
+
+
+def test_native_pixels_hold_whole_counts():
+    """As in frames: flux / calibration + sky is an integer, to the ten binary digits that a frame keeps of the flux."""
+    conditions = flat_conditions(16)
+    flux = observe(empty_images(16), conditions)
+
+    def fraction(band):
+        calibration, sky = (value[:, band, None, None] for value in (conditions.calibration, conditions.sky))
+        counts = flux[:, band] / calibration + sky
+        return np.median(np.abs(counts - np.rint(counts)))
+
+    assert fraction(2) < 0.01
+    assert fraction(1) > 0.1
+
+
+def test_noise_is_the_same_from_the_same_seed_only():
+    conditions = flat_conditions(20)
+    once, again = (observe(empty_images(20), conditions) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+    assert not np.isclose(once, observe(empty_images(20), conditions, seed=2)).all(axis=(2, 3)).any()
+
+
+def test_resampling_leaves_the_light_where_it_is():
+    conditions = flat_conditions(4)
+    noisy = observe(empty_images(4, flux=3.0), conditions).mean(axis=(2, 3))
+    assert noisy == pytest.approx(3.0 * conditions.zero_point, rel=0.01)
