@@ -161,7 +161,7 @@ def test_what_sky_subtraction_left_is_no_light_of_the_galaxy():
     scaled[:, :, :6, 50:] += 100  # a neighbour
     measured = torch.sinh(photometry(scaled))
     torch.testing.assert_close(torch.sinh(photometry(scaled + 0.3)), measured, rtol=0.01, atol=1.0)
-    assert 0.3 * photometry.weights[3].sum() > 20  # which it would have been taken for
+    assert 0.3 * photometry.weights[3].sum() > 10  # which it would have been taken for
 
 
 @pytest.mark.parametrize(
