@@ -186,7 +186,13 @@ class Recipe:
     def _observe(self, sources, conditions, rng):
         sources.x, sources.y = sources.x + FILTER_MARGIN, sources.y + FILTER_MARGIN
         with _one_thread():
-            ideal = render(sources, conditions.transfer, size=self.size + 2 * FILTER_MARGIN, shift=conditions.shift)
+            ideal = render(
+                sources,
+                conditions.transfer,
+                size=self.size + 2 * FILTER_MARGIN,
+                shift=conditions.shift,
+                device=self.device,
+            )
             return add_noise(ideal, conditions, rng).cpu().numpy()
 
 
