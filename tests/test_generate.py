@@ -39,7 +39,7 @@ def test_settings_are_read_from_any_form(tmp_path):
 @pytest.mark.parametrize(
     ("config", "error", "message"),
     [
-        ({"samples": {}}, ValueError, r"unknown section 'samples': did you mean 'sample'\? Known are sample, sky, neigh"),
+        ({"samples": {}}, ValueError, r"unknown section 'samples': did you mean 'sample'\? Known are sample, sky"),
         (
             {"sample": {"fainest": 19}},
             ValueError,
