@@ -64,25 +64,27 @@ def test_clumps_belong_to_late_types_and_have_a_small_part_of_the_light():
     assert (np.median(share[:, :2], axis=0) > np.median(share[:, 2])).all()
 
 
+def clumps_seen_face_on(shape):
+    """Where clumps lie along and across the disc's major axis, turned back and stretched by the axis ratio."""
+    of = shape.clumps.galaxy
+    x, y = (shape.clumps.offset - shape.component_offset[of, 1]).T
+    cosine, sine = np.cos(shape.angle[of, 1]), np.sin(shape.angle[of, 1])
+    return x * cosine + y * sine, (y * cosine - x * sine) / shape.axis_ratio[of, 1]
+
+
 def test_clumps_lie_in_the_plane_of_the_disc():
     """Turned back and stretched by the axis ratio, they are as far from the disc's centre along as across."""
     _, shape = make_galaxies(4000)
-    clumps, of = shape.clumps, shape.clumps.galaxy
-    x, y = (clumps.offset - shape.component_offset[of, 1]).T
-    cosine, sine = np.cos(shape.angle[of, 1]), np.sin(shape.angle[of, 1])
-    along, across = x * cosine + y * sine, (y * cosine - x * sine) / shape.axis_ratio[of, 1]
+    along, across = clumps_seen_face_on(shape)
     assert np.std(across) == pytest.approx(np.std(along), rel=0.05)
-    distance = np.hypot(along, across) / shape.component_radius[of, 1]
+    distance = np.hypot(along, across) / shape.component_radius[shape.clumps.galaxy, 1]
     assert np.median(distance) == pytest.approx(1.0, abs=0.1)  # of the disc's light, half is within that
 
 
 def test_arms_are_two():
     """In one galaxy, clumps along a spiral look alike when turned by half a turn, not by a quarter."""
     _, shape = make_galaxies(4000)
-    clumps, of = shape.clumps, shape.clumps.galaxy
-    x, y = (clumps.offset - shape.component_offset[of, 1]).T
-    cosine, sine = np.cos(shape.angle[of, 1]), np.sin(shape.angle[of, 1])
-    along, across = x * cosine + y * sine, (y * cosine - x * sine) / shape.axis_ratio[of, 1]
+    along, across = clumps_seen_face_on(shape)
     azimuth = np.arctan2(across, along).reshape(-1, 8)
     distance = np.hypot(along, across).reshape(-1, 8)
     first, second = np.triu_indices(8, 1)

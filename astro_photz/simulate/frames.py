@@ -31,6 +31,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import QTable, vstack
 from astropy.wcs import WCS
+from scipy.ndimage import map_coordinates
 
 from astro_photz import __version__
 from astro_photz.cutouts.collect import progress_bar
@@ -456,10 +457,8 @@ def _add(image, stamp, x, y):
 
 def _interpolate(table, x, y):
     """What a table of nodes gives at columns x and rows y, bilinearly, as users of the frames do it."""
-    rows = np.stack([np.interp(x, np.arange(table.shape[1]), row) for row in table.astype(float)])
-    low = np.clip(np.floor(y).astype(int), 0, len(table) - 2)
-    share = np.clip(y - low, 0, 1)[:, None]
-    return rows[low] * (1 - share) + rows[low + 1] * share
+    places = np.meshgrid(y, x, indexing="ij")
+    return map_coordinates(table.astype(float), places, order=1, mode="nearest")
 
 
 def _truncate(image):

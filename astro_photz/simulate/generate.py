@@ -19,7 +19,7 @@ from astro_photz.cutouts import Cutouts
 from astro_photz.sdss import R_UGRIZ
 
 from ._torch import torch
-from .morphology import draw_morphology
+from .morphology import disc_inclination, draw_morphology
 from .neighbours import draw_neighbours
 from .population import draw_population
 from .rendering import PROFILES, Sources, render
@@ -299,7 +299,7 @@ def _truth(population, shape):
             "early": shape.early,
             "bulge_fraction": shape.bulge_fraction,
             "half_light_radius": shape.radius * u.arcsec,
-            "inclination": np.where(shape.early, np.nan, _inclination(shape.axis_ratio[:, 1])) * u.deg,
+            "inclination": np.where(shape.early, np.nan, disc_inclination(shape.axis_ratio[:, 1])) * u.deg,
             "seed_index": population.seed_index,
         }
     )
@@ -312,11 +312,6 @@ def _count(neighbours, size, n):
     flux = np.zeros((n, 5))
     np.add.at(flux, inside.scene, inside.flux)
     return np.bincount(inside.scene, minlength=n), flux * u.nmgy
-
-
-def _inclination(axis_ratio):
-    """Degrees from face-on at which an oblate disc, a fifth as thick as wide, has an axis ratio (Hubble 1926)."""
-    return np.rad2deg(np.arccos(np.sqrt(np.clip((axis_ratio**2 - 0.04) / 0.96, 0, 1))))
 
 
 def _concatenate(parts):

@@ -32,7 +32,15 @@ from astro_photz.sdss import PIXEL_SCALE
 
 from ._cosmology import distance_modulus
 
-__all__ = ["DEVAUCOULEURS", "EXPONENTIAL", "Clumps", "Morphology", "draw_morphology", "shen_radius"]
+__all__ = [
+    "DEVAUCOULEURS",
+    "EXPONENTIAL",
+    "Clumps",
+    "Morphology",
+    "disc_inclination",
+    "draw_morphology",
+    "shen_radius",
+]
 
 EXPONENTIAL = 1.67834699
 DEVAUCOULEURS = 7.66924944
@@ -157,6 +165,34 @@ def shen_radius(absolute_magnitude, early):
     log_late = -0.4 * 0.21 * magnitude + (0.53 - 0.21) * knee - 1.31
     scatter = 0.25 + (0.48 - 0.25) / (1 + 10 ** (-0.8 * (magnitude - characteristic)))
     return 10 ** np.where(early, log_early, log_late), scatter
+
+
+def disc_inclination(axis_ratio):
+    """
+    Angle from face-on at which a disc has an axis ratio.
+
+    Parameters
+    ----------
+    axis_ratio : array_like (N,)
+        Of an oblate disc, a fifth as thick as wide.
+
+    Returns
+    -------
+    inclination : `~numpy.ndarray` (N,)
+        In degrees.
+
+    References
+    ----------
+    Hubble 1926, ApJ 64, 321.
+
+    Examples
+    --------
+    >>> from astro_photz.simulate.morphology import disc_inclination
+    >>> disc_inclination([1.0, 0.2])
+    array([ 0., 90.])
+    """
+    cosine2 = (np.square(axis_ratio) - _DISC_THICKNESS**2) / (1 - _DISC_THICKNESS**2)
+    return np.rad2deg(np.arccos(np.sqrt(np.clip(cosine2, 0, 1))))
 
 
 def draw_morphology(population, rng):
