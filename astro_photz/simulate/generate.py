@@ -316,10 +316,12 @@ def _count(neighbours, size, n):
 
 def _concatenate(parts):
     """Several `Cutouts` as one."""
+    places = [(part.coord.ra.deg, part.coord.dec.deg) for part in parts]
     return Cutouts(
         np.concatenate([part.flux for part in parts]),
         ebv=np.concatenate([part.ebv for part in parts]),
-        coord=SkyCoord(np.concatenate([part.coord for part in parts])),
+        # not of the coordinates themselves: astropy would wrap the angles of an array that is not filled yet
+        coord=SkyCoord(*(np.concatenate(angles) for angles in zip(*places, strict=True)), unit=u.deg),
         ids=np.concatenate([part.ids for part in parts]),
         target_xy=np.concatenate([part.target_xy for part in parts]),
         psf_fwhm=np.concatenate([part.psf_fwhm for part in parts]),
