@@ -40,7 +40,7 @@ SPLITS = ("train", "validation", "test")
 
 LIMITS = [
     "Trained, calibrated and measured on simulated images only: its figures hold for those, not for the real sky.",
-    "Simulated galaxies have smooth bulges and discs: no spiral arms, dust lanes, mergers or active nuclei.",
+    "Simulated galaxies are bulges and discs with arms or clumps: no dust lanes, mergers or active nuclei.",
     "Galaxies are assumed to be like those of the SDSS Main Galaxy Sample, seen from further away, to the magnitude "
     "that the recipe tells; fainter, bluer or more distant ones are pulled towards it.",
     "Redshifts of 0.4 and more cannot be expressed.",
@@ -76,7 +76,14 @@ def simulate_data(run, recipe):
         data[split] = run / f"{split}.h5"
         if not data[split].exists():
             print(f"simulating {data[split]}")
-            simulate.write(data[split], **recipe[split], split=split, size=recipe["size"], config=recipe["settings"])
+            simulate.write(
+                data[split],
+                **recipe[split],
+                split=split,
+                size=recipe["size"],
+                config=recipe["settings"],
+                workers=os.cpu_count(),  # the file is the same, whatever their number
+            )
     return data
 
 
