@@ -297,29 +297,24 @@ def test_redshifts_of_simulated_galaxies_rank_as_the_true_ones():
     assert spearmanr(table["redshift"], table["z_phot"]).statistic > 0.8
 
 
-def clean_real_galaxies():
-    """Redshifts of the clean bright galaxies, ours and those from their colours (good to about 0.015)."""
+@needs_shared
+def test_redshifts_of_real_galaxies_are_those_of_their_colours():
+    """
+    Sixteen galaxies tell whether the chain works on real images, not how well. Nothing is fitted to them.
+
+    Redshifts from their colours are good to about 0.015; any one number for all would scatter by 0.034.
+    """
+    from scipy.stats import spearmanr
+
     galaxies, source = real_galaxies()
     table = astro_photz.predict(galaxies, source=source)
     assert (table["ra"] == galaxies["ra"]).all()
     assert not table["z_phot"].mask.any()
+
     clean = np.ma.filled(table["clean"], False)
     assert clean.sum() == 16
-    return np.asarray(table["z_phot"][clean]), np.asarray(table["z_photometric"][clean])
-
-
-@needs_shared
-def test_real_galaxies_are_all_estimated_and_rank_as_their_colours_say():
-    """Sixteen galaxies tell whether the chain works on real images, not how well. Nothing is fitted to them."""
-    from scipy.stats import spearmanr
-
-    z, reference = clean_real_galaxies()
+    z, reference = np.asarray(table["z_phot"][clean]), np.asarray(table["z_photometric"][clean])
+    deviation = (z - reference) / (1 + reference)
     assert spearmanr(z, reference).statistic >= 0.7
-    assert abs(np.median((z - reference) / (1 + reference))) <= 0.015
-
-
-@needs_shared
-@pytest.mark.xfail(reason="the bundled model scatters by 0.027 on real galaxies: benchmarks/real_galaxies.py")
-def test_real_galaxies_scatter_little():
-    z, reference = clean_real_galaxies()
-    assert np.sqrt(np.mean(((z - reference) / (1 + reference)) ** 2)) <= 0.025
+    assert abs(np.median(deviation)) <= 0.015
+    assert np.sqrt(np.mean(deviation**2)) <= 0.025
