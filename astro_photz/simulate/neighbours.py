@@ -6,8 +6,11 @@ Galaxies brighter than r = 18 number 120 a square degree: 92 to r = 17.77, the d
 (Strauss et al. 2002, AJ 124, 1810), and a little more for what it leaves out, whose images are too faint in surface
 brightness or too close to others. Their number grows as 10^(0.475 r), about as in the counts of SDSS to r = 21 (Yasuda
 et al. 2001, AJ 122, 1104). Stars at high Galactic latitude number 4,000 a square degree at r < 21 and grow as
-10^(0.18 r). They stand independently of each other; real ones cluster, and leave somewhat more stamps without any.
-Neighbours are drawn down to where single ones disappear in the noise.
+10^(0.18 r). Galaxies cluster: their number varies from stamp to stamp by more than chance, its variance in excess being
+the mean of the angular correlation function over a stamp (Peebles 1980, The Large-Scale Structure of the Universe,
+section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42). Fainter than r = 22.7, where they grow
+as 10^(0.35 r) (Metcalfe et al. 2001, MNRAS 323, 795), single ones disappear in the noise: they are drawn as small round
+blobs, down to where all together no longer matter.
 """
 
 from dataclasses import replace
@@ -23,9 +26,13 @@ from .rendering import PROFILES, Sources
 __all__ = ["draw_neighbours"]
 
 _GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
+_FAINT_GALAXIES = {"number": 20_500.0, "at": 22.7, "slope": 0.35, "faintest": 24.5, "brightest": 22.7}
 _STARS = {"number": 4000.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
 _REACH = 10  # pixels outside the image where a neighbour may stand and still shine in
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
+_CLUSTERING = 0.2  # variance of the galaxies' number in a stamp beyond Poisson's, relative to the mean squared
+_FAINT_COLOURS = np.array([1.0, 0.6, 0.0, -0.25, -0.4])  # mag relative to r: blue galaxies at z = 0.3 to 1
+_FAINT_RADIUS = 0.45, 0.3  # half-light radius (arcsec): median and scatter of the logarithm
 
 
 def draw_neighbours(ebv, rng, *, size, split, density=1.0):
@@ -59,28 +66,28 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
     >>> import numpy as np
     >>> from astro_photz.simulate.neighbours import draw_neighbours
     >>> neighbours = draw_neighbours(np.full(100, 0.03), np.random.default_rng(0), size=64, split="train")
-    >>> 100 < len(neighbours) < 500
+    >>> 300 < len(neighbours) < 1500
     True
     """
     if not 0 <= density <= 10:
         raise ValueError(f"density must lie between 0 and 10, got {density!r}")
     area = density * ((size + 2 * _REACH) * PIXEL_SCALE / 3600) ** 2
-    galaxies = _place(_GALAXIES, len(ebv), area, size, rng)
-    stars = _place(_STARS, len(ebv), area, size, rng)
-    galaxies = _shape_galaxies(*galaxies, rng, split)
-    stars = _colour_stars(*stars, rng)
-    both = Sources.concatenate([galaxies, stars])
+    clustered = rng.gamma(1 / _CLUSTERING, area * _CLUSTERING, size=len(ebv))
+    galaxies = _shape_galaxies(*_place(_GALAXIES, clustered, size, rng), rng, split)
+    faint = _blur_faint(*_place(_FAINT_GALAXIES, clustered, size, rng), rng)
+    stars = _colour_stars(*_place(_STARS, np.full(len(ebv), area), size, rng), rng)
+    every = Sources.concatenate([galaxies, faint, stars])
     # Counts are of observed magnitudes; only the colours change.
-    reddening = 10 ** (-0.4 * (R_UGRIZ - R_UGRIZ[2]) * ebv[both.scene, None])
-    return replace(both, flux=both.flux * reddening)
+    reddening = 10 ** (-0.4 * (R_UGRIZ - R_UGRIZ[2]) * ebv[every.scene, None])
+    return replace(every, flux=every.flux * reddening)
 
 
-def _place(counts, n, area, size, rng):
-    """Scene, position and r magnitude of sources with power-law counts."""
+def _place(counts, area, size, rng):
+    """Scene, position and r magnitude of sources with power-law counts, on areas (N,) in square degrees."""
     slope = counts["slope"]
     below, above = (10 ** (slope * (counts[limit] - counts["at"])) for limit in ("brightest", "faintest"))
-    number = rng.poisson(counts["number"] * (above - below) * area, size=n)
-    scene = np.repeat(np.arange(n), number)
+    number = rng.poisson(counts["number"] * (above - below) * area)
+    scene = np.repeat(np.arange(len(area)), number)
     cumulative = rng.uniform(below, above, size=len(scene))
     magnitude = counts["at"] + np.log10(cumulative) / slope
     x, y = rng.uniform(-_REACH - 0.5, size + _REACH - 0.5, size=(2, len(scene)))
@@ -109,6 +116,23 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split):
         radius=np.clip(radius, 0.8, 30),
         axis_ratio=shape.axis_ratio[rows, component],
         angle=shape.angle[rows, component],
+    )
+
+
+def _blur_faint(scene, x, y, magnitude, rng):
+    """Round blobs, so small that their profile does not matter."""
+    n = len(scene)
+    magnitudes = magnitude[:, None] + _FAINT_COLOURS + 3 * _COLOUR_SCATTER * rng.standard_normal((n, 5))
+    median, scatter = _FAINT_RADIUS
+    return Sources(
+        scene=scene,
+        profile=np.full(n, PROFILES.index("gaussian")),
+        x=x,
+        y=y,
+        flux=10 ** (0.4 * (ZERO_POINT - magnitudes)),
+        radius=median / PIXEL_SCALE * np.exp(scatter * rng.standard_normal(n)),
+        axis_ratio=np.ones(n),
+        angle=np.zeros(n),
     )
 
 

@@ -373,9 +373,10 @@ def _devaucouleurs_gaussians():
 
 # Light that comes round
 
-_NEAR_RING, _NEAR_NODES = (1, 1), 12  # of copies of the grid: the first and last ring, and nodes a side for their light
-_FAR_RINGS, _FAR_NODES = (2, 3), 6
-_FAINT = 1e-5  # of a source's light beyond the grid: below it, nothing is taken off
+# Of copies of the grid: the first and last ring, and nodes a side for their light. The third set is for few sources.
+_RINGS = ((1, 1), 12), ((2, 3), 6), ((4, 10), 3)
+_FAINT = 1e-4  # of a source's light beyond the grid: below it, nothing is taken off
+_WIDE = 0.008  # of its light beyond the second set of rings: above it, the third is needed
 _SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}  # n, b_n
 
 
@@ -387,17 +388,20 @@ def _light_come_round(sources, n, grid):
     Blur and the bands' shifts make no difference so far from a source. Beyond the last ring of copies their light is
     spread evenly.
     """
-    at_nodes = torch.zeros((n, 5, _NEAR_NODES**2), device=grid.device)
+    number = _RINGS[0][1]
+    at_nodes = torch.zeros((n, 5, number**2), device=grid.device)
     for profile, law in _SERSIC.items():
         alike = sources[sources.profile == PROFILES.index(profile)]
         large = alike[_light_beyond(alike.radius, grid.side / 2, *law) > _FAINT]
-        near = _copies(large, _NEAR_RING, _NEAR_NODES, law, grid)
-        far = _copies(large, _FAR_RINGS, _FAR_NODES, law, grid).unflatten(-1, (_FAR_NODES, _FAR_NODES))
-        refine = _interpolation(_FAR_NODES, tuple(_nodes(_NEAR_NODES)), grid.device)
-        everywhere = grid.column(_evenly_spread(large, law, grid))
-        _add_by_scene(at_nodes, large, near + (refine @ far @ refine.T).flatten(1) + everywhere)
-    to_pixels = _interpolation(_NEAR_NODES, tuple(np.linspace(-1, 1, grid.size)), grid.device)
-    return to_pixels @ at_nodes.unflatten(-1, (_NEAR_NODES, _NEAR_NODES)) @ to_pixels.T
+        wide = _light_beyond(large.radius, _followed(_RINGS[1], grid), *law) > _WIDE
+        for group, rings in ((large[~wide], _RINGS[:2]), (large[wide], _RINGS)):
+            if not len(group):
+                continue
+            copies = sum(_copies(group, *ring, law, grid) for ring in rings)
+            everywhere = grid.column(_evenly_spread(group, rings[-1], law, grid))
+            _add_by_scene(at_nodes, group, copies + everywhere)
+    to_pixels = _interpolation(number, tuple(np.linspace(-1, 1, grid.size)), grid.device)
+    return to_pixels @ at_nodes.unflatten(-1, (number, number)) @ to_pixels.T
 
 
 def _light_beyond(radius, distance, index, b):
@@ -405,19 +409,24 @@ def _light_beyond(radius, distance, index, b):
     return gammaincc(2 * index, b * (distance / np.maximum(radius, 1e-6)) ** (1 / index))
 
 
-def _evenly_spread(sources, law, grid):
-    """Brightness (M,) of the copies beyond the last ring, for a flux of 1."""
-    followed = grid.side * (2 * _FAR_RINGS[1] + 1) / np.sqrt(np.pi)  # radius of a circle as large as all those rings
-    return _light_beyond(sources.radius * np.sqrt(sources.axis_ratio), followed, *law) / grid.side**2
+def _followed(ring, grid):
+    """Radius (pixels) of a circle as large as all copies up to a ring."""
+    (_, last), _ = ring
+    return grid.side * (2 * last + 1) / np.sqrt(np.pi)
+
+
+def _evenly_spread(sources, ring, law, grid):
+    """Brightness (M,) of the copies beyond a ring, for a flux of 1."""
+    round_radius = sources.radius * np.sqrt(sources.axis_ratio)
+    return _light_beyond(round_radius, _followed(ring, grid), *law) / grid.side**2
 
 
 def _copies(sources, rings, number, law, grid):
-    """Brightness (M, number^2) of the copies in some rings, at nodes, for a flux of 1."""
+    """Brightness (M, nodes^2) of the copies in some rings, taken at ``number`` nodes a side, for a flux of 1."""
     index, b = law
     first, last = rings
-    steps = np.array([step for step in product(range(-last, last + 1), repeat=2) if max(map(abs, step)) >= first])
-    copy_y, copy_x = (grid.column(grid.side * step)[..., None] for step in steps.T)
-    nodes = torch.as_tensor((_nodes(number) + 1) / 2 * (grid.size - 1), dtype=torch.float32).to(grid.device)
+    copy_y, copy_x = (grid.column(grid.side * step)[..., None] for step in _steps(first, last))
+    nodes = grid.column((_nodes(number) + 1) / 2 * (grid.size - 1))[:, 0]
 
     def column(values):
         return grid.column(values)[..., None, None]  # (M, 1, 1, 1): by copy, node row, node column
@@ -431,9 +440,18 @@ def _copies(sources, rings, number, law, grid):
     root = r2.clamp_(min=0)
     for _ in range({1: 1, 4: 3}[index]):  # r^(1 / n) by square roots, which are quicker than powers
         root = root.sqrt_()
-    profile = _exp_of_minus(root.mul_(b)).sum(dim=1).flatten(1)
+    profile = _exp_of_minus(root.mul_(b)).sum(dim=1)
+    refine = _interpolation(number, tuple(_nodes(_RINGS[0][1])), grid.device)
     area = sources.radius**2 * sources.axis_ratio
-    return profile / grid.column(area * 2 * np.pi * index * gamma(2 * index) / b ** (2 * index))
+    light = (refine @ profile @ refine.T).flatten(1)
+    return light / grid.column(area * 2 * np.pi * index * gamma(2 * index) / b ** (2 * index))
+
+
+@cache
+def _steps(first, last):
+    """Rows and columns (2, copies), in grids, of the copies from one ring to another."""
+    steps = product(range(-last, last + 1), repeat=2)
+    return np.array([step for step in steps if max(map(abs, step)) >= first]).T
 
 
 def _nodes(number):

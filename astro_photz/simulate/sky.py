@@ -43,11 +43,15 @@ _WING_WIDTH = 2.6, 0.12
 _WING_HEIGHT = 0.055, 0.35
 
 # What sky subtraction leaves, in units of the sky's rms: set so that stamps without sources are as in four real fields.
-_BACKGROUND_MEAN = 0.03
+_BACKGROUND_MEAN = 0.015
 _BACKGROUND_RELATIVE = np.array([0.8, 1.1, 1.2, 1.0, 0.6])  # scatter of a band
 _BACKGROUND_COMMON = 0.5  # share of the variance that all bands have in common: light of the same sources
-_ROW_NOISE = 0.035  # of a row as a whole, as the electronics read rows one after the other
 _BACKGROUND_SLOPE = 0.02  # from the middle to the edge of a stamp of 64 pixels
+# The electronics read a row one pixel after the other: of neighbouring pixels' noise, correlation and its scatter from
+# amplifier to amplifier; noise of a row as a whole, relative to a pixel's, median and scatter of its logarithm.
+_READ_CORRELATION = np.array([0.008, 0.003, 0.015, 0.008, 0.008])
+_READ_CORRELATION_SCATTER = np.array([0.025, 0.010, 0.012, 0.010, 0.003])
+_ROW_NOISE = 0.04, 0.5
 _NATIVE_BAND = 2  # r
 _IMAGES_AT_ONCE = 8  # so that what is computed of them stays in the processor's cache
 
@@ -67,8 +71,13 @@ class Conditions:
         Nanomaggies per DN.
     sky : `~numpy.ndarray` (N, 5)
         Brightness of the sky in the middle of the image (DN a pixel).
-    sky_slope : `~numpy.ndarray` (N, 5)
-        Its growth along columns (DN a pixel, per pixel), known and subtracted: whole DN are no longer whole after it.
+    sky_slope : `~numpy.ndarray` (N, 5, 2)
+        Its growth along columns and rows (DN a pixel, per pixel), known and subtracted: whole DN are no longer whole
+        after it.
+    read_correlation : `~numpy.ndarray` (N, 5)
+        Of the noise of neighbouring pixels in a row.
+    row_noise : `~numpy.ndarray` (N, 5)
+        Noise that the pixels of a row have in common, relative to the rest.
     background : `~numpy.ndarray` (N, 5)
         What sky subtraction left in the middle of the image (nanomaggies a pixel).
     background_slope : `~numpy.ndarray` (N, 5, 2)
@@ -90,6 +99,8 @@ class Conditions:
     calibration: np.ndarray
     sky: np.ndarray
     sky_slope: np.ndarray
+    read_correlation: np.ndarray
+    row_noise: np.ndarray
     background: np.ndarray
     background_slope: np.ndarray
     psf_fwhm: np.ndarray
@@ -186,7 +197,9 @@ def draw_conditions(n, rng, *, seeing=1.25, zero_point_scatter=0.01, registratio
         dark_variance=dark,
         calibration=calibration,
         sky=sky,
-        sky_slope=_SKY_SLOPE * sky * rng.standard_normal((n, 5)),
+        sky_slope=_SKY_SLOPE * sky[..., None] * rng.standard_normal((n, 5, 2)),
+        read_correlation=_READ_CORRELATION + _READ_CORRELATION_SCATTER * rng.standard_normal((n, 5)),
+        row_noise=_log_normal(rng, *_ROW_NOISE, (n, 5)),
         background=background,
         background_slope=slope,
         psf_fwhm=np.clip(fwhm_r * relative, *_FWHM_LIMITS),
@@ -247,17 +260,20 @@ def _observe(images, conditions, rows, generator):
     def grid(values):
         return torch.as_tensor(values[rows], dtype=torch.float32, device=images.device)[..., None, None]
 
-    pixels = torch.arange(images.shape[-1], device=images.device) - (images.shape[-1] - 1) / 2
-    slope_x, slope_y = (grid(slope) for slope in np.moveaxis(conditions.background_slope, -1, 0))
+    def plane(level, slope):
+        pixels = torch.arange(images.shape[-1], device=images.device) - (images.shape[-1] - 1) / 2
+        slope_x, slope_y = (grid(slope[..., axis]) for axis in (0, 1))
+        return (grid(level) + slope_x * pixels).add(slope_y * pixels[:, None])
+
     flux = images * grid(conditions.zero_point)
-    flux += grid(conditions.background) + slope_x * pixels
-    flux += slope_y * pixels[:, None]
-    counts = flux * grid(1 / conditions.calibration) + (grid(conditions.sky) + grid(conditions.sky_slope) * pixels)
+    flux += plane(conditions.background, conditions.background_slope)
+    counts = plane(conditions.sky, conditions.sky_slope).addcmul_(flux, grid(1 / conditions.calibration))
     variance = counts.clamp_min(0).mul_(grid(1 / conditions.gain)).add_(grid(conditions.dark_variance))
     noise = torch.randn(images.shape, generator=generator, device=images.device)
     noise.addcmul_(noise.square().sub_(1), grid(_skewness(conditions) / 6))
+    noise = _as_read(noise, grid(conditions.read_correlation))
     row_noise = torch.randn((*images.shape[:-1], 1), generator=generator, device=images.device)
-    noise += _ROW_NOISE * row_noise
+    noise += grid(conditions.row_noise) * row_noise
     residual = noise.mul_(variance.sqrt_()).add_(counts).round_().sub_(counts)
     inner = slice(FILTER_MARGIN, -FILTER_MARGIN)
     observed = flux[..., inner, inner].addcmul(
@@ -265,6 +281,15 @@ def _observe(images, conditions, rows, generator):
     )
     observed[:, _NATIVE_BAND] = _as_stored(observed[:, _NATIVE_BAND])
     return observed
+
+
+def _as_read(noise, correlation):
+    """White noise with a correlation between neighbours in a row, and the same variance."""
+    # a x + b y of neighbours x, y correlates by a b, if a^2 + b^2 = 1
+    angle = 0.5 * torch.asin(2 * correlation)
+    read = noise * torch.cos(angle)
+    read[..., 1:].addcmul_(noise[..., :-1], torch.sin(angle))
+    return read
 
 
 def _skewness(conditions):

@@ -4,9 +4,10 @@ The four real fields of ``../shared``: stamps of them, and under what conditions
 
 Four fields have four noise levels and four blurs in each band, which any classifier learns by heart. So what is
 compared with them is simulated under their own conditions: calibration and sky as the frames' tables give them at the
-place of each stamp, the gain of their camera column, the noise of their own pixels in each half of a frame (which
-differs from what the data model's dark variance makes it, as each chip has two amplifiers), the fraction of a pixel by
-which each band is resampled, and the point-spread function measured on their own stars. What cannot be known is drawn.
+place of each stamp, the gain of their camera column, the noise of their own pixels in that part of a frame (which
+differs from what the data model's dark variance makes it, as each chip has two amplifiers) and how it hangs together
+along rows, the fraction of a pixel by which each band is resampled, and the point-spread function measured on their own
+stars. What cannot be known is drawn.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 from _features import aperture_flux, centroid
 from astropy.io import fits
 from astropy.wcs import WCS
-from scipy.ndimage import gaussian_filter, map_coordinates, maximum_filter
+from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates, maximum_filter
 from scipy.optimize import least_squares
 
 from astro_photz.cutouts.frames import AffineMap, frame_wcs, open_decompressed, resample
@@ -31,6 +32,11 @@ _DETECTION = 5.0  # sigma of the smoothed r image
 _STAR_REACH = 16  # pixels around a star
 _STAR_RADII = 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0
 _STARS = 40
+_SECTIONS = 8  # of a frame's columns
+_APART = 6  # pixels: where noise no longer correlates
+_LENGTH = 64  # pixels, of the pieces of rows whose means are compared
+_LIGHT_CORRELATION = 1.2  # of blurred light: between neighbours, over that between pixels two apart
+_BASELINE = 16  # pixels, over which the slope of the sky is taken
 
 
 @dataclass(frozen=True)
@@ -152,36 +158,42 @@ class RealField:
         return np.exp(least_squares(residual, start, bounds=(start - 1.0, start + 1.0)).x)
 
     @cached_property
+    def _statistics(self):
+        """What `_pixel_statistics` says of each section of columns in each band (5, sections, 3)."""
+        # the other bands are a few pixels off r
+        near_source = binary_dilation(self.significance > 3, iterations=12)
+        empty = [np.where(near_source, np.nan, image) for image in self.images]
+        return np.array([[_pixel_statistics(section) for section in _sections(image)] for image in empty])
+
+    @property
     def noise(self):
-        """Of a pixel in the left and the right half of each band (5, 2), from second differences along rows, which know
-        nothing of smooth light."""
-        return np.array(
-            [
-                [_clipped_rms(np.diff(half, n=2, axis=1)) / np.sqrt(6) for half in _halves(image[::5])]
-                for image in self.images
-            ]
-        )
+        """Of a pixel in the sections of each band (5, sections)."""
+        return self._statistics[..., 0]
 
     def _dark_variance(self, xy):
         """What makes the noise that the frames have at places on the pixels of *r* (DN^2), (N, 5)."""
         table = zip(self.noise, self.calibration, self.sky, gain(self.field_id.camcol, self.field_id.run), strict=True)
-        halves = np.array(
+        variance = np.array(
             [
-                (rms / [np.median(half) for half in _halves(calibration)]) ** 2
-                - [np.median(half) / electrons + 1 / 12 for half in _halves(sky)]
+                (rms / [np.median(section) for section in _sections(calibration)]) ** 2
+                - [np.median(section) / electrons + 1 / 12 for section in _sections(sky)]
                 for rms, calibration, sky, electrons in table
             ]
         )
-        return np.maximum(halves, 0.0)[:, (xy[:, 0] >= FRAME_SHAPE[1] / 2).astype(int)].T
+        return _of_section(np.maximum(variance, 0.0), xy)
 
     def _at(self, band, xy):
-        """Calibration and sky (N,) of a band at places (N, 2) on the pixels of *r*."""
+        """Calibration, sky and its slopes (4, N) of a band at places (N, 2) on the pixels of *r*."""
         x, y = np.clip(self.maps[band](xy), 0, np.array(FRAME_SHAPE[::-1]) - 1).T
         table = self.sky[band]
-        place = [y / FRAME_SHAPE[0] * table.shape[0], x / FRAME_SHAPE[1] * table.shape[1]]
-        return np.interp(x, np.arange(FRAME_SHAPE[1]), self.calibration[band]), map_coordinates(
-            table, place, order=1, mode="nearest"
-        )
+        scale = np.divide(table.shape, FRAME_SHAPE)
+
+        def sky(x, y):
+            return map_coordinates(table, [y * scale[0], x * scale[1]], order=1, mode="nearest")
+
+        slope = [(sky(x + d, y + e) - sky(x - d, y - e)) / (2 * _BASELINE) for d, e in _BASELINE * np.eye(2)]
+        calibration = np.interp(x, np.arange(FRAME_SHAPE[1]), self.calibration[band])
+        return np.array([calibration, sky(x, y), *slope])
 
     def conditions(self, xy, rng):
         """
@@ -198,7 +210,7 @@ class RealField:
         `~astro_photz.simulate.sky.Conditions`
         """
         n, run, camcol = len(xy), self.field_id.run, self.field_id.camcol
-        at = np.array([self._at(band, xy) for band in range(5)])  # (5, 2, N)
+        calibration, sky, *slope = np.array([self._at(band, xy) for band in range(5)]).transpose(1, 2, 0)
         offset = np.stack([mapping(xy) - xy for mapping in self.maps], axis=1)
         phase = offset - np.round(offset)
         phase[:, _NATIVE] = 0
@@ -207,21 +219,59 @@ class RealField:
             draw_conditions(n, rng),
             gain=np.tile(gain(camcol, run), (n, 1)),
             dark_variance=self._dark_variance(xy),
-            calibration=at[:, 0].T,
-            sky=at[:, 1].T,
+            calibration=calibration,
+            sky=sky,
+            sky_slope=np.stack(slope, axis=-1),
+            read_correlation=_of_section(self._statistics[..., 1], xy),
+            row_noise=_of_section(self._statistics[..., 2], xy),
             phase=phase,
             psf_fwhm=np.tile(2.3548 * PIXEL_SCALE * sigma, (n, 1)),
             psf_wings=np.tile(np.stack([width, height], axis=1), (n, 1, 1)),
         )
 
 
-def _halves(image):
-    """Left and right, which different amplifiers read."""
-    return np.array_split(image, 2, axis=-1)
+def _of_section(values, xy):
+    """Of values (5, sections), those at places (N, 2): (N, 5)."""
+    section = np.clip(xy[:, 0] * _SECTIONS / FRAME_SHAPE[1], 0, _SECTIONS - 1).astype(int)
+    return values[:, section].T
+
+
+def _pixel_statistics(image):
+    """
+    From pixels without a source near: noise of a pixel, correlation of neighbours in a row, and noise of a row.
+
+    From differences, which know little of smooth light. What sources too faint to be detected do is known from pixels
+    two apart, and from columns, and taken off.
+    """
+    variance = _clipped_rms(np.diff(image, axis=0)) ** 2 / 2
+    one_apart, two_apart = (_correlation(image, step) for step in (1, 2))
+    correlation = one_apart - _LIGHT_CORRELATION * two_apart
+    along, across = (_variance_of_means(one) / variance for one in (image, image.T))
+    row = along - across - 2 * correlation / _LENGTH
+    return np.sqrt(variance), correlation, np.sqrt(max(row, 0.0))
+
+
+def _correlation(image, step):
+    """Of the noise of pixels in a row."""
+    near, apart = (_clipped_rms(image[:, s:] - image[:, :-s]) for s in (step, _APART))
+    return 1 - (near / apart) ** 2
+
+
+def _variance_of_means(image):
+    """Of the means of pieces of rows, from the differences of those below each other."""
+    rows, columns = image.shape[0], image.shape[1] // _LENGTH
+    means = image[:, : columns * _LENGTH].reshape(rows, columns, _LENGTH).mean(axis=2)
+    return _clipped_rms(np.diff(means, axis=0)) ** 2 / 2
+
+
+def _sections(image):
+    """Pieces of a few columns each: the flat field, and the two amplifiers of a chip, make their noise different."""
+    return np.array_split(image, _SECTIONS, axis=-1)
 
 
 def _clipped_rms(values):
     """Standard deviation of what lies within 3 of them, made up for what lies beyond."""
+    values = values[np.isfinite(values)]
     low, high = np.percentile(values, [15.87, 84.13])
     rms = (high - low) / 2
     for _ in range(5):
