@@ -130,7 +130,7 @@ def test_centroids_are_those_of_the_original_frame(cut, originals, band):
 
 def test_centroids_agree_between_bands(cut):
     """
-    In g, r and i to 0.1 pixels, in the mean of the bright galaxies.
+    In g, r and i to 0.1 pixels, in the median of the bright and clean galaxies.
 
     A spiral's arms are bluer than its bulge and not symmetric: single ones differ by more, in the original frames too.
     """

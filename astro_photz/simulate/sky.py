@@ -43,8 +43,8 @@ _WING_WIDTH = 2.6, 0.12
 _WING_HEIGHT = 0.055, 0.35
 
 # What sky subtraction leaves, in units of the sky's rms: set so that stamps without sources are as in four real fields.
-_BACKGROUND_MEAN = 0.015
-_BACKGROUND_RELATIVE = np.array([0.8, 1.1, 1.2, 1.0, 0.6])  # scatter of a band
+_BACKGROUND_MEAN = 0.02
+_BACKGROUND_RELATIVE = np.array([0.75, 1.1, 1.2, 0.95, 0.65])  # scatter of a band
 _BACKGROUND_COMMON = 0.5  # share of the variance that all bands have in common: light of the same sources
 _BACKGROUND_SLOPE = 0.02  # from the middle to the edge of a stamp of 64 pixels
 # The electronics read a row one pixel after the other: of neighbouring pixels' noise, correlation and its scatter from
@@ -139,7 +139,7 @@ class Conditions:
         return (1 - share) * cores + share * wings
 
 
-def draw_conditions(n, rng, *, seeing=1.25, zero_point_scatter=0.01, registration_scatter=0.1, background_scatter=0.05):
+def draw_conditions(n, rng, *, seeing=1.25, zero_point_scatter=0.01, registration_scatter=0.1, background_scatter=0.045):
     """
     Draw the conditions under which galaxies are seen.
 

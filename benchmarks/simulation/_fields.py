@@ -245,7 +245,7 @@ def _pixel_statistics(image):
     """
     variance = _clipped_rms(np.diff(image, axis=0)) ** 2 / 2
     one_apart, two_apart = (_correlation(image, step) for step in (1, 2))
-    correlation = one_apart - _LIGHT_CORRELATION * two_apart
+    correlation = one_apart - _LIGHT_CORRELATION * max(two_apart, 0.0)
     along, across = (_variance_of_means(one) / variance for one in (image, image.T))
     row = along - across - 2 * correlation / _LENGTH
     return np.sqrt(variance), correlation, np.sqrt(max(row, 0.0))
@@ -258,10 +258,10 @@ def _correlation(image, step):
 
 
 def _variance_of_means(image):
-    """Of the means of pieces of rows, from the differences of those below each other."""
+    """Of the means of pieces of rows, from the differences of those some rows apart."""
     rows, columns = image.shape[0], image.shape[1] // _LENGTH
     means = image[:, : columns * _LENGTH].reshape(rows, columns, _LENGTH).mean(axis=2)
-    return _clipped_rms(np.diff(means, axis=0)) ** 2 / 2
+    return _clipped_rms(means[_APART:] - means[:-_APART]) ** 2 / 2
 
 
 def _sections(image):
