@@ -27,6 +27,10 @@ class Conf(ConfigNamespace):
     attempts = ConfigItem(3, "How often a request to an archive is made before it counts as failed.")
     retry_wait = ConfigItem(1.0, "Wait (s) before the second attempt; each further one waits twice as long.")
     frame_cache = ConfigItem(512, "Decompressed frames that are kept in memory (MB): a field takes 61.")
+    published_models = ConfigItem(
+        "https://portal.nersc.gov/project/dasrepo/self-supervised-learning-sdss/checkpoints",
+        "Where `astro-photz models import` finds published weights.",
+    )
 
 
 conf = Conf()

@@ -8,9 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
+from astropy.config import set_temp_cache
 
 import astro_photz
-from astro_photz.models import ModelError, PhotozModel
+from astro_photz.models import ModelError, PhotozModel, model_directory
 from helpers import gaussian_cutouts
 
 
@@ -67,7 +68,7 @@ def test_a_card_that_is_no_card(folder):
     with pytest.raises(ModelError, match="is not JSON"):
         PhotozModel(folder)
     (folder / "card.json").write_text("{}")
-    with pytest.raises(ModelError, match="lacks name, version, z_edges"):
+    with pytest.raises(ModelError, match="lacks name, version, bands"):
         PhotozModel(folder)
 
 
@@ -198,3 +199,87 @@ def test_card_says_what_the_model_was_trained_on():
     assert model.card["limits"]
     assert {"r_mag", "ebv"} <= set(model.card["training_range"])
     assert "".join(model.card["bands"]) == "ugriz"
+
+
+# Models of the user
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """The user's directory of models, empty."""
+    (tmp_path / "cache").mkdir()
+    with set_temp_cache(tmp_path / "cache"):
+        directory = model_directory()
+        directory.mkdir(parents=True)
+        yield directory
+
+
+def add(directory, name, **changes):
+    folder = shutil.copytree(astro_photz.load_model(astro_photz.list_models()["name"][0]).path, directory / name)
+    rewrite_card(folder, name=name, **changes)
+    return folder
+
+
+def test_models_of_the_user_are_listed_and_loaded_by_name(directory):
+    folder = add(directory, "mine", simulated=False)
+    table = astro_photz.list_models()
+    row = table[list(table["name"]).index("mine")]
+    assert (row["path"], row["redshifts"], row["simulated"], row["default"]) == (str(folder), True, False, False)
+    assert astro_photz.load_model("mine").path == folder.resolve()
+    with astro_photz.conf.set_temp("default_model", "mine"):
+        assert astro_photz.load_model().name == "mine"
+
+
+def test_a_model_of_the_user_does_not_take_a_bundled_ones_name(directory):
+    bundled = astro_photz.load_model()
+    add(directory, bundled.name)
+    assert astro_photz.load_model(bundled.name).path == bundled.path
+    assert list(astro_photz.list_models()["name"]).count(bundled.name) == 1
+
+
+def test_what_is_unfinished_is_no_model(directory):
+    add(directory, "mine.part")
+    assert "mine.part" not in astro_photz.list_models()["name"]
+
+
+def test_no_directory_of_models_is_no_harm(tmp_path):
+    (tmp_path / "cache").mkdir()
+    with set_temp_cache(tmp_path / "cache"):
+        assert len(astro_photz.list_models()) >= 1
+        assert not model_directory().exists()
+
+
+# An encoder alone
+
+
+@pytest.fixture
+def encoder(folder):
+    """A model that was pretrained without labels: it has no head."""
+    card = json.loads((folder / "card.json").read_text())
+    del card["z_edges"], card["files"]["head.onnx"]
+    (folder / "head.onnx").unlink()
+    (folder / "card.json").write_text(json.dumps(card))
+    return PhotozModel(folder)
+
+
+def test_an_encoder_alone_embeds_as_it_did(encoder):
+    cutouts = gaussian_cutouts(3)
+    whole = astro_photz.load_model().encode(cutouts.flux, cutouts.ebv)
+    np.testing.assert_array_equal(astro_photz.embed(cutouts, model=encoder), whole)
+
+
+def test_an_encoder_alone_says_that_it_gives_no_redshifts(encoder):
+    cutouts = gaussian_cutouts(2)
+    message = "embeds images, but gives no redshifts.*astro-photz finetune --init"
+    with pytest.raises(ModelError, match=message):
+        encoder.pdf(encoder.encode(cutouts.flux, cutouts.ebv))
+    with pytest.raises(ModelError, match=message):
+        astro_photz.predict(cutouts, model=encoder)
+
+
+def test_a_head_without_edges_is_no_model(folder):
+    card = json.loads((folder / "card.json").read_text())
+    del card["z_edges"]
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError, match="lacks z_edges"):
+        PhotozModel(folder)

@@ -4,7 +4,7 @@ A model: two ONNX graphs and the card that says what they are.
 
 ``encoder.onnx`` turns an image and its E(B-V) into an embedding; dereddening and the scaling of pixels are inside the
 graph, so that they cannot differ from those of the training. ``head.onnx`` turns the embedding into probabilities in
-bins of redshift.
+bins of redshift. A model that was pretrained without labels has no head yet: it embeds, and no more.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from ..pdf import RedshiftPDF
 __all__ = ["ModelError", "PhotozModel"]
 
 IMAGE_SIZE = 64
-_CARD_KEYS = ("name", "version", "z_edges", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
+_CARD_KEYS = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
 # Stamps that go through the graph at once: enough to keep the processor busy, few enough to stay in its cache.
 _BATCH = 64
 
@@ -36,7 +36,7 @@ class PhotozModel:
     Parameters
     ----------
     path : str or path-like
-        Folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``.
+        Folder with ``encoder.onnx``, ``head.onnx`` (but for an encoder alone) and ``card.json``.
 
     Attributes
     ----------
@@ -63,9 +63,9 @@ class PhotozModel:
     def __init__(self, path):
         self.path = Path(path)
         self.card = read_card(self.path)
-        _check_hashes(self.path, self.card["files"])
+        _check_hashes(self.path, self.card)
         self._encoder = _session(self.path / "encoder.onnx")
-        self._head = _session(self.path / "head.onnx")
+        self._head = _session(self.path / "head.onnx") if has_head(self.card) else None
         self._check_shapes()
 
     @property
@@ -86,7 +86,12 @@ class PhotozModel:
 
     @property
     def edges(self):
-        """Edges of the bins in redshift, `~numpy.ndarray` (K + 1,)."""
+        """Edges of the bins in redshift, `~numpy.ndarray` (K + 1,); `ModelError` for an encoder alone."""
+        if self._head is None:
+            raise ModelError(
+                f"the model {self.name} embeds images, but gives no redshifts: it was pretrained without any. Train a "
+                "head on galaxies of known redshift (astro-photz finetune --init), or use another model"
+            )
         return np.asarray(self.card["z_edges"])
 
     def __repr__(self):
@@ -135,28 +140,51 @@ class PhotozModel:
         Returns
         -------
         `~astro_photz.RedshiftPDF` (N,)
+
+        Raises
+        ------
+        ValueError
+            If ``embedding`` is none of this model, or the model has no head.
         """
+        edges = self.edges
         embedding = np.asarray(embedding, dtype=np.float32)
         if embedding.ndim != 2 or embedding.shape[1] != self.card["embedding_dim"]:
             raise ValueError(f"embedding must have the shape (N, {self.card['embedding_dim']}), got {embedding.shape}")
         if not len(embedding):
-            return RedshiftPDF(np.zeros((0, len(self.edges) - 1)), self.edges)
+            return RedshiftPDF(np.zeros((0, len(edges) - 1)), edges)
         (p,) = self._head.run(["pdf"], {"embedding": embedding})
-        return RedshiftPDF(p, self.edges)
+        return RedshiftPDF(p, edges)
 
     def _check_shapes(self):
+        graphs = [self._encoder] if self._head is None else [self._encoder, self._head]
         wanted = (5, IMAGE_SIZE, IMAGE_SIZE)
         inputs = {node.name: tuple(node.shape[1:]) for node in self._encoder.get_inputs()}
-        outputs = {
-            node.name: node.shape[-1] for session in (self._encoder, self._head) for node in session.get_outputs()
-        }
+        outputs = {node.name: node.shape[-1] for graph in graphs for node in graph.get_outputs()}
         if inputs != {"flux": wanted, "ebv": ()}:
             raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,); it takes {inputs}")
-        if any(isinstance(node.shape[0], int) for node in (*self._encoder.get_inputs(), *self._head.get_inputs())):
+        if any(isinstance(node.shape[0], int) for graph in graphs for node in graph.get_inputs()):
             raise ModelError(f"{self.path}: the graphs take batches of one length only: export a dynamic batch")
-        expected = {"embedding": self.card["embedding_dim"], "pdf": len(self.edges) - 1}
+        expected = {"embedding": self.card["embedding_dim"]}
+        if self._head is not None:
+            expected["pdf"] = len(self.edges) - 1
         if outputs != expected:
             raise ModelError(f"{self.path}: the graphs give {outputs}, while the card says {expected}")
+
+
+def has_head(card):
+    """
+    Tell whether a model gives redshifts, by its card.
+
+    Parameters
+    ----------
+    card : dict
+
+    Returns
+    -------
+    bool
+        False for an encoder that was pretrained without labels, and has no head.
+    """
+    return "head.onnx" in card["files"]
 
 
 def read_card(path):
@@ -187,17 +215,21 @@ def read_card(path):
     except json.JSONDecodeError as error:
         raise ModelError(f"{file} is not JSON: {error}") from error
     missing = [key for key in _CARD_KEYS if key not in card]
+    if not missing and has_head(card) and "z_edges" not in card:
+        missing = ["z_edges"]
     if missing:
         raise ModelError(f"{file} lacks {', '.join(missing)}")
     return card
 
 
-def _check_hashes(path, files):
-    for name in ("encoder.onnx", "head.onnx"):
+def _check_hashes(path, card):
+    for name in ("encoder.onnx", "head.onnx") if has_head(card) else ("encoder.onnx",):
         file = path / name
         if not file.is_file():
             raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        with open(file, "rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+        files = card["files"]
         if found != files.get(name):
             raise ModelError(
                 f"{file} is not the file that its card describes: its sha256 is {found}, that of the card "

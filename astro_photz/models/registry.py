@@ -1,51 +1,79 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The models that are at hand, by name.
+The models that are at hand, by name: those that come with the package, and those that the user has added.
+
+A model is added by having its folder in `model_directory`, which belongs to the user: ``astro_photz/models`` in
+astropy's directory of data (`astropy.config.get_cache_dir`), usually ``~/.cache/astropy`` or ``~/.astropy/cache``. The
+environment variable ``XDG_CACHE_HOME`` moves it.
 """
 
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from astropy.config import get_cache_dir
 from astropy.table import Table
 
 from ..config import conf
-from .model import PhotozModel, read_card
+from .model import PhotozModel, has_head, read_card
 
-__all__ = ["list_models", "load_model"]
+__all__ = ["list_models", "load_model", "model_directory"]
 
 
-def _bundled():
-    """Folders of the models that come with the package, by name."""
-    root = Path(str(files("astro_photz"))) / "data" / "models"
-    return {card.parent.name: card.parent for card in sorted(root.glob("*/card.json"))}
+def model_directory():
+    """
+    Where the models of the user are, each a folder of its name.
+
+    Returns
+    -------
+    `~pathlib.Path`
+        It need not exist.
+    """
+    return Path(get_cache_dir()) / "astro_photz" / "models"
+
+
+def _known():
+    """Folders of all models by name. Those that come with the package go before others of their name."""
+    bundled = Path(str(files("astro_photz"))) / "data" / "models"
+    known = {}
+    for root in (bundled, model_directory()):
+        for card in sorted(root.glob("*/card.json")):
+            if card.parent.suffix != ".part":  # which is not finished
+                known.setdefault(card.parent.name, card.parent)
+    return known
 
 
 def list_models():
     """
-    List the models that come with the package.
+    List the models that come with the package, and those in `~astro_photz.models.model_directory`.
 
     Returns
     -------
     `~astropy.table.Table`
-        ``name``, ``version``, ``default`` (whether it is used where none is named), ``simulated`` (whether it was
-        trained on simulated images only) and ``description`` of its training data.
+        ``name``, ``version``, ``default`` (whether it is used where none is named), ``redshifts`` (whether it gives
+        redshifts, and not embeddings only), ``simulated`` (whether it was trained on simulated images only),
+        ``description`` of its training data, and ``path`` of its folder.
+
+    Raises
+    ------
+    `~astro_photz.models.ModelError`
+        If a card cannot be read.
 
     Examples
     --------
     >>> import astro_photz
     >>> astro_photz.list_models().colnames
-    ['name', 'version', 'default', 'simulated', 'description']
+    ['name', 'version', 'default', 'redshifts', 'simulated', 'description', 'path']
     """
     rows = []
-    for name, path in _bundled().items():
+    for name, path in _known().items():
         card = read_card(path)
-        training = card["training_data"]["description"]
-        rows.append((name, card["version"], name == conf.default_model, bool(card.get("simulated")), training))
+        flags = name == conf.default_model, has_head(card), bool(card.get("simulated"))
+        rows.append((name, card["version"], *flags, card["training_data"]["description"], str(path)))
     return Table(
         rows=rows or None,
-        names=("name", "version", "default", "simulated", "description"),
-        dtype=(str, str, bool, bool, str),
+        names=("name", "version", "default", "redshifts", "simulated", "description", "path"),
+        dtype=(str, str, bool, bool, bool, str, str),
     )
 
 
@@ -56,7 +84,7 @@ def load_model(name_or_path=None):
     Parameters
     ----------
     name_or_path : str or path-like, optional
-        Name of a bundled model (see `list_models`), or a folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``;
+        Name of a model (see `list_models`), or a folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``;
         ``conf.default_model`` by default.
 
     Returns
@@ -75,10 +103,10 @@ def load_model(name_or_path=None):
     True
     """
     name = conf.default_model if name_or_path is None else name_or_path
-    bundled = _bundled()
-    path = bundled.get(str(name), Path(name))
+    known = _known()
+    path = known.get(str(name), Path(name))
     if not path.is_dir():
-        raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of the bundled {', '.join(bundled)}")
+        raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")
     return _load(path.resolve(), (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0)
 
 

@@ -1,26 +1,39 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Training: from labelled images to a model that `astro_photz.load_model` opens.
+Training: from images, with or without redshifts, to a model that `astro_photz.load_model` opens.
 
-`RedshiftModel` is the network and how Lightning trains it, `loader` its batches, `fit_temperature` its calibration,
-`evaluate` its quality, `export_model` its way into ONNX. Needs the extra ``[train]``: torch, lightning, onnx and
-onnxscript.
+`pretrain` teaches an encoder without labels (`astro_photz.train.contrastive`), `finetune` lets it learn redshifts
+(`astro_photz.train.redshift`); a `Recipe` says how, and a folder keeps what came of it. `fit_temperature` calibrates,
+`evaluate` measures, `export_model` writes ONNX. Needs the extra ``[train]``: torch, lightning, onnx and onnxscript.
 """
 
 from .calibrate import fit_temperature, fold_temperature
-from .data import LabelledStamps, loader
-from .encoder import Encoder
+from .contrastive import ContrastiveModel
+from .data import StampData, Stamps, loader
+from .encoder import SymmetricEncoder, make_encoder
 from .evaluate import evaluate
 from .export import export_model
+from .export_run import export_run
+from .recipe import Recipe, list_recipes
 from .redshift import RedshiftModel
+from .run import Machine, finetune, pretrain
 
 __all__ = [
-    "Encoder",
-    "LabelledStamps",
+    "ContrastiveModel",
+    "Machine",
+    "Recipe",
     "RedshiftModel",
+    "StampData",
+    "Stamps",
+    "SymmetricEncoder",
     "evaluate",
     "export_model",
+    "export_run",
+    "finetune",
     "fit_temperature",
     "fold_temperature",
+    "list_recipes",
     "loader",
+    "make_encoder",
+    "pretrain",
 ]

@@ -2,15 +2,142 @@
 """
 Changes to stamps that leave the redshift alone, each a module that works on a batch.
 
-Turns and mirrors are not among them: the encoder does not see those in the first place
-(`astro_photz.train.symmetry`).
+They take dereddened fluxes (`~astro_photz.train.pixels.deredden`) with NaN where there is no image, on whatever device
+these lie, and do nothing unless they are training. Random numbers come from torch's global generator, for each stamp
+its own. `make_augmentation` chains them as a recipe tells::
+
+    augment = make_augmentation({"rotate": {}, "crop": {"jitter": 5}, "redden": {"ebv_max": 0.3}})
+    view = augment(deredden(flux, ebv))
+
+A rotation interpolates, once, and so smooths the noise a little (of white noise the default, bicubic, keeps about 0.85
+of the rms). The corners of what is cut out must lie within the stamp, wherever it is turned: a crop of 64 pixels with
+a jitter of 5 needs stamps of 107. Smaller ones are turned by quarter turns only, exactly.
 """
 
+import inspect
+import math
+from difflib import get_close_matches
+
 from ._torch import torch
+from .pixels import central, deredden
 
 nn = torch.nn
+F = torch.nn.functional
 
-__all__ = ["JitterCrop", "MissingPixels"]
+__all__ = [
+    "Blur",
+    "JitterCrop",
+    "MissingPixels",
+    "Noise",
+    "Reddening",
+    "RotateFlip",
+    "SizeScaling",
+    "make_augmentation",
+    "noise_rms",
+]
+
+
+class SizeScaling(nn.Module):
+    """
+    Magnify or shrink a galaxy.
+
+    Its total flux stays, since flux tells more of the redshift than size does. So the surface brightness changes, and
+    with it the noise of a pixel, by up to the square of the factor. What lies beyond the edge of the stamp is taken to
+    be its mirror image.
+
+    Parameters
+    ----------
+    factor : float, optional
+        Largest magnification, and largest shrinking; the logarithm is drawn evenly.
+
+    Raises
+    ------
+    ValueError
+        If the factor is not a number of 1 or more.
+    """
+
+    def __init__(self, factor=1.1):
+        super().__init__()
+        self.factor = _checked("factor", factor, least=1)
+
+    def forward(self, flux):
+        """
+        Scale.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, S, S)
+
+        Returns
+        -------
+        `torch.Tensor` (B, 5, S, S)
+        """
+        if not self.training:
+            return flux
+        factor = self.factor ** _uniform(flux, -1, 1)
+        inverse = torch.eye(2, device=flux.device) / factor[:, None, None]
+        scaled = _resample(flux, inverse, flux.shape[-1], padding_mode="reflection")
+        return scaled / factor.square()[:, None, None, None]
+
+
+class RotateFlip(nn.Module):
+    """
+    Turn by any angle, mirror half of the stamps, and cut off what is not needed any more.
+
+    Parameters
+    ----------
+    size : int, optional
+        Side of what is left (pixels); None for all of the stamp.
+    angles : {'any', 'quarter'}, optional
+        ``'quarter'`` turns by multiples of 90° only, which copies pixels and does not interpolate.
+    corners : {'inside', 'zero'}, optional
+        ``'inside'`` turns stamps that are too small for their corners to stay inside by quarter turns only; ``'zero'``
+        turns them all freely and fills with zero what comes from outside, as the published method does.
+    interpolation : {'bicubic', 'bilinear'}, optional
+    mirror : bool, optional
+        Whether half of the stamps are mirrored, too.
+
+    Raises
+    ------
+    ValueError
+        If an option is none of those named.
+    """
+
+    def __init__(self, size=None, *, angles="any", corners="inside", interpolation="bicubic", mirror=True):
+        super().__init__()
+        _check_choice("angles", angles, ("any", "quarter"))
+        _check_choice("corners", corners, ("inside", "zero"))
+        _check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
+        self.size = size if size is None else _checked("size", size, least=1, kind=int)
+        self.angles = angles
+        self.corners = corners
+        self.interpolation = interpolation
+        self.mirror = mirror
+
+    def forward(self, flux):
+        """
+        Turn.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, S, S)
+
+        Returns
+        -------
+        `torch.Tensor` (B, 5, size, size), or (B, 5, S, S) if the stamp is smaller
+        """
+        if not self.training:
+            return flux
+        size = min(self.size or flux.shape[-1], flux.shape[-1])
+        if not self._turns_freely(flux.shape[-1], size):
+            odd = (flux.shape[-1] - size) % 2  # a pixel more, so that the middle stays where it is
+            return _turn_by_quarters(central(flux, size + odd), self.mirror)[..., :size, :size]
+        padding = "zeros" if self.corners == "zero" else "border"  # only the kernel's edge reaches the border
+        return _resample(flux, _rotations(flux, self.mirror), size, mode=self.interpolation, padding_mode=padding)
+
+    def _turns_freely(self, stamp, size):
+        farthest = math.sqrt(2) * -_axis(stamp, size)[0]
+        return self.angles == "any" and (self.corners == "zero" or farthest <= (stamp - 1) / 2)
 
 
 class JitterCrop(nn.Module):
@@ -19,16 +146,16 @@ class JitterCrop(nn.Module):
 
     Parameters
     ----------
-    size : int
+    size : int, optional
         Side of the crop (pixels).
-    jitter : int
+    jitter : int, optional
         Largest displacement (pixels); cut down to what the stamp has room for.
     """
 
-    def __init__(self, size, jitter):
+    def __init__(self, size=64, jitter=0):
         super().__init__()
-        self.size = size
-        self.jitter = jitter
+        self.size = _checked("size", size, least=1, kind=int)
+        self.jitter = _checked("jitter", jitter, kind=int)
 
     def forward(self, flux):
         """
@@ -41,18 +168,121 @@ class JitterCrop(nn.Module):
         Returns
         -------
         `torch.Tensor` (B, 5, size, size)
+
+        Raises
+        ------
+        ValueError
+            If the stamps are smaller than the crop.
         """
-        margin = (flux.shape[-1] - self.size) // 2
-        if margin < 0:
-            raise ValueError(f"stamps must have at least {self.size} pixels a side, got {flux.shape[-1]}")
-        reach = min(self.jitter, margin) if self.training else 0
-        if reach == 0:
-            return flux[..., margin : margin + self.size, margin : margin + self.size]
-        corners = margin + torch.randint(-reach, reach + 1, (len(flux), 2))
-        along = torch.arange(self.size)
-        stamp = torch.arange(len(flux))[:, None, None]
-        rows, columns = corners[:, 0, None, None] + along[:, None], corners[:, 1, None, None] + along
-        return flux.movedim(1, -1)[stamp, rows, columns].movedim(-1, 1)
+        reach = min(self.jitter, (flux.shape[-1] - self.size) // 2) if self.training else 0
+        if reach <= 0:
+            return central(flux, self.size)
+        crops = central(flux, self.size + 2 * reach).unfold(2, self.size, 1).unfold(3, self.size, 1)  # all there are
+        row, column = torch.randint(2 * reach + 1, (2, len(flux)), device=flux.device)
+        return crops[torch.arange(len(flux), device=flux.device), :, row, column]
+
+
+class Reddening(nn.Module):
+    """
+    Dim galaxies as dust of our Galaxy would that was not corrected for.
+
+    Each band by 10^(-0.4 R E(B-V)), with R of `~astro_photz.sdss.R_UGRIZ` and E(B-V) drawn evenly.
+
+    Parameters
+    ----------
+    ebv_max : float, optional
+        Largest E(B-V) (mag).
+    """
+
+    def __init__(self, ebv_max=0.5):
+        super().__init__()
+        self.ebv_max = _checked("ebv_max", ebv_max)
+
+    def forward(self, flux):
+        """
+        Redden.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, S, S)
+
+        Returns
+        -------
+        `torch.Tensor` (B, 5, S, S)
+        """
+        return deredden(flux, -_uniform(flux, 0, self.ebv_max)) if self.training else flux
+
+
+class Blur(nn.Module):
+    """
+    Blur all bands alike, as worse seeing would.
+
+    Parameters
+    ----------
+    sigma : float, optional
+        Largest width of the Gaussian (pixels, one standard deviation), drawn evenly from 0.
+    """
+
+    def __init__(self, sigma=1.0):
+        super().__init__()
+        self.sigma = _checked("sigma", sigma)
+
+    def forward(self, flux):
+        """
+        Blur.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, S, S)
+
+        Returns
+        -------
+        `torch.Tensor` (B, 5, S, S)
+            NaN where it was; beside, the light is averaged over the pixels that there are.
+        """
+        if not self.training:
+            return flux
+        along = torch.arange(flux.shape[-1], dtype=flux.dtype, device=flux.device)
+        width = _uniform(flux, 0, self.sigma).clamp(min=1e-3)[:, None, None, None]
+        kernel = torch.exp(-0.5 * ((along[:, None] - along) / width).square())  # a matrix that blurs columns or rows
+        there = ~torch.isnan(flux)
+        light = kernel @ torch.where(there, flux, 0) @ kernel
+        return torch.where(there, light / (kernel @ there.to(flux.dtype) @ kernel), torch.nan)
+
+
+class Noise(nn.Module):
+    """
+    Add Gaussian noise, to each band in units of its own.
+
+    Parameters
+    ----------
+    low, high : float, optional
+        Range of the rms that is added, over the rms that the band has (`noise_rms`); drawn evenly for each stamp and
+        band.
+    """
+
+    def __init__(self, low=0.0, high=1.0):
+        super().__init__()
+        self.low = _checked("low", low)
+        self.high = _checked("high", high, least=low)
+
+    def forward(self, flux):
+        """
+        Add noise.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, S, S)
+
+        Returns
+        -------
+        `torch.Tensor` (B, 5, S, S)
+        """
+        if not self.training:
+            return flux
+        rms = noise_rms(flux)
+        added = rms * (self.low + (self.high - self.low) * torch.rand_like(rms))
+        return torch.addcmul(flux, added[:, :, None, None], torch.randn_like(flux))
 
 
 class MissingPixels(nn.Module):
@@ -61,20 +291,20 @@ class MissingPixels(nn.Module):
 
     Parameters
     ----------
-    band : float
+    band : float, optional
         Share of the stamps that lose a band.
-    edge : float
+    edge : float, optional
         Share of the stamps that lose a side.
     """
 
     def __init__(self, *, band=0.02, edge=0.03):
         super().__init__()
-        self.band = band
-        self.edge = edge
+        self.band = _checked("band", band, most=1)
+        self.edge = _checked("edge", edge, most=1)
 
     def forward(self, flux):
         """
-        Put NaN where pixels are taken; nothing when not training.
+        Put NaN where pixels are taken.
 
         Parameters
         ----------
@@ -87,9 +317,161 @@ class MissingPixels(nn.Module):
         if not self.training:
             return flux
         n, bands, _, size = flux.shape
-        lost = (torch.rand(n) < self.band)[:, None] & (torch.arange(bands) == torch.randint(bands, (n, 1)))
+        one = torch.randint(bands, (n, 1), device=flux.device)
+        lost = (_uniform(flux) < self.band)[:, None] & (torch.arange(bands, device=flux.device) == one)
         # The galaxy itself is seldom cut: an edge leaves between a half and all of the stamp.
-        first = torch.where(torch.rand(n) < self.edge, torch.randint(size // 2, size, (n,)), size)
-        beyond = torch.arange(size) >= first[:, None]
+        edge = torch.randint(size // 2, size, (n,), device=flux.device)
+        first = torch.where(_uniform(flux) < self.edge, edge, size)
+        beyond = torch.arange(size, device=flux.device) >= first[:, None]
         missing = lost[:, :, None, None] | beyond[:, None, None, :]
         return flux.masked_fill(missing, torch.nan)
+
+
+def noise_rms(flux):
+    """
+    Noise of a pixel, from the differences between pixels.
+
+    Those of second order, four pixels apart, in the first and the last fifth of the rows: neither the galaxy in the
+    middle nor the correlation of neighbouring pixels is much in them. Of their sizes the median, so that another galaxy
+    does not count.
+
+    Parameters
+    ----------
+    flux : `torch.Tensor` (B, 5, S, S)
+
+    Returns
+    -------
+    `torch.Tensor` (B, 5)
+        0 where a band has no pixels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import noise_rms
+    >>> noise_rms(3 * torch.randn(1, 5, 64, 64)).round()
+    tensor([[3., 3., 3., 3., 3.]])
+    """
+    edge = flux.shape[-2] // 5
+    rows = torch.cat([flux[..., :edge:2, :], flux[..., -edge::2, :]], dim=-2)  # every second is enough
+    difference = (rows[..., 4:-4] - (rows[..., :-8] + rows[..., 8:]) / 2).abs().flatten(2)
+    return torch.nan_to_num(difference.nanmedian(dim=2).values) * (_SCATTER / math.sqrt(1.5))
+
+
+_SCATTER = 1.4826  # of a Gaussian, over its median absolute deviation
+
+
+def _uniform(flux, low=0.0, high=1.0):
+    """A number for each stamp."""
+    return low + (high - low) * torch.rand(len(flux), device=flux.device)
+
+
+def _checked(name, value, *, least=0, most=math.inf, kind=(int, float)):
+    if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most or math.isinf(value):
+        number = "a whole number" if kind is int else "a number"
+        limits = f"of {least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{name} must be {number} {limits}, got {value!r}")
+    return value
+
+
+def _check_choice(name, value, known):
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def _axis(stamp, size, device=None):
+    """Places of the central pixels along an axis (pixels from the middle of the stamp)."""
+    return torch.arange(size, device=device) + ((stamp - size) // 2 - (stamp - 1) / 2)
+
+
+def _resample(flux, matrix, size, *, mode="bicubic", padding_mode):
+    """
+    The stamp at places that are a matrix (B, 2, 2) times those of its central pixels, about its middle.
+    """
+    axis = _axis(flux.shape[-1], size, flux.device) / ((flux.shape[-1] - 1) / 2)  # from -1 to 1
+    places = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1)
+    grid = (places @ matrix.mT).unflatten(1, (size, size))
+    return F.grid_sample(flux, grid, mode=mode, padding_mode=padding_mode, align_corners=True)
+
+
+def _rotations(flux, mirrored):
+    """Matrices (B, 2, 2) of turns by any angle, half of them mirrored."""
+    angle = _uniform(flux, 0, 2 * math.pi)
+    mirror = torch.where(_uniform(flux) < 0.5 * mirrored, -1.0, 1.0)
+    cosine, sine = angle.cos(), angle.sin()
+    return torch.stack([cosine * mirror, -sine, sine * mirror, cosine], dim=1).unflatten(1, (2, 2))
+
+
+def _turn_by_quarters(flux, mirrored):
+    """Turn, and mirror half of the stamps: a turn, a half turn and a mirror make all eight ways."""
+    for changed, share in ((lambda x: x.mT.flip(-1), 0.5), (lambda x: x.flip(-1, -2), 0.5), (_mirror, 0.5 * mirrored)):
+        flux = torch.where((_uniform(flux) < share)[:, None, None, None], changed(flux), flux)
+    return flux
+
+
+def _mirror(flux):
+    return flux.flip(-1)
+
+
+_STEPS = {
+    "scale": SizeScaling,
+    "rotate": RotateFlip,
+    "crop": JitterCrop,
+    "redden": Reddening,
+    "blur": Blur,
+    "noise": Noise,
+    "missing": MissingPixels,
+}
+
+
+def make_augmentation(settings):
+    """
+    Chain augmentations as a recipe tells.
+
+    In the order of nature: what concerns the galaxy's place and shape comes first, on the whole stamp, then dust,
+    seeing, noise, and last what is missing.
+
+    Parameters
+    ----------
+    settings : dict of dict
+        Options by the name of the step, which is left out if the name is: ``scale`` (`SizeScaling`), ``rotate``
+        (`RotateFlip`), ``crop`` (`JitterCrop`, never left out), ``redden`` (`Reddening`), ``blur`` (`Blur`), ``noise``
+        (`Noise`), ``missing`` (`MissingPixels`).
+
+    Returns
+    -------
+    `torch.nn.Sequential`
+        Modules in that order; only the crop does anything when it is not training.
+
+    Raises
+    ------
+    ValueError
+        If there is no such step or option, or an option's value cannot be.
+
+    Examples
+    --------
+    >>> from astro_photz.train.augment import make_augmentation
+    >>> [type(step).__name__ for step in make_augmentation({"noise": {"low": 1, "high": 2}, "rotate": {}})]
+    ['RotateFlip', 'JitterCrop', 'Noise']
+    >>> make_augmentation({"nose": {}})
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown augmentation 'nose': did you mean 'noise'? Known are scale, rotate, crop, ...
+    """
+    for step, options in settings.items():
+        _check_known("augmentation", step, _STEPS)
+        if not isinstance(options, dict):
+            raise ValueError(f"the augmentation {step!r} must be a table of options, got {options!r}")
+        for name in options:
+            _check_known(f"option of the augmentation {step!r}", name, inspect.signature(_STEPS[step]).parameters)
+    chosen = {"crop": {}} | settings
+    steps = {name: kind(**chosen[name]) for name, kind in _STEPS.items() if name in chosen}
+    if "rotate" in settings and steps["rotate"].size is None:  # turn no more pixels than can be cut out
+        steps["rotate"].size = steps["crop"].size + 2 * steps["crop"].jitter
+    return nn.Sequential(*steps.values())
+
+
+def _check_known(what, name, known):
+    if name not in known:
+        close = get_close_matches(str(name), known, n=1)
+        meant = f"did you mean {close[0]!r}? " if close else ""
+        raise ValueError(f"unknown {what} {name!r}: {meant}Known are {', '.join(known)}")

@@ -1,120 +1,445 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Labelled stamps from an HDF5 data set, in batches.
+Stamps from HDF5 files, in batches, without the network having to wait for them.
+
+`Stamps` reads the rows of one file, in the layout of the published data sets, as torch tensors. Where the images lie in
+the file as they are, uncompressed, it maps the file into memory and reads past HDF5; float16 pixels stay so until they
+are on the device that trains. `StampData` gives a trainer the batches of a training and a validation file. Which
+galaxies are in a batch depends on the seed, the epoch and the batch's place in it, and on nothing else: a training that
+was interrupted goes on with the very next one.
+
+`check_stamps` finds what could not be trained on, before the training begins.
 """
+
+import contextlib
+import hashlib
+import itertools
+import os
+from pathlib import Path
 
 import numpy as np
 
 from astro_photz.cutouts.hdf5 import open_cutouts
 from astro_photz.dust import ebv_from_extinction
 
+from ._lightning import lightning
 from ._torch import torch
 
-__all__ = ["LabelledStamps", "loader"]
+__all__ = ["StampData", "Stamps", "check_stamps", "data_hash", "loader"]
 
 
-class LabelledStamps(torch.utils.data.Dataset):
+class Stamps(torch.utils.data.Dataset):
     """
-    Stamps with a spectroscopic redshift each.
+    Stamps of a file, with or without their redshifts.
 
     Parameters
     ----------
     path : str or path-like
-        HDF5 file in the layout of the published data sets, with ``images``, ``e_bv`` and ``specz_redshift``.
+        HDF5 file in the layout of the published data sets, with ``images``, ``e_bv`` and, if labelled,
+        ``specz_redshift``.
+    labelled : bool, optional
+        Whether the redshifts are wanted.
+    n : int, optional
+        How many of the file's rows to use: the first of an order that the seed draws, so that fewer are part of more.
+        All, in their order, by default.
+    seed : int, optional
+        Of that order.
+    size : int, optional
+        Side (pixels) that the stamps must have at least.
+    z_max : float, optional
+        Largest redshift that can be learnt.
     in_memory : bool, optional
-        Whether to read all images at once, as they are stored.
+        Whether to read all images at once, as they are stored: for files on a slow or distant disk.
+
+    Attributes
+    ----------
+    rows : `~numpy.ndarray` (N,) of int
+        Of the file.
+    ebv, redshift : `~numpy.ndarray` (N,) float32
+        ``redshift`` is None if not labelled.
 
     Raises
     ------
     OSError
         If there is no such file, or it is not HDF5.
     ValueError
-        If a data set is missing, or a redshift is NaN or negative.
+        If a data set is missing, stamps are of another shape, an E(B-V) or a redshift is none, or there are fewer than
+        ``n``.
     """
 
-    def __init__(self, path, *, in_memory=False):
-        self.path = path
-        with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
-            self.shape = file["images"].shape
-            self.ebv = np.asarray(ebv_from_extinction(file["e_bv"][()]), dtype=np.float32)
-            self.redshift = file["specz_redshift"][()].astype(np.float32)
-            self._images = file["images"][()] if in_memory else None
-        wrong = ~(self.redshift >= 0)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"{path}: specz_redshift must be a number of 0 or more in every row; {wrong.sum()} are not, the first "
-                f"{self.redshift[row]} in row {row}"
-            )
-        self._file = None
+    def __init__(self, path, *, labelled=True, n=None, seed=0, size=64, z_max=None, in_memory=False):
+        self.path = Path(path)
+        with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")[: 3 if labelled else 2]) as file:
+            self.shape = _checked_shape(path, file["images"].shape, size)
+            _check_lengths(path, file, ("e_bv", "specz_redshift")[: 2 if labelled else 1])
+            self.rows = _rows(path, self.shape[0], n, seed)
+            self.ebv = _ebv(path, file)[self.rows]
+            self.redshift = _redshift(path, file, z_max)[self.rows] if labelled else None
+            self._images = _Images(path, file["images"])
+        self._in_memory = self._images.read(self.rows) if in_memory else None
 
     def __len__(self):
-        return len(self.redshift)
+        return len(self.rows)
 
-    def __getitem__(self, row):
-        return {name: value[0] for name, value in self.__getitems__([row]).items()}
+    def __getitem__(self, index):
+        return {name: value[0] for name, value in self.__getitems__([index]).items()}
 
-    def __getitems__(self, rows):
+    def __getitems__(self, indices):
         """
         Read a batch, in any order.
 
         Parameters
         ----------
-        rows : sequence of int
+        indices : sequence of int
+            Places among ``rows``.
 
         Returns
         -------
         dict of `torch.Tensor`
-            ``flux`` (B, 5, S, S) float32, ``ebv`` (B,), ``redshift`` (B,).
+            ``flux`` (B, 5, S, S), of the type it is stored as; ``ebv`` (B,); ``redshift`` (B,) if labelled; ``row``
+            (B,), in the file.
         """
-        return {
-            "flux": torch.from_numpy(self._read(rows)).float(),
-            "ebv": torch.from_numpy(self.ebv[rows]),
-            "redshift": torch.from_numpy(self.redshift[rows]),
-        }
+        flux = self._images.read(self.rows[indices]) if self._in_memory is None else self._in_memory[indices]
+        batch = {"flux": flux, "ebv": self.ebv[indices], "row": self.rows[indices]}
+        if self.redshift is not None:
+            batch["redshift"] = self.redshift[indices]
+        return {name: torch.from_numpy(value) for name, value in batch.items()}
 
-    def _read(self, rows):
-        if self._images is not None:
-            return self._images[rows]
-        if self._file is None:  # opened by the process that reads
-            self._file = open_cutouts(self.path)
-        images = self._file["images"]
-        flux = np.empty((len(rows), *self.shape[1:]), dtype=images.dtype)
-        for place in np.argsort(rows):  # in the file's order; 7 times faster than h5py's fancy indexing
-            images.read_direct(flux[place : place + 1], np.s_[rows[place] : rows[place] + 1])
-        return flux
+    def without_image(self, *, block=1024):
+        """
+        Rows whose stamp is NaN as a whole.
+
+        Parameters
+        ----------
+        block : int, optional
+            Rows to look at together.
+
+        Returns
+        -------
+        `~numpy.ndarray` of int
+        """
+        # The central pixel first: to read all of them would take as long as an epoch.
+        suspects = self.rows[np.isnan(self._images.centre(self.rows))]
+        blocks = np.split(suspects, np.arange(block, len(suspects), block))
+        return np.concatenate([rows[np.isnan(self._images.read(rows)).all(axis=(1, 2, 3))] for rows in blocks])
 
 
-def loader(path, *, batch_size=128, shuffle=False, seed=0, in_memory=False):
+def _checked_shape(path, shape, size):
+    if len(shape) != 4 or shape[1] != 5 or shape[2] != shape[3] or shape[2] < size:
+        raise ValueError(f"{path}: images must have the shape (N, 5, S, S) with S of {size} or more, got {shape}")
+    if shape[0] == 0:
+        raise ValueError(f"{path}: there is no stamp in it")
+    return shape
+
+
+def _check_lengths(path, file, names):
+    for name in names:
+        if len(file[name]) != len(file["images"]):
+            raise ValueError(f"{path}: {name} has {len(file[name])} rows, but images {len(file['images'])}")
+
+
+def _rows(path, n_rows, n, seed):
+    if n is None:
+        return np.arange(n_rows)
+    if not 1 <= n <= n_rows:
+        raise ValueError(f"n must be from 1 to the {n_rows} galaxies of {path}, got {n}")
+    return np.random.default_rng(seed).permutation(n_rows)[:n]
+
+
+def _ebv(path, file):
+    ebv = np.asarray(ebv_from_extinction(file["e_bv"][()]), dtype=np.float32)
+    _refuse(path, ~np.isfinite(ebv), "e_bv must be finite", ebv)
+    return ebv
+
+
+def _redshift(path, file, z_max):
+    redshift = file["specz_redshift"][()].astype(np.float32)
+    _refuse(path, ~(redshift >= 0), "specz_redshift must be a number of 0 or more", redshift)
+    if z_max is not None:
+        limit = f"specz_redshift must be within the redshift bins, up to {z_max}"
+        _refuse(path, redshift > np.float32(z_max), limit, redshift)
+    return redshift
+
+
+def _refuse(path, wrong, rule, values):
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{path}: {rule} in every row; in {wrong.sum()} it is not, the first {values[row]:.4g} in row {row}: leave "
+            "them out of the file"
+        )
+
+
+class _Images:
+    """The images of a file, read by any process."""
+
+    def __init__(self, path, dataset):
+        self.path = path
+        self.shape = dataset.shape[1:]
+        self.dtype = dataset.dtype
+        self._offsets = _offsets(dataset)
+        self._process = self._opened = None
+
+    def read(self, rows):
+        """Rows in any order, read in the file's."""
+        images = np.empty((len(rows), *self.shape), dtype=self.dtype.newbyteorder("="))
+        source = self._source()
+        for place in np.argsort(rows):
+            if self._offsets is None:
+                source.read_direct(images[place : place + 1], np.s_[rows[place] : rows[place] + 1])
+            else:
+                images[place] = self._mapped(source, rows[place])
+        return images
+
+    def centre(self, rows):
+        """The central pixel in the r band of each row."""
+        source, middle = self._source(), self.shape[-1] // 2
+        if self._offsets is None:
+            return source[:, 2, middle, middle][rows]
+        return np.array([self._mapped(source, row)[2, middle, middle] for row in rows])
+
+    def _mapped(self, source, row):
+        return np.ndarray(self.shape, self.dtype, source, self._offsets[row])
+
+    def _source(self):
+        """The map of the file, or the open data set: each process has its own."""
+        if self._process != os.getpid():
+            mapped = self._offsets is not None
+            self._opened = np.memmap(self.path, np.uint8, "r") if mapped else open_cutouts(self.path)["images"]
+            self._process = os.getpid()
+        return self._opened
+
+    def __getstate__(self):
+        return self.__dict__ | {"_process": None, "_opened": None}
+
+
+def _offsets(dataset):
+    """Where in its file each row of a data set begins (N,), or None if rows do not lie there as they are."""
+    row = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
+    if dataset.chunks is None:
+        start = dataset.id.get_offset()
+        return None if start is None else start + row * np.arange(len(dataset))
+    whole_rows = dataset.chunks == (1, *dataset.shape[1:])
+    if not whole_rows or dataset.id.get_create_plist().get_nfilters():
+        return None
+    places = {}
+    dataset.id.chunk_iter(lambda chunk: places.__setitem__(chunk.chunk_offset[0], chunk.byte_offset))
+    if len(places) < len(dataset):  # some were never written
+        return None
+    return np.array([places[row] for row in range(len(dataset))])
+
+
+def check_stamps(path, *, labelled=True, size=64, z_max=0.4):
     """
-    Batches of a data set.
+    Find what a training would stumble over.
 
     Parameters
     ----------
     path : str or path-like
-        See `LabelledStamps`.
+        HDF5 file of stamps; see `Stamps`.
+    labelled : bool, optional
+        Whether redshifts are needed.
+    size : int, optional
+        Side (pixels) that the stamps must have at least.
+    z_max : float, optional
+        End of the redshift bins.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is not HDF5.
+    ValueError
+        If a data set is missing; a redshift is NaN, negative or beyond the bins; an E(B-V) is not finite; stamps are
+        smaller than needed or not square; or a stamp has no pixel that is not NaN.
+    """
+    _check_pixels(Stamps(path, labelled=labelled, size=size, z_max=z_max))
+
+
+def _check_pixels(stamps):
+    empty = stamps.without_image()
+    if len(empty):
+        raise ValueError(
+            f"{stamps.path}: {len(empty)} stamps have no image, only NaN, the first in row {empty[0]}: leave them out "
+            "of the file (missing pixels, or a missing band, are no harm)"
+        )
+
+
+def data_hash(path):
+    """
+    SHA-256 of a file, kept beside it, in a file that ends in ``.sha256``, where that can be written.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    path = Path(path)
+    kept = path.with_suffix(".sha256")
+    if kept.exists() and kept.stat().st_mtime >= path.stat().st_mtime:
+        return kept.read_text(encoding="utf-8")
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
+    try:
+        part.write_text(digest, encoding="utf-8")
+        os.replace(part, kept)
+    except OSError:  # a folder that is not ours, or a full disk
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+    return digest
+
+
+class _Order(torch.utils.data.DistributedSampler):
+    """The order of an epoch, from a place on."""
+
+    skip = 0
+
+    def __iter__(self):
+        return itertools.islice(super().__iter__(), self.skip, None)
+
+
+class _Loader(torch.utils.data.DataLoader):
+    """
+    Knows how many batches of the epoch it has given, and can go on from there: Lightning's checkpoints keep its state.
+    """
+
+    _first = _given = 0
+
+    def __iter__(self):
+        self._given, self._first = self._first, 0
+        self.sampler.skip = self._given * self.batch_size
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+
+    def state_dict(self):
+        return {"batches": self._given % len(self)}
+
+    def load_state_dict(self, state):
+        self._first = state["batches"]
+
+
+def loader(stamps, *, batch_size=128, shuffle=False, seed=0, workers=0, rank=0, n_processes=1):
+    """
+    Batches of stamps.
+
+    Parameters
+    ----------
+    stamps : `Stamps`
     batch_size : int, optional
+        Of each process.
     shuffle : bool, optional
-        Whether to draw in random order, in whole batches only.
+        Whether to draw in random order, another in each epoch, in whole batches only.
     seed : int, optional
         Of the order.
-    in_memory : bool, optional
-        See `LabelledStamps`.
+    workers : int, optional
+        Processes that read ahead; with 0, a batch is read when it is asked for.
+    rank, n_processes : int, optional
+        Number of this process, and of all, where several train together and share the stamps.
 
     Returns
     -------
     `torch.utils.data.DataLoader`
+        Of dicts of `torch.Tensor`; see `Stamps`.
     """
-    return torch.utils.data.DataLoader(
-        LabelledStamps(path, in_memory=in_memory),
+    share = {"num_replicas": n_processes, "rank": rank, "drop_last": shuffle}
+    return _Loader(
+        stamps,
         batch_size=batch_size,
-        shuffle=shuffle,
+        sampler=_Order(stamps, shuffle=shuffle, seed=seed, **share),
         drop_last=shuffle,
-        generator=torch.Generator().manual_seed(seed),
         collate_fn=_as_it_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
     )
 
 
 def _as_it_is(batch):
     """The data set gives whole batches."""
     return batch
+
+
+class StampData(lightning.LightningDataModule):
+    """
+    Batches for a Lightning trainer.
+
+    Their ``flux`` is float32, and is made so on the device that trains. Where several processes train, each has its
+    share of every epoch.
+
+    Parameters
+    ----------
+    train : str or path-like
+        HDF5 file to train on; see `Stamps`.
+    validation : str or path-like, optional
+        HDF5 file to validate on.
+    labelled : bool, optional
+        Whether the redshifts are wanted.
+    batch_size : int, optional
+        Of each process.
+    n_labels : int, optional
+        How many galaxies of the training file to use: the first of an order that the seed draws, so that fewer are part
+        of more. All by default.
+    seed : int, optional
+        Of that order, and of the order in the epochs.
+    size : int, optional
+        Side (pixels) that the stamps must have at least.
+    z_max : float, optional
+        End of the redshift bins.
+    workers : int, optional
+        Processes that read ahead.
+    in_memory : bool, optional
+        See `Stamps`.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one of the files is not there, or not such as can be trained on; see `check_stamps`. If there are fewer
+        galaxies than ``n_labels``, or than make one batch.
+    """
+
+    def __init__(
+        self,
+        train,
+        *,
+        validation=None,
+        labelled=True,
+        batch_size=128,
+        n_labels=None,
+        seed=0,
+        size=64,
+        z_max=0.4,
+        workers=0,
+        in_memory=False,
+    ):
+        super().__init__()
+        self.batch_size = batch_size
+        self.seed = seed
+        self.workers = workers
+        needs = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
+        self.train_stamps = Stamps(train, n=n_labels, seed=seed, **needs)
+        self.validation_stamps = None if validation is None else Stamps(validation, **needs)
+        for stamps in filter(None, (self.train_stamps, self.validation_stamps)):
+            _check_pixels(stamps)
+        if len(self.train_stamps) < batch_size:
+            raise ValueError(f"batch_size must be at most the {len(self.train_stamps)} galaxies, got {batch_size}")
+
+    def train_dataloader(self):
+        """Batches of an epoch, in random order."""
+        return self._loader(self.train_stamps, shuffle=True, seed=self.seed)
+
+    def val_dataloader(self):
+        """All of the validation file, in order; nothing if there is none."""
+        return [] if self.validation_stamps is None else self._loader(self.validation_stamps)
+
+    def _loader(self, stamps, **order):
+        place = {"rank": self.trainer.global_rank, "n_processes": self.trainer.world_size} if self.trainer else {}
+        return loader(stamps, batch_size=self.batch_size, workers=self.workers, **place, **order)
+
+    def on_after_batch_transfer(self, batch, _):
+        """Make the fluxes float32."""
+        return batch | {"flux": batch["flux"].float()}

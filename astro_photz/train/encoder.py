@@ -2,130 +2,27 @@
 """
 From a galaxy's image to a vector that says what kind of galaxy it is, and how far away.
 
-The encoder takes fluxes as they come from the survey. Dereddening and pixel scaling are its first layers, so whatever
-runs it, training or an exported graph, treats pixels alike. Behind them stands a ResNet whose layers are symmetric
-under turns and mirrors of the image (`astro_photz.train.symmetry`), and beside it soft aperture photometry, the
-classical way to a redshift, so that the convolutions are free to look for what lies beyond it. Neither depends on how
-the galaxy lies on the sky, so the embedding does not.
+An encoder takes fluxes as they come from the survey, and E(B-V). Dereddening and pixel scaling are its first layers
+(`astro_photz.train.pixels`), so whatever runs it, training or an exported graph, treats pixels alike. `make_encoder`
+makes one by the name of its kind: a ResNet (`astro_photz.train.resnet`), or the `SymmetricEncoder` of this module. That
+is a small ResNet whose layers are symmetric under turns and mirrors of the image (`astro_photz.train.symmetry`), and
+beside it soft aperture photometry, the classical way to a redshift, so that the convolutions are free to look for what
+lies beyond it. Neither depends on how the galaxy lies on the sky, so the embedding does not.
 """
 
-import math
-
-from astro_photz.sdss import R_UGRIZ
+import inspect
+from difflib import get_close_matches
+from functools import partial
 
 from ._torch import torch
+from .pixels import APERTURES, AperturePhotometry, PixelScaling, asinh
+from .resnet import DEPTHS, ResNet
 from .symmetry import SymmetricConv, SymmetricPool
 
 nn = torch.nn
 F = torch.nn.functional
 
-__all__ = ["AperturePhotometry", "Encoder", "PixelScaling", "asinh"]
-
-SOFTENING = (0.06, 0.024, 0.042, 0.068, 0.25)
-"""Flux (nanomaggies a pixel) in *ugriz* where the scale turns from linear to logarithmic: 1.5 times the usual noise."""
-
-
-_LARGEST = 1e8  # of scaled pixels: what is beyond is no light, and must not overflow
-
-APERTURES = (1.5, 3.0, 6.0, 12.0)
-"""Widths (pixels, one standard deviation) of the Gaussian apertures about the centre."""
-
-_SKY_RADIUS = 22  # pixels; beyond lies little of the galaxy's light
-_SKY_CLIP = 2.0  # softenings, three times the usual noise: what is brighter belongs to a neighbour
-
-
-class PixelScaling(nn.Module):
-    """
-    Observed fluxes made into numbers of order one: dereddened, 0 where there is no image, in units of the softening.
-
-    A galaxy gives the same numbers behind any dust.
-    """
-
-    def __init__(self):
-        super().__init__()
-        exponent = torch.tensor(R_UGRIZ.astype(float) * 0.4 * math.log(10), dtype=torch.float32)
-        self.register_buffer("exponent", exponent, persistent=False)
-        self.register_buffer("softening", torch.tensor(SOFTENING)[:, None, None], persistent=False)
-
-    def forward(self, flux, ebv):
-        """
-        Scale.
-
-        Parameters
-        ----------
-        flux : `torch.Tensor` (B, 5, S, S)
-            Nanomaggies; NaN where there is no image.
-        ebv : `torch.Tensor` (B,)
-            E(B-V) (mag).
-
-        Returns
-        -------
-        `torch.Tensor` (B, 5, S, S)
-            Free of NaN.
-        """
-        scaled = flux * torch.exp(ebv[:, None] * self.exponent)[:, :, None, None] / self.softening
-        scaled = torch.where(torch.isnan(scaled), torch.zeros_like(scaled), scaled)
-        return scaled.clamp(-_LARGEST, _LARGEST)
-
-
-def asinh(x):
-    """
-    Inverse hyperbolic sine.
-
-    Written out, it takes a quarter of the time of `torch.asinh` on a processor.
-
-    Parameters
-    ----------
-    x : `torch.Tensor` (...)
-
-    Returns
-    -------
-    `torch.Tensor` (...)
-    """
-    size = x.abs()
-    return torch.sign(x) * torch.log1p(size + size.square() / (1 + torch.sqrt(1 + size.square())))
-
-
-class AperturePhotometry(nn.Module):
-    """
-    Light about the centre in Gaussian apertures, on the asinh scale.
-
-    What the subtraction of the sky left over is measured around the galaxy, in each band, and taken off: over a large
-    aperture it would outweigh the noise.
-
-    Parameters
-    ----------
-    image_size : int
-        Side of the images (pixels).
-    """
-
-    def __init__(self, image_size):
-        super().__init__()
-        axis = torch.arange(image_size) - (image_size - 1) / 2
-        square = axis[:, None] ** 2 + axis[None, :] ** 2
-        weights = torch.stack([torch.exp(-0.5 * square / width**2) for width in APERTURES])
-        # noise of an aperture grows as the root of the weights' squares: in its unit, all are alike
-        weights = weights / weights.square().sum(dim=(1, 2), keepdim=True).sqrt()
-        around = (square > _SKY_RADIUS**2).float()
-        self.register_buffer("weights", weights.flatten(1), persistent=False)
-        self.register_buffer("around", (around / around.sum()).flatten(), persistent=False)
-
-    def forward(self, scaled):
-        """
-        Measure.
-
-        Parameters
-        ----------
-        scaled : `torch.Tensor` (B, 5, S, S)
-            Of `PixelScaling`.
-
-        Returns
-        -------
-        `torch.Tensor` (B, 5 * number of apertures)
-        """
-        pixels = scaled.flatten(2)
-        sky = pixels.clamp(-_SKY_CLIP, _SKY_CLIP) @ self.around
-        return asinh(pixels @ self.weights.T - sky[..., None] * self.weights.sum(dim=1)).flatten(1)
+__all__ = ["SymmetricEncoder", "make_encoder"]
 
 
 class _Block(nn.Module):
@@ -145,7 +42,7 @@ class _Block(nn.Module):
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
 
 
-class Encoder(nn.Module):
+class SymmetricEncoder(nn.Module):
     """
     ResNet over D4: (flux, E(B-V)) in, embedding out.
 
@@ -168,8 +65,8 @@ class Encoder(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from astro_photz.train.encoder import Encoder
-    >>> encoder = Encoder(fields=2, embedding_dim=16).eval()
+    >>> from astro_photz.train.encoder import SymmetricEncoder
+    >>> encoder = SymmetricEncoder(fields=2, embedding_dim=16).eval()
     >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
     torch.Size([3, 16])
     """
@@ -191,7 +88,7 @@ class Encoder(nn.Module):
         self.image_size = image_size
         self.half_precision = half_precision
         self.shape_dropout = shape_dropout
-        self.scaling = PixelScaling()
+        self.scaling = PixelScaling("linear")
         self.register_buffer("radius", _radius(image_size), persistent=False)
         self.stem = SymmetricConv(6, fields, 6, stride=2, lift=True)
         stages, width = [], fields
@@ -251,3 +148,48 @@ def _radius(size):
     """Distance of each pixel from the centre (1, size, size), from 0 to about 1.4."""
     axis = (torch.arange(size) - (size - 1) / 2) / (size / 2)
     return torch.hypot(axis[:, None], axis[None, :])[None]
+
+
+_KINDS = {"symmetric": SymmetricEncoder} | {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
+
+
+def make_encoder(kind, **options):
+    """
+    Make an encoder by name.
+
+    Parameters
+    ----------
+    kind : {'symmetric', 'resnet18', 'resnet34', 'resnet50'}
+    **options
+        Of `SymmetricEncoder`, or of `~astro_photz.train.resnet.ResNet` but for its depth.
+
+    Returns
+    -------
+    `torch.nn.Module`
+        ``encoder(flux (B, 5, 64, 64), ebv (B,))`` gives embeddings (B, ``embedding_dim``).
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or it has no such option.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.encoder import make_encoder
+    >>> encoder = make_encoder("resnet18", width=16, stem="light").eval()
+    >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
+    torch.Size([3, 128])
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"unknown kind of encoder {kind!r}: {_advice(kind, _KINDS)}")
+    known = inspect.signature(_KINDS[kind]).parameters
+    for name in options:
+        if name not in known or known[name].kind is not inspect.Parameter.KEYWORD_ONLY:
+            raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {_advice(name, known)}")
+    return _KINDS[kind](**options)
+
+
+def _advice(name, known):
+    close = get_close_matches(str(name), known, n=1)
+    return f"{f'did you mean {close[0]!r}? ' if close else ''}Known are {', '.join(known)}"

@@ -1,14 +1,41 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How good redshift PDFs are, in the field's usual numbers.
+What a model is worth: its redshifts beside the spectroscopic ones of a data set, and beside published figures.
+
+It is judged as it is used: the exported graphs, run by onnxruntime on stamps from an HDF5 file, so that a number here
+is what a user of `astro_photz.predict` gets. The file is read batch by batch, and only the scores of each galaxy stay.
 """
 
 import numpy as np
+from astropy.table import Table
 
-__all__ = ["evaluate"]
+from astro_photz import metrics
+from astro_photz.cutouts.collect import progress_bar
+from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
+from astro_photz.dust import deredden
+from astro_photz.flags import MISSING
+from astro_photz.models import PhotozModel, load_model
+from astro_photz.quality import aperture_flux, flag_images
+from astro_photz.sdss import BANDS, ZERO_POINT
 
-_OUTLIER = 0.05
-_SCATTER = 1.4826
+from .data import data_hash
+
+__all__ = ["BINS", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
+
+BINS = {
+    "r_mag": (12.0, 15.0, 16.0, 16.5, 17.0, 17.5, 18.0, 18.5, 19.0, 20.0, 22.0),
+    "redshift": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
+    "ebv": (0.0, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5),
+}
+"""Edges of the bins in which a model is judged: dereddened *r* within 8 pixels (mag), true redshift, E(B-V) (mag)."""
+
+PUBLISHED = {
+    "catalogue colours, local regression (Beck et al. 2016)": {"sigma_mad": 0.0135, "eta": 0.013},
+    "network on images, supervised (Pasquet et al. 2019)": {"sigma_mad": 0.0091, "eta": 0.0031},
+}
+"""Figures for the SDSS Main Galaxy Sample, of real images and spectroscopic redshifts (arXiv 1806.06607, table 1)."""
+
+_BATCH = 256
 
 
 def evaluate(pdf, redshift):
@@ -23,31 +50,134 @@ def evaluate(pdf, redshift):
     Returns
     -------
     dict of float
-        With dz = (z_phot - z) / (1 + z) and z_phot the mean of the PDF: ``bias``, the mean of dz; ``sigma_mad``, 1.4826
-        times its median absolute deviation from its median; ``eta``, the share beyond 0.05; ``crps``, the mean
-        continuous ranked probability score; ``coverage68`` and ``coverage95``, the share of true redshifts within the
-        central intervals; ``pit_ks``, the largest distance of the PIT's distribution from the uniform one. And ``n``.
+        See `astro_photz.metrics.summary`.
+    """
+    return metrics.summary(metrics.score(pdf, redshift))
+
+
+def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
+    """
+    Judge a model by a data set.
+
+    Parameters
+    ----------
+    model : str, path-like or `~astro_photz.models.PhotozModel`
+        A model, its name or its folder.
+    path : str or path-like
+        HDF5 file with ``images``, ``e_bv`` and ``specz_redshift``.
+    resamples, seed : int, optional
+        Of `astro_photz.metrics.bootstrap`.
+    progress : bool, optional
+        Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
+
+    Returns
+    -------
+    dict
+        ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors; ``bins``, both in bins of each of
+        `BINS`; ``model`` and ``data``, what was judged and by what, with ``simulated`` where the file says that its
+        images are, and ``n_missing``, how many galaxies have no estimate. It is JSON as it is.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is not HDF5.
+    ValueError
+        If the file has no redshifts, one that is no number, or no galaxy that can be estimated; or if the model has no
+        redshift head.
+    """
+    model = model if isinstance(model, PhotozModel) else load_model(model)
+    edges = model.edges  # raises for a model that gives no redshifts
+    with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
+        redshift = _labels(path, file)
+        parts = [_judge(model, file, rows, redshift) for rows in _batches(len(redshift), progress)]
+        simulated = bool(file.attrs.get("simulated", False))
+    scores = metrics.Scores(*(np.concatenate(column) for column in zip(*(part for part, _ in parts), strict=True)))
+    values = {name: np.concatenate([part[name] for _, part in parts]) for name in BINS}
+    options = {"resamples": resamples, "seed": seed}
+    return {
+        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "data": {
+            "file": str(path),
+            "sha256": data_hash(path),
+            "simulated": simulated,
+            "n_missing": len(redshift) - len(scores.deviation),
+            "beyond_grid": int((values["redshift"] >= edges[-1]).sum()),
+        },
+        "overall": metrics.summary(scores),
+        "errors": metrics.bootstrap(scores, **options),
+        "bins": {name: metrics.binned(scores, values[name], BINS[name], **options) for name in BINS},
+    }
+
+
+def _labels(path, file):
+    redshift = file["specz_redshift"][()].astype(float)
+    wrong = ~np.isfinite(redshift)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{path}: specz_redshift must be a number in every row; {wrong.sum()} are not, the first in row {row}"
+        )
+    return redshift
+
+
+def _batches(n, progress):
+    with progress_bar(n, progress) as advance:
+        for start in range(0, n, _BATCH):
+            rows = np.arange(start, min(start + _BATCH, n))
+            yield rows
+            advance(len(rows))
+
+
+def _judge(model, file, rows, redshift):
+    """Scores of the galaxies of a batch that have an estimate, and what they are sorted by."""
+    cutouts = read_rows(file, rows).crop(model.card.get("image_size", 64))
+    usable = (flag_images(cutouts) & MISSING) == 0
+    cutouts, redshift = cutouts[usable], redshift[rows[usable]]
+    pdf = model.pdf(model.encode(cutouts.flux, cutouts.ebv))
+    r_flux = aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, BANDS.index("r")])
+    with np.errstate(divide="ignore", invalid="ignore"):  # no light, no magnitude
+        r_mag = ZERO_POINT - 2.5 * np.log10(r_flux)
+    return metrics.score(pdf, redshift), {"r_mag": r_mag, "redshift": redshift, "ebv": cutouts.ebv}
+
+
+def comparison(evaluation):
+    """
+    A model's figures beside published ones.
+
+    Parameters
+    ----------
+    evaluation : dict
+        Of `evaluate_model`.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        ``method``, ``images`` ("simulated images" or "real images": figures of one do not compare with figures of the
+        other), ``n``, ``bias``, ``sigma_mad``, ``eta``, and the errors of ours; masked where nothing is known.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from astro_photz import RedshiftPDF
-    >>> from astro_photz.train.evaluate import evaluate
-    >>> pdf = RedshiftPDF(np.tile([0.25, 0.5, 0.25], (3, 1)), [0.0, 0.1, 0.2, 0.3])
-    >>> evaluate(pdf, [0.15, 0.15, 0.15])["bias"]
-    0.0
+    >>> from astro_photz.train.evaluate import comparison
+    >>> numbers = {"n": 1000, "bias": 0.0001, "sigma_mad": 0.0125, "eta": 0.011}
+    >>> table = comparison(
+    ...     {"model": {"name": "mine"}, "data": {"simulated": True}, "overall": numbers, "errors": numbers}
+    ... )
+    >>> table["images", "sigma_mad"].pprint()
+         images      sigma_mad
+    ---------------- ---------
+    simulated images   0.01250
+         real images   0.01350
+         real images   0.00910
     """
-    redshift = np.asarray(redshift, dtype=float)
-    deviation = (pdf.mean() - redshift) / (1 + redshift)
-    pit = np.asarray(pdf.pit(redshift))
-    uniform = np.arange(1, len(pit) + 1) / len(pit)
-    metrics = {
-        "bias": deviation.mean(),
-        "sigma_mad": _SCATTER * np.median(np.abs(deviation - np.median(deviation))),
-        "eta": np.mean(np.abs(deviation) > _OUTLIER),
-        "crps": np.mean(pdf.crps(redshift)),
-        "coverage68": np.mean(np.abs(pit - 0.5) < 0.34),
-        "coverage95": np.mean(np.abs(pit - 0.5) < 0.475),
-        "pit_ks": np.max(np.abs(np.sort(pit) - uniform)),
+    ours = {
+        "method": f"{evaluation['model']['name']} (this evaluation)",
+        "images": "simulated images" if evaluation["data"]["simulated"] else "real images",
+        "n": evaluation["overall"]["n"],
     }
-    return {name: round(float(value), 6) + 0.0 for name, value in metrics.items()} | {"n": len(redshift)}
+    for name in ("bias", "sigma_mad", "eta"):
+        ours |= {name: evaluation["overall"][name], f"{name}_err": evaluation["errors"][name]}
+    published = [{"method": method, "images": "real images", **figures} for method, figures in PUBLISHED.items()]
+    table = Table([ours, *published], names=list(ours))  # what a row lacks is masked
+    for name in table.colnames[3:]:
+        table[name].info.format = ".5f"
+    return table

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
 From a trained model to the folder that `astro_photz.load_model` opens: two ONNX graphs and a card.
+
+The graphs are checked by onnx's own checker, and against torch, before the folder takes its name.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ import logging
 import os
 import shutil
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +20,16 @@ from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ
 
 from ._torch import torch
 from .redshift import Z_EDGES
+from .weights import write_weights
 
-__all__ = ["OPSET", "export_model"]
+__all__ = ["OPSET", "export_model", "folder_aside", "write_card"]
 
 OPSET = 20
 """Version of the ONNX operators that the graphs use."""
 
 
 class _PDFHead(torch.nn.Module):
-    """The linear head with its softmax: probabilities of the bins."""
+    """A head with its softmax: probabilities of the bins."""
 
     def __init__(self, head):
         super().__init__()
@@ -35,7 +39,7 @@ class _PDFHead(torch.nn.Module):
         return self.head(embedding).softmax(dim=1)
 
 
-def export_model(encoder, head, path, *, card, overwrite=False):
+def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
     """
     Write a model as ``encoder.onnx``, ``head.onnx`` and ``card.json``.
 
@@ -46,13 +50,17 @@ def export_model(encoder, head, path, *, card, overwrite=False):
     encoder : `torch.nn.Module`
         Takes ``flux`` (B, 5, 64, 64) and ``ebv`` (B,), gives embeddings (B, D); has ``image_size`` and
         ``embedding_dim``.
-    head : `torch.nn.Linear`
-        Scores of the redshift bins, calibrated.
+    head : `torch.nn.Module` or None
+        Takes embeddings (B, D), gives scores of the redshift bins (B, 180), calibrated: their softmax is the PDF. None
+        for an encoder alone, which embeds but gives no redshifts.
     path : str or path-like
         Folder to make.
     card : dict
         What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and
         whatever else; what the graphs themselves tell is added here, and by how much they differ from torch.
+    settings : dict, optional
+        Keywords of `~astro_photz.train.encoder.make_encoder` that the encoder was made with: they go into the card, and
+        the weights into ``encoder.pt``, for training that begins with them.
     overwrite : bool, optional
         Replace a folder that is there.
 
@@ -73,35 +81,84 @@ def export_model(encoder, head, path, *, card, overwrite=False):
     except ImportError as error:
         raise ImportError('exporting needs onnx and onnxscript: pip install "astro-photz[train]"') from error
 
+    with folder_aside(path) as part:
+        difference = _write_graphs(encoder, head, part)
+        if settings:
+            write_weights(part / "encoder.pt", encoder, settings)
+        write_card(part, card | _facts(encoder, head, settings) | {"difference_from_torch": difference})
+
+
+def _write_graphs(encoder, head, folder):
+    """The graphs, and how far they are from torch; an error if it is far."""
     size = encoder.image_size
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    stamps = torch.zeros(2, 5, size, size), torch.zeros(2)
-    _export(encoder, stamps, ("flux", "ebv"), "embedding", part / "encoder.onnx")
-    pdf_head = _PDFHead(head)
-    _export(pdf_head, (torch.zeros(2, encoder.embedding_dim),), ("embedding",), "pdf", part / "head.onnx")
-    difference = _difference_from_torch(encoder, pdf_head, part)
-    if difference["embedding"] > 1e-4 or difference["pdf"] > 1e-5:
+    _export(encoder, (torch.zeros(2, 5, size, size), torch.zeros(2)), ("flux", "ebv"), "embedding", folder)
+    pdf_head = _PDFHead(head) if head else None
+    if head:
+        _export(pdf_head, (torch.zeros(2, encoder.embedding_dim),), ("embedding",), "pdf", folder)
+    difference = _difference_from_torch(encoder, pdf_head, folder)
+    if not (difference["embedding"] <= 1e-4 and difference.get("pdf", 0) <= 1e-5):  # NaN is neither
         raise RuntimeError(f"the exported graphs do not give what torch gives: they differ by {difference}")
-    whole_card = card | {
-        "z_edges": Z_EDGES.round(12).tolist(),
+    return difference
+
+
+def _facts(encoder, head, settings):
+    """What the code knows of a model."""
+    facts = {"encoder": settings} if settings else {}
+    if head:
+        facts["z_edges"] = Z_EDGES.round(12).tolist()
+    return facts | {
         "bands": list(BANDS),
         "pixel_scale": PIXEL_SCALE,
         "r_ugriz": np.asarray(R_UGRIZ, dtype=float).round(4).tolist(),
-        "image_size": size,
+        "image_size": encoder.image_size,
         "embedding_dim": encoder.embedding_dim,
         "opset": OPSET,
-        "difference_from_torch": difference,
-        "files": {file.name: _sha256(file) for file in sorted(part.glob("*.onnx"))},
     }
-    (part / "card.json").write_text(json.dumps(whole_card, indent=2) + "\n", encoding="utf-8")
-    if path.exists():
-        shutil.rmtree(path)
-    os.replace(part, path)
 
 
-def _export(module, example, inputs, output, path):
+@contextmanager
+def folder_aside(path):
+    """
+    A folder that takes its name when it is whole, in place of one that has it; nothing is left of it after an error.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+
+    Yields
+    ------
+    `~pathlib.Path`
+        Where to write.
+    """
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_card(folder, card):
+    """
+    Write the card of a model, with the hashes of the files that lie there.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+    card : dict
+    """
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".onnx", ".pt"))
+    card = card | {"files": {file.name: _sha256(file) for file in files}}
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def _export(module, example, inputs, output, folder):
+    import onnx
+
     module = module.cpu().float().eval()
     batch = torch.export.Dim("batch", min=1)
     logger = logging.getLogger("torch.onnx")
@@ -123,15 +180,16 @@ def _export(module, example, inputs, output, path):
             )
         finally:
             logger.setLevel(level)
+    path = folder / ("encoder.onnx" if output == "embedding" else "head.onnx")
     program.save(path, external_data=False)
+    onnx.checker.check_model(path, full_check=True)
 
 
 @torch.no_grad()
 def _difference_from_torch(encoder, head, folder):
     """Largest differences between graphs and modules, for galaxies of very different brightness, some incomplete."""
-    import onnxruntime
 
-    size, n = encoder.image_size, 16
+    size, n = encoder.image_size, 8
     axis = torch.arange(size) - (size - 1) / 2
     profile = torch.exp(-0.5 * (axis[:, None] ** 2 + axis**2) / 3**2)
     brightness = torch.logspace(-2, 2, n)[:, None, None, None] * torch.linspace(0.2, 1.5, 5)[:, None, None]
@@ -139,16 +197,21 @@ def _difference_from_torch(encoder, head, folder):
     flux[0, 1] = flux[1, :, :, size // 2 :] = torch.nan
     ebv = torch.linspace(0, 0.3, n)
     embedding = encoder(flux, ebv)
-    pdf = head(embedding)
+    (exported,) = _run(folder / "encoder.onnx", flux=flux, ebv=ebv)
+    difference = {"embedding": float(np.abs(exported - embedding.numpy()).max() / embedding.abs().max())}
+    if head:
+        (pdf,) = _run(folder / "head.onnx", embedding=embedding)
+        difference["pdf"] = float(np.abs(pdf - head(embedding).numpy()).max())
+    return difference
 
-    sessions = [onnxruntime.InferenceSession(folder / f"{name}.onnx") for name in ("encoder", "head")]
-    (exported,) = sessions[0].run(None, {"flux": flux.numpy(), "ebv": ebv.numpy()})
-    (exported_pdf,) = sessions[1].run(None, {"embedding": exported})
-    return {
-        "embedding": float(np.abs(exported - embedding.numpy()).max() / embedding.abs().max()),
-        "pdf": float(np.abs(exported_pdf - pdf.numpy()).max()),
-    }
+
+def _run(path, **inputs):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {name: values.numpy() for name, values in inputs.items()})
 
 
 def _sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,6 @@ Each step leaves its result in the run folder and is skipped, or resumed, when t
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -32,6 +31,7 @@ from astro_photz.pdf import RedshiftPDF
 from astro_photz.quality import aperture_flux
 from astro_photz.simulate.generate import truth_columns
 from astro_photz.simulate.seeds import SPLIT_SEED
+from astro_photz.train.data import data_hash
 from astro_photz.train.redshift import Z_EDGES
 
 HERE = Path(__file__).parent
@@ -105,8 +105,7 @@ def fit(run, recipe, data):
     last = run / "checkpoints" / "last.ckpt"
     trainer.fit(
         train.RedshiftModel(**recipe["model"]),
-        train.loader(data["train"], batch_size=batches, shuffle=True, seed=recipe["train"]["seed"], in_memory=True),
-        train.loader(data["validation"], batch_size=256),
+        train.StampData(data["train"], validation=data["validation"], batch_size=batches, seed=recipe["train"]["seed"]),
         ckpt_path=last if last.exists() else None,
     )
     best = checkpoint.best_model_path or last
@@ -118,8 +117,8 @@ def fit(run, recipe, data):
 def embed(model, path):
     """Embeddings and redshifts of a data set."""
     parts = [
-        (model.encoder(model.augment(batch["flux"]), batch["ebv"]), batch["redshift"])
-        for batch in train.loader(path, batch_size=256)
+        (model.encoder(model.augment(batch["flux"].float()), batch["ebv"]), batch["redshift"])
+        for batch in train.loader(train.Stamps(path), batch_size=256)
     ]
     return tuple(torch.cat(part) for part in zip(*parts, strict=True))
 
@@ -137,7 +136,7 @@ def calibrate_and_export(run, recipe, data, model):
     metrics = train.evaluate(pdf, redshift.numpy())
     print(f"temperature {temperature:.3f}; test set {json.dumps(metrics)}")
 
-    numbers = {split: recipe["simulate"][split] | {"sha256": sha256(data[split])} for split in SPLITS}
+    numbers = {split: recipe["simulate"][split] | {"sha256": data_hash(data[split])} for split in SPLITS}
     card = {
         "name": recipe["name"],
         "version": recipe["version"],
@@ -206,18 +205,6 @@ def commit():
     """Which commit of the source tree this is, "-dirty" if it was changed since."""
     command = ["git", "-C", HERE, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def sha256(path):
-    """Hash of a file, read in pieces; kept beside it."""
-    kept = path.with_suffix(".sha256")
-    if not kept.exists() or kept.stat().st_mtime < path.stat().st_mtime:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        part = kept.with_name(kept.name + ".part")
-        part.write_text(digest)
-        os.replace(part, kept)
-    return kept.read_text()
 
 
 if __name__ == "__main__":

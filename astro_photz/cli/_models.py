@@ -1,0 +1,57 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The command ``models``.
+"""
+
+from pathlib import Path
+
+from ._common import add_command, say
+
+__all__ = ["add_commands"]
+
+_EXAMPLES = """\
+examples:
+  astro-photz models                                       those at hand
+  astro-photz models import hayat2021                      the published network, downloaded
+  astro-photz models import hayat2021 --kind pretrained --file pretrained_paper_model.pth.tar
+"""
+
+
+def add_commands(commands):
+    """The commands' arguments."""
+    models = add_command(
+        commands, "models", _list, "list the models that are at hand, or add a published one", _EXAMPLES
+    )
+    kinds = models.add_subparsers(title="commands", metavar="COMMAND")
+    add_command(kinds, "list", _list, "list the models that are at hand")
+    add = add_command(kinds, "import", _import, "make a model of published weights", _EXAMPLES)
+    add.add_argument("name", metavar="hayat2021", help="publication")
+    add.add_argument(
+        "--kind",
+        choices=("finetuned", "pretrained", "supervised"),
+        default="finetuned",
+        help="which of its networks; a pretrained one gives no redshifts (default: %(default)s)",
+    )
+    add.add_argument("--file", type=Path, metavar="FILE", help="the published file, if it is at hand")
+    add.add_argument("--sha256", metavar="HASH", help="of the file; if not given, it is recorded")
+    add.add_argument("--overwrite", action="store_true", help="replace the model if it is there")
+    add.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _list(arguments):
+    from ..models import list_models
+
+    list_models().pprint_all()
+
+
+def _import(arguments):
+    from ..models import load_model
+    from ..train.checkpoints import import_checkpoint
+
+    options = {name: getattr(arguments, name) for name in ("kind", "file", "sha256", "overwrite")}
+    model = load_model(import_checkpoint(arguments.name, progress=not arguments.quiet, **options))
+    source = model.card["source"]
+    note = "as given" if source["sha256_given"] else "recorded: none is published to check it by"
+    say(f"sha256 {source['sha256']} ({note})")
+    use = "finetune --init" if source["kind"] == "pretrained" else "predict --model"
+    say(f"{model.name}: in {model.path}; use it by astro-photz {use} {model.name}")

@@ -1,0 +1,175 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The commands for tables of galaxies: ``demo``, ``predict`` and ``fetch``.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from ._common import add_command, check_output, say
+
+__all__ = ["add_commands"]
+
+_PREDICT_EXAMPLES = """\
+examples:
+  astro-photz predict hosts.csv hosts_z.ecsv
+  astro-photz predict hosts.vot z.fits --ra RA_host --dec DE_host --pdf
+  astro-photz predict hosts.ecsv z.ecsv --source frames/ --dust-map sfddata/
+"""
+_FETCH_EXAMPLES = """\
+examples:
+  astro-photz fetch hosts.csv stamps.h5
+  astro-photz fetch hosts.csv stamps.h5 --size 107 --dtype float16
+"""
+
+
+def add_commands(commands):
+    """The commands' arguments."""
+    command = partial(add_command, commands)
+    demo = command("demo", _demo, "estimate the redshifts of two dozen simulated galaxies that come with the package")
+    demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
+
+    predict = command("predict", _predict, "add photometric redshifts to a table of galaxies", _PREDICT_EXAMPLES)
+    _add_input(predict)
+    predict.add_argument("output", type=Path, metavar="OUT", help="table to write, in any format that astropy writes")
+    predict.add_argument("--model", help="name or folder of a model (default: the bundled one; see astro-photz models)")
+    predict.add_argument("--prefix", default="z_phot", help="of the new columns' names (default: %(default)s)")
+    predict.add_argument("--pdf", action="store_true", help="add the probability in each bin of redshift")
+
+    fetch = command("fetch", _fetch, "keep the images of a table's galaxies in an HDF5 file", _FETCH_EXAMPLES)
+    _add_input(fetch)
+    fetch.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
+    fetch.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
+    fetch.add_argument(
+        "--dtype", choices=("float32", "float16"), default="float32", help="of the pixels (default: %(default)s)"
+    )
+
+
+def _add_input(parser):
+    parser.add_argument("input", type=Path, metavar="IN", help="table of galaxies, in any format that astropy reads")
+    parser.add_argument(
+        "--source",
+        default="sdss",
+        metavar="sdss|DIR|FILE.h5",
+        help="where the images come from: the SDSS archive (default), a folder of frames, an HDF5 file of cutouts",
+    )
+    parser.add_argument("--data-release", type=int, default=17, metavar="N", help="of SDSS (default: %(default)s)")
+    parser.add_argument("--dust-map", metavar="DIR", help="folder of the SFD map, if the table has no E(B-V)")
+    for name, what in (
+        ("coord", "of the coordinates"),
+        ("ra", "of the right ascension"),
+        ("dec", "of the declination"),
+        ("ebv", "of E(B-V)"),
+    ):
+        parser.add_argument(f"--{name}", metavar="COLUMN", help=f"name of the column {what}, if it is not a usual one")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _demo(arguments):
+    from ..demo import run_demo
+
+    table, written = run_demo(arguments.output)
+    shown = table["objid", "redshift", *(f"z_phot{name}" for name in ("", "_err", "_lo68", "_hi68", "_odds", "_flags"))]
+    for name in shown.colnames[1:-1]:
+        shown[name].info.format = ".3f"
+    shown.rename_column("redshift", "true redshift")
+    print("Simulated galaxies, with the colours and redshifts of real ones (the model has not seen them):\n")
+    shown.pprint_all()
+    print("\nwritten: " + ", ".join(str(path) for path in written))
+
+
+def _predict(arguments):
+    from ..prediction import predict
+
+    check_output(arguments)
+    _check_format(arguments.output)
+    table = predict(
+        _read_table(arguments.input),
+        source=_source(arguments),
+        model=arguments.model,
+        prefix=arguments.prefix,
+        pdf=arguments.pdf,
+        **_options(arguments),
+    )
+    _write_table(table, arguments.output, arguments.prefix)
+    missing = int(table[arguments.prefix].mask.sum())
+    say(f"{arguments.output}: {len(table)} galaxies, {len(table) - missing} with a redshift")
+    _tell_flags(table[f"{arguments.prefix}_flags"])
+
+
+def _fetch(arguments):
+    from ..cutouts import fetch
+
+    check_output(arguments)
+    cutouts = fetch(_read_table(arguments.input), source=_source(arguments), size=arguments.size, **_options(arguments))
+    cutouts.write(arguments.output, overwrite=arguments.overwrite, dtype=arguments.dtype)
+    say(f"{arguments.output}: {len(cutouts)} galaxies, {int((cutouts.flags == 0).sum())} with a whole image")
+    _tell_flags(cutouts.flags)
+
+
+def _options(arguments):
+    progress = False if arguments.quiet else None
+    return {"progress": progress} | {name: getattr(arguments, name) for name in ("coord", "ra", "dec", "ebv")}
+
+
+def _source(arguments):
+    from ..cutouts import CutoutFile, FrameDirectory, SDSSArchive
+
+    if arguments.source == "sdss":
+        return SDSSArchive(data_release=arguments.data_release)
+    path = Path(arguments.source)
+    if path.is_dir():
+        return FrameDirectory(path, dust_map=arguments.dust_map, data_release=arguments.data_release)
+    if path.is_file():
+        return CutoutFile(path)
+    raise FileNotFoundError(f"--source {arguments.source}: neither 'sdss', nor a folder of frames, nor an HDF5 file")
+
+
+def _format(path):
+    """What astropy calls the format that a file's ending stands for, None to let it find out itself."""
+    return "votable" if path.suffix in (".vot", ".xml") else None  # which astropy tells on reading only
+
+
+def _check_format(path):
+    from astropy.io.registry import identify_format
+    from astropy.table import Table
+
+    if not _format(path) and not identify_format("write", Table, str(path), None, [], {}):
+        known = ".ecsv, .fits, .csv, .vot or .parquet"
+        raise ValueError(f"{path}: astropy knows no table format by that ending; use {known}")
+
+
+def _read_table(path):
+    from astropy.table import Table
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    try:
+        return Table.read(path)
+    except Exception as error:  # each format's reader has errors of its own
+        raise ValueError(f"{path} cannot be read as a table: {str(error).strip().splitlines()[0]}") from error
+
+
+def _write_table(table, path, prefix):
+    """Write aside and rename, so that there is never half a table under its name."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    if path.suffix != ".ecsv":  # other formats have no place for nested meta: what made the table goes into comments
+        record = table.meta.pop(prefix)
+        comments = [f"{prefix} {name}: {value}" for name, value in record.items()]
+        table.meta["comments"] = [*table.meta.get("comments", []), *comments]
+    try:
+        table.write(part, overwrite=True, format=_format(path))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _tell_flags(flags):
+    from ..flags import FLAG_MEANINGS, PhotozFlag
+
+    for name, meaning in FLAG_MEANINGS.items():
+        count = int(((flags & getattr(PhotozFlag, name)) != 0).sum())
+        if count:
+            say(f"  {count:6d} {name}: {meaning}")

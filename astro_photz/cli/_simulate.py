@@ -1,0 +1,97 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The command ``simulate``, which has two of its own.
+"""
+
+import os
+from pathlib import Path
+
+from ._common import add_command, check_output, say
+
+__all__ = ["add_commands"]
+
+_SIMULATE_EXAMPLES = """\
+examples:
+  astro-photz simulate galaxies sky.h5 --n 10000 --seed 1
+  astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2
+  astro-photz simulate frames field/ --seed 1              whole fields, and the truth about them in field/truth.ecsv
+
+An unfinished file is gone on with when the same command is given again.
+"""
+
+
+def add_commands(commands):
+    """The commands' arguments."""
+    simulate = add_command(commands, "simulate", None, "make images of a simulated sky", _SIMULATE_EXAMPLES)
+    kinds = simulate.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    galaxies = add_command(
+        kinds, "galaxies", _simulate_galaxies, "simulate galaxies into an HDF5 file of stamps", _SIMULATE_EXAMPLES
+    )
+    galaxies.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
+    galaxies.add_argument("--n", type=int, required=True, help="number of galaxies")
+    galaxies.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
+    galaxies.add_argument("--device", default="cpu", help="where images are drawn, e.g. cuda (default: %(default)s)")
+    galaxies.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes that work at a time (default: one a processor)"
+    )
+    frames = add_command(
+        kinds, "frames", _simulate_frames, "simulate whole fields into a folder of frames", _SIMULATE_EXAMPLES
+    )
+    frames.add_argument("output", type=Path, metavar="DIR", help="folder to write to")
+    frames.add_argument("--n", type=int, default=1, help="number of consecutive fields (default: %(default)s)")
+    frames.add_argument("--run", dest="run_number", type=int, default=9000, help="imaging run (default: %(default)s)")
+    frames.add_argument("--camcol", type=int, default=3, help="camera column, 1 to 6 (default: %(default)s)")
+    frames.add_argument("--field", type=int, default=11, help="number of the first field (default: %(default)s)")
+    frames.add_argument("--ra", type=float, default=180.0, help="of the first field's centre (default: %(default)s)")
+    frames.add_argument("--dec", type=float, default=30.0, help="of the first field's centre (default: %(default)s)")
+    for parser in (galaxies, frames):
+        parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same sky")
+        parser.add_argument(
+            "--split",
+            default="train",
+            metavar="train|validation|test",
+            help="which of the real galaxies to begin with (default: %(default)s)",
+        )
+        parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings, where not the default ones")
+        parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+        parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _simulate_galaxies(arguments):
+    from ..simulate import write
+
+    check_output(arguments)
+    write(
+        arguments.output,
+        arguments.n,
+        size=arguments.size,
+        device=arguments.device,
+        workers=arguments.workers,
+        **_simulation(arguments),
+    )
+    say(f"{arguments.output}: {arguments.n} galaxies")
+
+
+def _simulate_frames(arguments):
+    from astropy.coordinates import SkyCoord
+
+    from ..simulate import write_frames
+
+    truth = write_frames(
+        arguments.output,
+        n_fields=arguments.n,
+        run=arguments.run_number,
+        camcol=arguments.camcol,
+        field=arguments.field,
+        coord=SkyCoord(arguments.ra, arguments.dec, unit="deg"),
+        **_simulation(arguments),
+    )
+    known = int((truth["redshift"] > 0).sum())
+    say(f"{arguments.output}: {arguments.n} fields with {len(truth)} objects, {known} of them galaxies of the sample")
+
+
+def _simulation(arguments):
+    progress = False if arguments.quiet else None
+    return {"progress": progress} | {
+        name: getattr(arguments, name) for name in ("seed", "split", "config", "overwrite")
+    }

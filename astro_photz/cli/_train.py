@@ -1,0 +1,163 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The commands that make a model: ``pretrain``, ``finetune``, ``export`` and ``evaluate``.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from ._common import add_command, say
+
+__all__ = ["add_commands"]
+
+_EXAMPLES = """\
+examples:
+  astro-photz pretrain images.h5 pretrained/ --recipe small --validation validation.h5
+  astro-photz finetune labelled.h5 finetuned/ --recipe small --validation validation.h5 --init pretrained/
+  astro-photz finetune labelled.h5 scratch/ --recipe small --validation validation.h5
+  astro-photz export finetuned/ mine/
+  astro-photz evaluate mine/ test.h5 --output metrics.json
+
+An unfinished training is gone on with when the same command is given again. Settings of the recipe can be changed:
+  astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2
+Several GPUs, or machines, train together under torchrun or SLURM: see the chapter on training of the documentation.
+"""
+
+
+def add_commands(commands):
+    """The commands' arguments."""
+    pretrain = add_command(commands, "pretrain", _pretrain, "train an encoder on images without redshifts", _EXAMPLES)
+    _add_training(pretrain)
+    pretrain.add_argument(
+        "--validation", type=Path, metavar="FILE.h5", help="labelled images to probe the encoder with"
+    )
+
+    pretrain.add_argument("--n-images", type=int, metavar="N", help="how many of the images to use (default: all)")
+
+    finetune = add_command(commands, "finetune", _finetune, "train redshifts, on images with redshifts", _EXAMPLES)
+    _add_training(finetune)
+    finetune.add_argument(
+        "--validation", type=Path, required=True, metavar="FILE.h5", help="labelled images to choose the best epoch by"
+    )
+    finetune.add_argument(
+        "--init",
+        metavar="RUN|FILE|MODEL",
+        help="what to begin with: the folder of a pretraining, a checkpoint, or a model (default: random weights)",
+    )
+    finetune.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
+
+    export = add_command(commands, "export", _export, "make a model of a finished training", _EXAMPLES)
+    export.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the training")
+    export.add_argument("output", type=Path, metavar="MODEL", help="folder to write the model to")
+    export.add_argument("--name", help="of the model (default: that of its folder)")
+    export.add_argument("--data", type=Path, metavar="FILE.h5", help="the training's images, if they have moved")
+    export.add_argument("--validation", type=Path, metavar="FILE.h5", help="its validation set, if it has moved")
+    export.add_argument("--int8", action="store_true", help="write it in 8-bit integers too: faster on processors")
+    export.add_argument("--overwrite", action="store_true", help="replace MODEL if it exists")
+
+    evaluate = add_command(commands, "evaluate", _evaluate, "measure how good a model is", _EXAMPLES)
+    evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
+    evaluate.add_argument("data", type=Path, metavar="FILE.h5", help="images with redshifts, not trained on")
+    evaluate.add_argument("--output", type=Path, metavar="FILE.json", help="file for all metrics, also in bins")
+    evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_training(parser):
+    parser.add_argument("data", type=Path, metavar="DATA.h5", help="images to train on")
+    parser.add_argument("output", type=Path, metavar="RUN", help="folder for logs, checkpoints and results")
+    parser.add_argument("--recipe", default="small", metavar="NAME|FILE.toml", help="(default: %(default)s)")
+    parser.add_argument(
+        "--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default: %(default)s)")
+    parser.add_argument("--resume", type=Path, metavar="FILE.ckpt", help="go on from this checkpoint")
+    parser.add_argument("--accelerator", default="auto", metavar="cpu|gpu", help="(default: %(default)s)")
+    parser.add_argument("--devices", default="auto", metavar="N", help="GPUs, or processes, on each machine")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines (default: %(default)s)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a process (default: as torch chooses)")
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes that read ahead, for each device"
+    )
+    parser.add_argument("--in-memory", action="store_true", help="hold all images in memory")
+    parser.add_argument(
+        "--checkpoint-every",
+        type=int,
+        default=500,
+        metavar="N",
+        help="steps between checkpoints (default: %(default)s)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="remove a training that is in RUN")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _pretrain(arguments):
+    from ..train import pretrain
+
+    options = {"n_images": arguments.n_images} | _options(arguments)
+    metrics = pretrain(_recipe(arguments), arguments.data, arguments.output, **options)
+    _tell(arguments.output, metrics, {"probe_sigma_mad": "sigma_MAD of the redshift probe"})
+
+
+def _finetune(arguments):
+    from ..train import finetune
+
+    options = {"init": arguments.init, "n_labels": arguments.n_labels} | _options(arguments)
+    metrics = finetune(_recipe(arguments), arguments.data, arguments.output, **options)
+    _tell(arguments.output, metrics, {"val_sigma_mad": "sigma_MAD on the validation set"})
+
+
+def _recipe(arguments):
+    from ..train import Recipe
+
+    return Recipe.read(arguments.recipe, changes=arguments.changes)
+
+
+def _options(arguments):
+    from ..train import Machine
+
+    machine = Machine(
+        accelerator=arguments.accelerator,
+        devices=arguments.devices,
+        num_nodes=arguments.nodes,
+        workers=arguments.workers,
+        in_memory=arguments.in_memory,
+        threads=arguments.threads,
+        checkpoint_every=arguments.checkpoint_every,
+        progress=not arguments.quiet,
+    )
+    options = {name: getattr(arguments, name) for name in ("validation", "seed", "resume", "overwrite")}
+    return options | {"machine": machine}
+
+
+def _tell(folder, metrics, shown):
+    if not metrics:  # another process tells
+        return
+    say(f"{folder}: {metrics['epochs']} epochs, {metrics['steps']} steps")
+    for name, meaning in shown.items():
+        curve = [value for _, value in metrics[name]]
+        if curve:
+            say(f"  {meaning}: {curve[0]:.5f} at first, {curve[-1]:.5f} at last, {min(curve):.5f} at best")
+
+
+def _export(arguments):
+    from ..train import export_run
+
+    names = ("name", "data", "validation", "int8", "overwrite")
+    report = export_run(arguments.run_folder, arguments.output, **{name: getattr(arguments, name) for name in names})
+    say(f"{arguments.output}: calibration by {report['method']}")
+    if "int8" in report:
+        say(f"{arguments.output}-int8: sigma_MAD times {report['int8']['sigma_mad_ratio']}")
+
+
+def _evaluate(arguments):
+    from ..train.evaluate import comparison, evaluate_model
+
+    if arguments.output and not arguments.output.parent.is_dir():
+        raise FileNotFoundError(f"{arguments.output}: there is no folder {arguments.output.parent}")
+    metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
+    comparison(metrics).pprint_all()
+    if arguments.output:
+        part = arguments.output.with_name(f".{arguments.output.name}.part")
+        part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, arguments.output)

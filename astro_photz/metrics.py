@@ -1,0 +1,290 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+How good redshift PDFs are, in the field's usual numbers.
+
+Each galaxy is first scored by itself (`score`): how far the estimate is off, how wrong the PDF is, where in the PDF the
+truth lies. Every number here sums up such scores, of all galaxies (`summary`), of some (`binned`), or of samples
+drawn from them again and again, which tells its error (`bootstrap`).
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = [
+    "METRICS",
+    "Scores",
+    "bias",
+    "binned",
+    "bootstrap",
+    "coverage",
+    "eta",
+    "pit_ks",
+    "score",
+    "sigma_mad",
+    "summary",
+]
+
+_GAUSSIAN = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
+
+
+class Scores(NamedTuple):
+    """
+    Scores of N galaxies.
+
+    Parameters
+    ----------
+    deviation : `~numpy.ndarray` (N,)
+        (z_phot - z) / (1 + z) with z_phot the mean of the PDF.
+    crps : `~numpy.ndarray` (N,)
+        Continuous ranked probability score: see `astro_photz.RedshiftPDF.crps`.
+    pit : `~numpy.ndarray` (N,)
+        Cumulative probability at the true redshift: see `astro_photz.RedshiftPDF.pit`.
+    """
+
+    deviation: np.ndarray
+    crps: np.ndarray
+    pit: np.ndarray
+
+    def of(self, rows):
+        """
+        Scores of some of the galaxies.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` (M,) of int, or (N,) of bool
+
+        Returns
+        -------
+        `Scores` (M,)
+        """
+        return Scores(*(values[rows] for values in self))
+
+
+def score(pdf, redshift):
+    """
+    Compare each PDF with the true redshift.
+
+    Parameters
+    ----------
+    pdf : `~astro_photz.RedshiftPDF` (N,)
+    redshift : array_like (N,)
+
+    Returns
+    -------
+    `Scores` (N,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz import RedshiftPDF
+    >>> from astro_photz.metrics import score, summary
+    >>> pdf = RedshiftPDF(np.tile([0.25, 0.5, 0.25], (3, 1)), [0.0, 0.1, 0.2, 0.3])
+    >>> summary(score(pdf, [0.15, 0.15, 0.15]))["bias"]
+    0.0
+    """
+    redshift = np.asarray(redshift, dtype=float)
+    if redshift.shape != (len(pdf),):
+        raise ValueError(f"redshift must have the shape ({len(pdf)},), a number for each PDF; got {redshift.shape}")
+    return Scores((pdf.mean() - redshift) / (1 + redshift), pdf.crps(redshift), pdf.pit(redshift))
+
+
+def bias(deviation):
+    """
+    Mean deviation.
+
+    Parameters
+    ----------
+    deviation : array_like (N,)
+        (z_phot - z) / (1 + z).
+
+    Returns
+    -------
+    float
+    """
+    return float(np.mean(deviation))
+
+
+def sigma_mad(deviation):
+    """
+    Scatter: 1.4826 times the median absolute deviation from the median, which outliers leave alone.
+
+    Parameters
+    ----------
+    deviation : array_like (N,)
+        (z_phot - z) / (1 + z).
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import sigma_mad
+    >>> round(sigma_mad([-0.01, 0.0, 0.01, 7.0]), 6)
+    0.014826
+    """
+    return float(_GAUSSIAN * np.median(np.abs(deviation - np.median(deviation))))
+
+
+def eta(deviation, *, beyond=0.05):
+    """
+    Share of outliers.
+
+    Parameters
+    ----------
+    deviation : array_like (N,)
+        (z_phot - z) / (1 + z).
+    beyond : float, optional
+        Which absolute deviation makes an outlier; 0.05 in the literature on the SDSS main sample.
+
+    Returns
+    -------
+    float
+    """
+    return float(np.mean(np.abs(deviation) > beyond))
+
+
+def coverage(pit, *, level):
+    """
+    Share of the true redshifts that lie within the central interval of their PDF.
+
+    Parameters
+    ----------
+    pit : array_like (N,)
+    level : float
+        Probability in the interval; the share is as large if the PDFs are calibrated.
+
+    Returns
+    -------
+    float
+    """
+    return float(np.mean(np.abs(np.asarray(pit) - 0.5) < level / 2))
+
+
+def pit_ks(pit):
+    """
+    Largest distance (Kolmogorov and Smirnov's) of the distribution of the PIT from the uniform one.
+
+    Parameters
+    ----------
+    pit : array_like (N,)
+
+    Returns
+    -------
+    float
+        0 is perfect; of N calibrated PDFs, 95 % of samples lie below 1.36 / sqrt(N).
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import pit_ks
+    >>> pit_ks([0.25, 0.75])
+    0.25
+    """
+    pit = np.sort(pit)
+    steps = np.arange(len(pit) + 1) / len(pit)
+    return float(np.max(np.maximum(steps[1:] - pit, pit - steps[:-1])))
+
+
+METRICS = {
+    "bias": lambda scores: bias(scores.deviation),
+    "sigma_mad": lambda scores: sigma_mad(scores.deviation),
+    "eta": lambda scores: eta(scores.deviation),
+    "crps": lambda scores: np.mean(scores.crps),
+    "coverage68": lambda scores: coverage(scores.pit, level=0.68),
+    "coverage95": lambda scores: coverage(scores.pit, level=0.95),
+    "pit_ks": lambda scores: pit_ks(scores.pit),
+}
+"""Each metric of a `summary`, as a function of `Scores`."""
+
+
+def summary(scores):
+    """
+    All metrics of a sample.
+
+    Parameters
+    ----------
+    scores : `Scores` (N,)
+
+    Returns
+    -------
+    dict of float
+        Those of `METRICS`, to six digits after the point, and ``n``, the number of galaxies.
+
+    Raises
+    ------
+    ValueError
+        If there is no galaxy.
+    """
+    n = len(scores.deviation)
+    if n == 0:
+        raise ValueError("there is no galaxy to judge by: scores is empty")
+    return {name: _rounded(metric(scores)) for name, metric in METRICS.items()} | {"n": n}
+
+
+def bootstrap(scores, *, resamples=200, seed=0):
+    """
+    Error of each metric: its standard deviation over samples drawn, with replacement, from the sample itself.
+
+    Parameters
+    ----------
+    scores : `Scores` (N,)
+    resamples : int, optional
+    seed : int, optional
+
+    Returns
+    -------
+    dict of float
+        Those of `METRICS`.
+
+    Examples
+    --------
+    The error of a mean is known without drawing:
+
+    >>> import numpy as np
+    >>> from astro_photz.metrics import Scores, bootstrap
+    >>> deviation, pit = np.random.default_rng(0).normal(0, 0.02, 10000), np.linspace(0, 1, 10000)
+    >>> round(bootstrap(Scores(deviation, np.abs(deviation), pit))["bias"], 4)  # 0.02 / sqrt(10000)
+    0.0002
+    """
+    rng = np.random.default_rng(seed)
+    n = len(scores.deviation)
+    samples = (scores.of(rng.integers(n, size=n)) for _ in range(resamples))
+    drawn = np.array([[metric(sample) for metric in METRICS.values()] for sample in samples])
+    return {name: _rounded(error) for name, error in zip(METRICS, drawn.std(axis=0), strict=True)}
+
+
+def binned(scores, values, edges, *, at_least=20, resamples=200, seed=0):
+    """
+    All metrics and their errors, in bins of another number.
+
+    Parameters
+    ----------
+    scores : `Scores` (N,)
+    values : array_like (N,)
+        What the galaxies are sorted by. Those beyond the edges, or without a number, are in no bin.
+    edges : array_like (K + 1,)
+        Edges of the bins, the upper one not included.
+    at_least : int, optional
+        Bins with fewer galaxies say nothing and are left out.
+    resamples, seed : int, optional
+        Of `bootstrap`.
+
+    Returns
+    -------
+    list of dict
+        For each bin ``low``, ``high``, the metrics of `summary`, and ``errors``, those of `bootstrap`.
+    """
+    values = np.asarray(values)
+    bins = []
+    for low, high in itertools.pairwise(edges):
+        inside = scores.of((values >= low) & (values < high))
+        if len(inside.deviation) >= at_least:
+            errors = bootstrap(inside, resamples=resamples, seed=seed)
+            bins.append({"low": float(low), "high": float(high), **summary(inside), "errors": errors})
+    return bins
+
+
+def _rounded(value):
+    return round(float(value), 6) + 0.0  # no -0.0

@@ -1,0 +1,170 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+From the folder of a training to the folder of a model: calibrated, with a card that says where it comes from.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from astro_photz.cutouts import Cutouts
+from astro_photz.dust import deredden
+from astro_photz.quality import aperture_flux
+
+from ._torch import torch
+from .calibrate import calibrate
+from .data import Stamps, data_hash
+from .encoder import make_encoder
+from .export import export_model
+from .probe import embed
+from .quantize import quantize_model
+from .redshift import RedshiftModel
+from .run_folder import RunFolder
+from .weights import read_weights
+
+__all__ = ["export_run", "training_range"]
+
+_SIMULATED = "Trained on simulated images only: its figures hold for those, not for the real sky."
+_GRID = "Redshifts of 0.4 and more cannot be expressed."
+
+
+def export_run(folder, path, *, name=None, data=None, validation=None, int8=False, overwrite=False):
+    """
+    Write the model of a finished training.
+
+    A fine-tuning is calibrated on its validation set; a pretraining gives an encoder alone, for embeddings.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Of a run.
+    path : str or path-like
+        Folder of the model to make.
+    name : str, optional
+        Of the model; that of its folder by default.
+    data, validation : str or path-like, optional
+        Where the files are that it was trained and validated on, if they have moved.
+    int8 : bool, optional
+        Whether to write the model in 8-bit integers too, beside it, with ``-int8`` at the end of the name.
+    overwrite : bool, optional
+        Replace folders that are there.
+
+    Returns
+    -------
+    dict
+        The report of the calibration, and of the quantisation under ``int8``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the training is not finished, or a file is not where it was.
+    ValueError
+        If a file is not the one that the run used.
+    FileExistsError
+        If there is such a folder and ``overwrite`` is not set.
+    """
+    run, path = RunFolder(folder), Path(path)
+    if run.metrics is None:
+        raise FileNotFoundError(f"{folder} holds no finished training: no file metrics.json")
+    files = _files(run, {"data": data, "validation": validation})
+    encoder, head, report = _trained(run, files["validation"])
+    card = _card(run, files["data"], name or path.name, report)
+    export_model(encoder, head, path, card=card, settings=run.recipe.encoder, overwrite=overwrite)
+    if int8 and head is not None:
+        beside = path.with_name(path.name + "-int8")
+        sets = {"stamps": files["data"], "validation": files["validation"]}
+        report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
+    return report
+
+
+def _files(run, moved):
+    """Where the data of a run are, made sure of by their hash."""
+    files = {}
+    for name, content in ((name, run.record["what"][name]) for name in moved):
+        if content is None:
+            files[name] = None
+            continue
+        path = Path(moved[name] or run.record["files"][name])
+        if not path.is_file():
+            raise FileNotFoundError(f"no file {path}, which the run used: say where it is, by {name}")
+        if data_hash(path) != content["sha256"]:
+            raise ValueError(f"{path} is not the file that the run used: its sha256 is another")
+        files[name] = path
+    return files
+
+
+def _trained(run, validation):
+    """Encoder, calibrated head, and the report of the calibration; the latter two are none after a pretraining."""
+    if run.record["what"]["kind"] == "pretrain":
+        settings, state = read_weights(run.path)
+        encoder = make_encoder(**settings)
+        encoder.load_state_dict(state)
+        return encoder.eval(), None, {"method": "none"}
+    best = run.checkpoints / "best.ckpt"
+    model = RedshiftModel.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
+    stamps = Stamps(validation)
+    embedding = embed(model.encoder, stamps, np.arange(len(stamps)))
+    head, report = calibrate(model.head, embedding, torch.from_numpy(stamps.redshift))
+    return model.encoder, head, report
+
+
+def _card(run, data, name, report):
+    what = run.record["what"]
+    simulated = what["data"]["simulated"]
+    n = what.get("n_labels") or what.get("n_images") or what["data"]["n"]
+    labels = "with redshifts" if what["kind"] == "finetune" else "without redshifts"
+    start = f", from the weights of {Path(what['init']).name}" if what.get("init") else ""
+    return {
+        "name": name,
+        "version": "1",
+        "simulated": simulated,
+        "training_data": {
+            "description": f"{n} {'simulated' if simulated else 'observed'} stamps {labels}{start}",
+            "n": n,
+            "sha256": what["data"]["sha256"],
+            "seed": what["seed"],
+        },
+        "training_range": training_range(data, labelled=what["kind"] == "finetune"),
+        "metrics": _metrics(run),
+        "calibration": report,
+        "limits": [_GRID, *([_SIMULATED] if simulated else [])],
+        "recipe": run.recipe.as_dict(),
+        "versions": run.record["versions"],
+    }
+
+
+def _metrics(run):
+    """Those of the epoch that was kept."""
+    metrics = run.metrics
+    if "val_loss" not in metrics:
+        return {}
+    best = int(np.argmin([loss for _, loss in metrics["val_loss"]]))
+    chosen = {name: round(metrics[f"val_{name}"][best][1], 6) for name in ("sigma_mad", "bias")}
+    return {"validation galaxies, by which the epoch was chosen": chosen | {"n": run.record["what"]["validation"]["n"]}}
+
+
+def training_range(path, *, labelled=True, n=4096):
+    """
+    Between which values nearly all galaxies of a training set lie.
+
+    Parameters
+    ----------
+    path : str or path-like
+        HDF5 file of stamps.
+    labelled : bool, optional
+        Whether they have redshifts.
+    n : int, optional
+        How many of them are looked at.
+
+    Returns
+    -------
+    dict of list of float
+        Lowest and highest ``r_mag`` (that of `~astro_photz.quality.flag_images`), ``ebv`` and ``redshift``.
+    """
+    stamps = Stamps(path, labelled=labelled)
+    rows = np.arange(min(n, len(stamps)))
+    cutouts = Cutouts.read(path, rows=rows)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r_mag = 22.5 - 2.5 * np.log10(aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, 2]))
+    values = {"r_mag": r_mag, "ebv": stamps.ebv[rows]} | ({"redshift": stamps.redshift} if labelled else {})
+    return {name: [round(float(q), 3) for q in np.nanpercentile(value, [0.5, 99.5])] for name, value in values.items()}

@@ -1,0 +1,371 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Recipes: all that is chosen about a training, in a TOML file, checked before anything runs.
+
+``[encoder]`` says which network, ``[pretrain]`` how it learns without labels, ``[finetune]`` how it learns redshifts,
+with or without a pretraining before. Each of the latter two has a table ``augment`` and a table ``optimizer`` of its
+own. What a recipe leaves out has its default; what is not known here is an error that names the nearest thing that is.
+
+What belongs to a machine rather than to the method (devices, workers, folders) is no part of a recipe.
+"""
+
+import json
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import get_type_hints
+
+from .augment import make_augmentation
+from .encoder import make_encoder
+from .optimizer import Optimizer
+from .redshift import LOSSES
+
+__all__ = ["FineTuning", "Pretraining", "Recipe", "list_recipes"]
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+"""What networks may be computed in, by Lightning's names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """
+    What any training needs.
+
+    Parameters
+    ----------
+    epochs : int, optional
+    batch_size : int, optional
+        Stamps of a batch, over all processes.
+    accumulate : int, optional
+        Batches whose gradients make one step.
+    precision : {"32-true", "bf16-mixed", "16-mixed"}, optional
+    gradient_clip : float, optional
+        Largest norm of the gradient; 0 for any.
+    augment : dict, optional
+        Of `~astro_photz.train.augment.make_augmentation`.
+    optimizer : `~astro_photz.train.optimizer.Optimizer`, optional
+    """
+
+    epochs: int = 10
+    batch_size: int = 256
+    accumulate: int = 1
+    precision: str = "32-true"
+    gradient_clip: float = 0.0
+    augment: dict = field(default_factory=dict)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "accumulate"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("gradient_clip", self.gradient_clip, 0)
+        _one_of("precision", self.precision, PRECISIONS)
+        make_augmentation(self.augment)
+
+    def model_options(self):
+        """
+        What the model wants to know, and not only Lightning.
+
+        Returns
+        -------
+        dict
+        """
+        own = {item.name for item in fields(self)} - {item.name for item in fields(_Training)}
+        return {name: getattr(self, name) for name in own} | {
+            "augment": dict(self.augment),
+            "optimizer": asdict(self.optimizer),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining(_Training):
+    """
+    The table ``[pretrain]``: see `~astro_photz.train.contrastive.ContrastiveModel`, and for the first ones below.
+
+    Parameters
+    ----------
+    epochs, batch_size, accumulate, precision, gradient_clip, augment, optimizer
+        Of any training.
+    queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, groups, photometry_weight, \
+photometry_hidden
+        Of the model.
+    """
+
+    queue_length: int = 4096
+    momentum: float = 0.999
+    temperature: float = 0.1
+    projection_dim: int = 128
+    projection_hidden: int = 0
+    symmetric: bool = False
+    groups: int = 4
+    photometry_weight: float = 0.0
+    photometry_hidden: int = 256
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("queue_length", "projection_dim", "groups", "photometry_hidden"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("projection_hidden", "photometry_weight"):
+            _at_least(name, getattr(self, name), 0)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be 0 or more and below 1, got {self.momentum}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+        if self.batch_size % self.groups:
+            raise ValueError(f"batch_size must be a multiple of groups ({self.groups}), got {self.batch_size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuning(_Training):
+    """
+    The table ``[finetune]``: see `~astro_photz.train.redshift.RedshiftModel`, and for the first ones below.
+
+    Parameters
+    ----------
+    epochs, batch_size, accumulate, precision, gradient_clip, augment, optimizer
+        Of any training.
+    validate_every : int, optional
+        Epochs from one validation to the next.
+    patience : int, optional
+        Validations without a better loss after which training stops; 0 for never.
+    loss, label_width, dropout, frozen, layer_decay
+        Of the model.
+    """
+
+    validate_every: int = 1
+    patience: int = 0
+    loss: str = "soft"
+    label_width: float = 0.004
+    dropout: float = 0.1
+    frozen: bool = False
+    layer_decay: float = 1.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        _at_least("patience", self.patience, 0)
+        if not 1 <= self.validate_every <= self.epochs:
+            raise ValueError(f"validate_every must be from 1 to the {self.epochs} epochs, got {self.validate_every}")
+        _one_of("loss", self.loss, LOSSES)
+        for name, value in (("label_width", self.label_width), ("layer_decay", self.layer_decay)):
+            if not 0 < value <= 1:
+                raise ValueError(f"{name} must be above 0 and at most 1, got {value}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be 0 or more and below 1, got {self.dropout}")
+
+    def model_options(self):
+        """
+        What the model wants to know, and not only Lightning.
+
+        Returns
+        -------
+        dict
+        """
+        options = super().model_options()
+        return {name: value for name, value in options.items() if name not in ("validate_every", "patience")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    A recipe.
+
+    Parameters
+    ----------
+    encoder : dict
+        Keywords of `~astro_photz.train.encoder.make_encoder`, ``kind`` among them.
+    name, description : str, optional
+    pretrain : `Pretraining`, optional
+    finetune : `FineTuning`, optional
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range.
+
+    Examples
+    --------
+    >>> from astro_photz.train.recipe import Recipe, list_recipes
+    >>> list_recipes()
+    ['hayat2021', 'small', 'smoke']
+    >>> Recipe.read("hayat2021").encoder["kind"]
+    'resnet50'
+    >>> Recipe.read("smoke", changes=["finetune.epochs = 7"]).finetune.epochs
+    7
+    >>> Recipe.read("smoke", changes=["finetune.epoch = 7"])
+    Traceback (most recent call last):
+        ...
+    ValueError: recipe 'smoke': unknown setting 'epoch' in [finetune]: did you mean 'epochs'? Known are epochs, ...
+    """
+
+    encoder: dict
+    name: str = ""
+    description: str = ""
+    pretrain: Pretraining = field(default_factory=Pretraining)
+    finetune: FineTuning = field(default_factory=FineTuning)
+
+    def __post_init__(self):
+        if "kind" not in self.encoder:
+            raise ValueError("encoder must say its kind, for instance kind = 'resnet18'")
+        make_encoder(**self.encoder)
+
+    @classmethod
+    def read(cls, name_or_path, *, changes=()):
+        """
+        Read a recipe.
+
+        Parameters
+        ----------
+        name_or_path : str or path-like
+            One of `list_recipes`, or a TOML file.
+        changes : sequence of str, optional
+            Settings that are to be different, as TOML lines like ``pretrain.epochs = 3``.
+
+        Returns
+        -------
+        `Recipe`
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is neither such a recipe nor such a file.
+        ValueError, TypeError
+            If it is not TOML, names what there is not to set, or sets it to what cannot be.
+        """
+        path = _path_of(name_or_path)
+        try:
+            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            for change in changes:
+                table = _merged(table, _parsed(change))
+            return _built(cls, table)
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"recipe {str(name_or_path)!r} is not TOML: {error}") from error
+        except (ValueError, TypeError) as error:
+            raise type(error)(f"recipe {str(name_or_path)!r}: {error}") from error
+
+    def as_dict(self):
+        """
+        All settings, those that have their defaults too.
+
+        Returns
+        -------
+        dict
+        """
+        return asdict(self)
+
+    def as_toml(self):
+        """
+        The whole recipe as the text of a TOML file, that `read` gives back.
+
+        Returns
+        -------
+        str
+        """
+        return "\n".join(_toml_lines(self.as_dict())) + "\n"
+
+
+def list_recipes():
+    """
+    Names of the recipes that come with the package.
+
+    Returns
+    -------
+    list of str
+    """
+    return sorted(path.name.removesuffix(".toml") for path in _shipped().iterdir() if path.name.endswith(".toml"))
+
+
+def _shipped():
+    return files("astro_photz.train") / "recipes"
+
+
+def _path_of(name_or_path):
+    if str(name_or_path) in list_recipes():
+        return _shipped() / f"{name_or_path}.toml"
+    path = Path(name_or_path)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no recipe {str(name_or_path)!r}: neither a TOML file, nor one of {', '.join(list_recipes())}"
+        )
+    return path
+
+
+def _parsed(change):
+    try:
+        return tomllib.loads(change)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{change!r} is no line of TOML, like pretrain.epochs=3 or finetune.loss='soft'") from error
+
+
+def _merged(table, changes):
+    both = {
+        name: _merged(table[name], value)
+        for name, value in changes.items()
+        if isinstance(value, dict) and isinstance(table.get(name), dict)
+    }
+    return table | changes | both
+
+
+def _built(cls, table, where=""):
+    """A dataclass from a table of settings, each checked against the type of its field."""
+    known, types = {item.name: item for item in fields(cls)}, get_type_hints(cls)
+    for name in table:
+        if name not in known:
+            raise ValueError(f"unknown setting {name!r}{_in(where)}: {_advice(name, known)}")
+    for name, item in known.items():
+        if name not in table and item.default is MISSING and item.default_factory is MISSING:
+            raise ValueError(f"setting {name!r} is missing{_in(where)}")
+    values = {name: _typed(name, value, types[name], where) for name, value in table.items()}
+    try:
+        return cls(**values)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"{error}{_in(where)}") from error
+
+
+def _in(where):
+    return f" in [{where}]" if where else ""
+
+
+def _advice(name, known):
+    close = get_close_matches(str(name), known, n=1)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"{meant}Known are {', '.join(known)}"
+
+
+def _typed(name, value, wanted, where):
+    if is_dataclass(wanted):
+        if not isinstance(value, dict):
+            raise TypeError(f"{name} must be a table of settings, got {value!r}")
+        return _built(wanted, value, f"{where}.{name}".lstrip("."))
+    if wanted == tuple[float, ...]:
+        if not isinstance(value, list | tuple):
+            raise TypeError(f"{name}{_in(where)} must be a list of numbers, got {value!r}")
+        return tuple(_typed(name, item, float, where) for item in value)
+    accepted = (int, float) if wanted is float else wanted
+    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+        raise TypeError(f"{name}{_in(where)} must be {_TYPES[wanted]}, got {value!r}")
+    return wanted(value)
+
+
+_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a table of settings"}
+
+
+def _at_least(name, value, least):
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def _one_of(name, value, known):
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def _toml_lines(table, where=""):
+    """Lines of TOML: numbers, texts, truth values and lists are written as in JSON."""
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield f"\n[{where}{name}]"
+            yield from _toml_lines(value, f"{where}{name}.")

@@ -1,0 +1,327 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+A whole training, from a recipe and a data set to a folder: `pretrain` and `finetune`.
+
+Lightning runs the loop: on processors or GPUs, on one machine or, under ``torchrun`` or SLURM, on several. Everything
+that could go wrong after an hour is looked at before the first step.
+"""
+
+import contextlib
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
+
+from astro_photz.cutouts.hdf5 import open_cutouts
+
+from ._lightning import lightning
+from ._torch import torch
+from .callbacks import SafeCheckpoints, StepSeed, check_disk
+from .contrastive import ContrastiveModel, queue_length
+from .data import StampData, data_hash
+from .probe import RedshiftProbe
+from .recipe import Recipe
+from .redshift import RedshiftModel
+from .run_folder import RunFolder
+from .weights import WEIGHTS, load_weights, write_weights
+
+__all__ = ["Machine", "finetune", "pretrain"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """
+    Where a training runs: nothing here changes what is learnt, but for the arithmetic's rounding.
+
+    Parameters
+    ----------
+    accelerator : str, optional
+        ``"cpu"``, ``"gpu"`` or what else Lightning knows.
+    devices : int or str, optional
+        How many of them on each machine.
+    num_nodes : int, optional
+        How many machines.
+    threads : int, optional
+        Of each process; as torch chooses by default.
+    workers : int, optional
+        Processes that read ahead, for each device.
+    in_memory : bool, optional
+        Whether to hold all stamps in memory.
+    checkpoint_every : int, optional
+        Steps from one checkpoint to the next.
+    progress : bool, optional
+        Whether to draw a progress bar.
+    """
+
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    num_nodes: int = 1
+    threads: int | None = None
+    workers: int = 0
+    in_memory: bool = False
+    checkpoint_every: int = 500
+    progress: bool = True
+
+
+def pretrain(
+    recipe, data, folder, *, validation=None, n_images=None, seed=0, resume=None, overwrite=False, machine=None
+):
+    """
+    Train an encoder without labels.
+
+    Parameters
+    ----------
+    recipe : str, path-like or `~astro_photz.train.recipe.Recipe`
+    data : str or path-like
+        HDF5 file of stamps.
+    folder : str or path-like
+        Where everything goes: see `astro_photz.train.run_folder`. An unfinished training there is gone on with.
+    validation : str or path-like, optional
+        HDF5 file of labelled stamps, for the redshift probe alone: nothing is learnt from it.
+    n_images : int, optional
+        How many of the stamps to use, drawn by the seed; all by default.
+    seed : int, optional
+        Of weights, order and augmentations, and of those stamps.
+    resume : str or path-like, optional
+        Checkpoint to go on from; by default the folder's last.
+    overwrite : bool, optional
+        Remove a training that is in the folder.
+    machine : `Machine`, optional
+
+    Returns
+    -------
+    dict
+        Metrics, as in ``metrics.json``.
+
+    Raises
+    ------
+    OSError
+        If a file is not there or cannot be read, or the folder holds something else, or there is no room in it.
+    ValueError
+        If recipe, data and machine do not go together, or the data are not such as can be trained on.
+    """
+    recipe, machine, folder = _recipe(recipe), machine or Machine(), RunFolder(folder)
+    settings = recipe.pretrain
+    with _quietly():
+        lightning.seed_everything(seed, verbose=False)
+        callbacks = [_checkpoints(folder, machine), RedshiftProbe(validation, seed=seed)]
+        trainer = _trainer(folder, settings, machine, callbacks, seed)
+        reading = _reading(machine) | {"n_labels": n_images, "batch_size": _share(settings, trainer)}
+        stamps = StampData(data, labelled=False, seed=seed, **reading)
+        recipe = _with_fitting_queue(recipe, len(stamps.train_stamps))
+        model = ContrastiveModel(encoder=recipe.encoder, **recipe.pretrain.model_options())
+        files = {"data": data, "validation": validation}
+        what = {"kind": "pretrain", "seed": seed, "n_images": n_images} | _contents(files)
+        outcome = {"keep": "last", "curves": ("probe_sigma_mad", "uniformity", "alignment")}
+        start = {"resume": resume, "overwrite": overwrite}
+        return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
+
+
+def finetune(
+    recipe,
+    data,
+    folder,
+    *,
+    validation,
+    init=None,
+    n_labels=None,
+    seed=0,
+    resume=None,
+    overwrite=False,
+    machine=None,
+):
+    """
+    Train redshifts, from a pretrained encoder or from scratch.
+
+    Parameters
+    ----------
+    recipe : str, path-like or `~astro_photz.train.recipe.Recipe`
+    data : str or path-like
+        HDF5 file of labelled stamps.
+    folder : str or path-like
+        Where everything goes: see `astro_photz.train.run_folder`. An unfinished training there is gone on with.
+    validation : str or path-like
+        HDF5 file of labelled stamps, by which the best epoch is chosen.
+    init : str or path-like, optional
+        What the encoder begins with: see `~astro_photz.train.weights.read_weights`. Random weights by default.
+    n_labels : int, optional
+        How many of the stamps to use, drawn by the seed; all by default.
+    seed : int, optional
+        Of weights, order and augmentations, and of those stamps.
+    resume : str or path-like, optional
+        Checkpoint to go on from; by default the folder's last.
+    overwrite : bool, optional
+        Remove a training that is in the folder.
+    machine : `Machine`, optional
+
+    Returns
+    -------
+    dict
+        Metrics, as in ``metrics.json``; ``best`` are those of the best epoch.
+
+    Raises
+    ------
+    OSError
+        If a file is not there or cannot be read, or the folder holds something else, or there is no room in it.
+    ValueError
+        If recipe, data, weights and machine do not go together, or the data are not such as can be trained on.
+    """
+    recipe, machine, folder = _recipe(recipe), machine or Machine(), RunFolder(folder)
+    settings = recipe.finetune
+    if settings.frozen and init is None:
+        raise ValueError("frozen must be false, or init be given: random weights would stay what they are")
+    with _quietly():
+        lightning.seed_everything(seed, verbose=False)
+        model = RedshiftModel(encoder=recipe.encoder, **settings.model_options())
+        if init is not None:
+            load_weights(model.encoder, init, settings=recipe.encoder)
+        best = ModelCheckpoint(folder.checkpoints, "best", monitor="val_loss", enable_version_counter=False)
+        callbacks = [_checkpoints(folder, machine), best]
+        if settings.patience:
+            callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
+        trainer = _trainer(folder, settings, machine, callbacks, seed)
+        batch_size = min(_share(settings, trainer), n_labels or settings.batch_size)
+        reading = _reading(machine) | {"validation": validation, "n_labels": n_labels, "batch_size": batch_size}
+        stamps = StampData(data, labelled=True, seed=seed, **reading)
+        files = {"data": data, "validation": validation}
+        what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": init and str(init)} | _contents(files)
+        outcome = {"keep": "best", "curves": ("val_loss", "val_sigma_mad", "val_bias")}
+        start = {"resume": resume, "overwrite": overwrite}
+        return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
+
+
+def _recipe(recipe):
+    return recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
+
+
+def _contents(files):
+    """What is in files, wherever they are."""
+    return {name: path and _content(path) for name, path in files.items()}
+
+
+def _content(path):
+    with open_cutouts(path) as file:
+        facts = {"n": len(file["images"]), "simulated": bool(file.attrs.get("simulated", False))}
+    return facts | {"sha256": data_hash(path)}
+
+
+def _reading(machine):
+    return {"workers": machine.workers, "in_memory": machine.in_memory}
+
+
+def _with_fitting_queue(recipe, n_images):
+    """The recipe with a queue that an image does not meet its own keys in."""
+    settings = recipe.pretrain
+    length = queue_length(settings.queue_length, n_images=n_images, batch_size=settings.batch_size)
+    if length < settings.queue_length:
+        warnings.warn(
+            f"queue_length is {length} instead of {settings.queue_length}: whole batches of {settings.batch_size}, and "
+            f"no more than a tenth of the {n_images} images",
+            UserWarning,
+            stacklevel=4,
+        )
+    return replace(recipe, pretrain=replace(settings, queue_length=length))
+
+
+def _share(settings, trainer):
+    """Stamps of a batch on each process."""
+    n, groups = trainer.world_size, getattr(settings, "groups", 1)
+    if settings.batch_size % (n * groups):
+        within = f" and {groups} groups" if groups > 1 else ""
+        raise ValueError(f"batch_size {settings.batch_size} cannot be shared by {n} processes{within}")
+    return settings.batch_size // n
+
+
+def _checkpoints(folder, machine):
+    """The checkpoint to go on from."""
+    return ModelCheckpoint(
+        folder.checkpoints,
+        "last",
+        every_n_train_steps=machine.checkpoint_every,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+
+
+def _trainer(folder, settings, machine, callbacks, seed):
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    loggers = [CSVLogger(folder.path, name="log", flush_logs_every_n_steps=50)]
+    if find_spec("tensorboard"):
+        loggers.append(TensorBoardLogger(folder.path, name="tensorboard"))
+    trainer = lightning.Trainer(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
+        precision=settings.precision,
+        max_epochs=settings.epochs,
+        accumulate_grad_batches=settings.accumulate,
+        gradient_clip_val=settings.gradient_clip or None,
+        callbacks=[StepSeed(seed), LearningRateMonitor("step"), *callbacks],
+        logger=loggers,
+        plugins=[SafeCheckpoints()],
+        check_val_every_n_epoch=getattr(settings, "validate_every", 1),
+        use_distributed_sampler=False,  # the data give each process its share
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_progress_bar=machine.progress,
+        enable_model_summary=False,
+    )
+    if isinstance(trainer.strategy, DDPStrategy):  # what is no parameter is kept alike, or is each process's own
+        trainer.strategy._ddp_kwargs["broadcast_buffers"] = False
+    return trainer
+
+
+def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves):
+    """Train, unless that has been done, and write down what came of it."""
+    if trainer.is_global_zero:
+        if overwrite:
+            folder.clear()
+        folder.begin(what, recipe, files={name: path and str(Path(path).resolve()) for name, path in files.items()})
+        check_disk(folder.path, model)
+    goes_on = not (overwrite or resume)
+    if goes_on and folder.metrics:
+        return folder.metrics
+    trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
+    trainer.save_checkpoint(folder.last_path)
+    if not trainer.is_global_zero:
+        return {}
+    kept = torch.load(folder.checkpoints / f"{keep}.ckpt", map_location="cpu", weights_only=True)
+    model.load_state_dict(kept["state_dict"])
+    write_weights(folder.path / WEIGHTS, model.encoder, recipe.encoder)
+    if not folder.draw():
+        warnings.warn('there is no learning_curve.png: pip install "astro-photz[plot]"', UserWarning, stacklevel=4)
+    progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step}
+    return folder.finish(progress | {name: folder.curve(name) for name in curves})
+
+
+_ADVICE = (
+    "does not have many workers",
+    "smaller than the logging interval",
+    "exists and is not empty",
+    "You passed in a `val_dataloader` but have no `validation_step`",
+    "callbacks used to create the checkpoint need to be provided",  # only the interval has changed
+    "The dirpath has changed",
+    r"module\(s\) in eval mode",  # a frozen encoder
+    r"isinstance\(treespec, LeafSpec\)",  # between Lightning 2.6 and torch 2.13
+)
+
+
+@contextlib.contextmanager
+def _quietly():
+    """Without Lightning's advice, of which each piece either was taken or does not hold here."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in _ADVICE:
+            warnings.filterwarnings("ignore", f".*{message}")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)

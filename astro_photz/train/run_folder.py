@@ -1,0 +1,249 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The folder of a training: what was done, with what, and what came of it.
+
+==================== =================================================================================================
+``run.json``         what was run: seed, versions, data with their hashes
+``recipe.toml``      the recipe as run, every setting in it
+``log/``             numbers of each step and epoch: CSV, and TensorBoard where it is installed; a part for each start
+``checkpoints/``     ``last.ckpt``, to go on from; of a fine-tuning ``best.ckpt``, the epoch of least validation loss
+``encoder.pt``       the encoder's weights, when the training is over
+``metrics.json``     the numbers at its end, and those of each epoch
+``learning_curve.png``
+==================== =================================================================================================
+
+The same command given again goes on where an unfinished training stood. A folder is never used for another one.
+"""
+
+import csv
+import json
+import math
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .recipe import Recipe
+
+__all__ = ["RunFolder"]
+
+_VERSIONED = ("astro-photz", "torch", "lightning", "numpy", "h5py")
+
+
+class RunFolder:
+    """
+    The folder of a training.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Attributes
+    ----------
+    path : `~pathlib.Path`
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    @property
+    def checkpoints(self):
+        """Where checkpoints are, `~pathlib.Path`."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_path(self):
+        """Where that to go on from is or will be, `~pathlib.Path`."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def last(self):
+        """The checkpoint to go on from, `~pathlib.Path`, or None."""
+        return self.last_path if self.last_path.is_file() else None
+
+    @property
+    def metrics(self):
+        """Metrics of a finished training, dict, or None."""
+        path = self.path / "metrics.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    @property
+    def record(self):
+        """What was run, dict."""
+        return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+
+    @property
+    def recipe(self):
+        """The `~astro_photz.train.recipe.Recipe` as run."""
+        return Recipe.read(self.path / "recipe.toml")
+
+    def begin(self, what, recipe, *, files):
+        """
+        Write down what is run, in a new folder or in that of the same training.
+
+        Parameters
+        ----------
+        what : dict
+            What is to be run: kind, seed, data.
+        recipe : `~astro_photz.train.recipe.Recipe`
+        files : dict of str
+            Where the data are, which may change.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder is that of another training, or not of a training at all.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not any(self.path.iterdir()):
+            self.write("recipe.toml", recipe.as_toml())
+            record = {"what": what, "files": files, "versions": _versions()}
+            self.write("run.json", json.dumps(record, indent=2) + "\n")
+        self._check_same(what, recipe)
+
+    def _check_same(self, what, recipe):
+        self._check_training()
+        stored = self.record["what"] | {"recipe": self.recipe.as_dict()}
+        different = sorted(_differences(stored, what | {"recipe": recipe.as_dict()}))
+        if different:
+            raise FileExistsError(
+                f"{self.path} holds a training that differs in {', '.join(different)}: choose another folder, or "
+                "overwrite it"
+            )
+
+    def _check_training(self):
+        if not (self.path / "run.json").is_file():
+            raise FileExistsError(f"{self.path} exists and holds no training: choose another folder")
+
+    def finish(self, metrics):
+        """
+        Write down what came of it.
+
+        Parameters
+        ----------
+        metrics : dict
+
+        Returns
+        -------
+        dict
+            The same.
+        """
+        self.write("metrics.json", json.dumps(metrics, indent=1) + "\n")
+        return metrics
+
+    def clear(self):
+        """
+        Remove a training.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder is not that of a training.
+        """
+        if self.path.exists() and any(self.path.iterdir()):
+            self._check_training()
+            shutil.rmtree(self.path)
+
+    def write(self, name, text):
+        """
+        Write a file aside and rename it.
+
+        Parameters
+        ----------
+        name, text : str
+        """
+        part = self.path / f".{name}.part"
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, self.path / name)
+
+    def history(self):
+        """
+        What was logged, of all starts, in order of the steps.
+
+        Returns
+        -------
+        list of dict of float
+        """
+        rows = {}
+        for part in sorted((self.path / "log").glob("version_*/metrics.csv"), key=_number):
+            with open(part, newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    numbers = {name: float(value) for name, value in row.items() if value}
+                    # a step that was taken again replaces itself
+                    rows.setdefault(int(numbers["step"]), {}).update(numbers)
+        return [rows[step] for step in sorted(rows)]
+
+    def curve(self, name):
+        """
+        One quantity over the training.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        list of [int, float]
+            Step and value.
+        """
+        return [[int(row["step"]), row[name]] for row in self.history() if math.isfinite(row.get(name, math.nan))]
+
+    def draw(self):
+        """
+        Draw the learning curve.
+
+        Returns
+        -------
+        bool
+            Whether matplotlib is there to draw it.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return False
+        figure = Figure(figsize=(7, 6), layout="constrained")
+        above, below = figure.subplots(2, sharex=True)
+        for axes, names in ((above, _LOSSES), (below, _SCATTERS)):
+            for name in names:
+                curve = self.curve(name)
+                if curve:
+                    axes.plot(*zip(*curve, strict=True), label=name, marker="." if len(curve) < 100 else "")
+            if axes.lines:
+                axes.legend()
+        above.set_ylabel("loss")
+        below.set_ylabel(r"$\sigma_\mathrm{MAD}$")
+        below.set_xlabel("step")
+        part = self.path / ".learning_curve.part"
+        figure.savefig(part, format="png", dpi=120)
+        os.replace(part, self.path / "learning_curve.png")
+        return True
+
+
+_LOSSES = ("train_loss", "contrastive_loss", "photometry_loss", "val_loss")
+_SCATTERS = ("probe_sigma_mad", "val_sigma_mad")
+
+
+def _number(part):
+    return int(part.parent.name.removeprefix("version_"))
+
+
+def _versions():
+    return {"python": platform.python_version()} | {name: _version(name) for name in _VERSIONED}
+
+
+def _version(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _differences(stored, wanted, where=""):
+    """Names of what is not the same in two nested dicts."""
+    for name in {*stored, *wanted}:
+        a, b = stored.get(name), wanted.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            yield from _differences(a, b, f"{where}{name}.")
+        elif a != b:
+            yield f"{where}{name}"

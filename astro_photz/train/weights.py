@@ -1,0 +1,136 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+An encoder's weights on disk, and how another training begins with them.
+
+They are kept in the form of Lightning's checkpoints: ``state_dict``, the weights, and ``hyper_parameters``, where
+``encoder`` holds the keywords of `~astro_photz.train.encoder.make_encoder`. So the checkpoints of a pretraining or of a
+fine-tuning are read as well. Nothing that a file holds is executed.
+"""
+
+import os
+import pickle
+from pathlib import Path
+
+from astro_photz.models import load_model
+
+from ._torch import torch
+from .encoder import make_encoder
+
+__all__ = ["WEIGHTS", "load_weights", "read_weights", "write_weights"]
+
+WEIGHTS = "encoder.pt"
+"""Name of the file in the folder of a run, or of a model."""
+
+_PREFIXES = ("query.encoder.", "encoder.")  # of a pretraining, and of everything else
+
+
+def write_weights(path, encoder, settings):
+    """
+    Write an encoder.
+
+    Parameters
+    ----------
+    path : path-like
+        File to write; it takes its name when it is whole.
+    encoder : `torch.nn.Module`
+    settings : dict
+        Keywords of `~astro_photz.train.encoder.make_encoder` that it was made with.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
+    try:
+        torch.save({"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}}, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_weights(source):
+    """
+    Read an encoder.
+
+    Parameters
+    ----------
+    source : str or path-like
+        File of `write_weights`, checkpoint of a training, folder of a run or of a model, or name of a model.
+
+    Returns
+    -------
+    settings : dict
+        Keywords of `~astro_photz.train.encoder.make_encoder`.
+    state_dict : dict
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it holds no encoder.
+    """
+    path = _file_of(source)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{path} cannot be read as weights, without running code that it may hold: {reason}"
+        ) from error
+    try:
+        settings, state = content["hyper_parameters"]["encoder"], content["state_dict"]
+        prefix = next(prefix for prefix in _PREFIXES if any(name.startswith(prefix) for name in state))
+    except (TypeError, KeyError, StopIteration) as error:
+        raise ValueError(
+            f"{path} holds no encoder of this package; published checkpoints are read by: astro-photz models import"
+        ) from error
+    return settings, {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _file_of(source):
+    path = Path(source)
+    if not path.exists():
+        try:
+            path = load_model(str(source)).path
+        except ValueError as error:
+            raise FileNotFoundError(
+                f"no weights {str(source)!r}: neither a checkpoint, nor the folder of a run, nor the name of a model"
+            ) from error
+    if path.is_dir():
+        path = path / WEIGHTS
+    if not path.is_file():
+        raise FileNotFoundError(f"there are no weights to begin with in {path.parent}: no file {path.name}")
+    return path
+
+
+def load_weights(encoder, path, *, settings):
+    """
+    Let an encoder begin where another training ended.
+
+    Parameters
+    ----------
+    encoder : `torch.nn.Module`
+    path : str or path-like
+        See `read_weights`.
+    settings : dict
+        Keywords that the encoder was made with.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `read_weights`; ValueError too if the weights are those of another architecture.
+    """
+    stored, state = read_weights(path)
+    if _architecture(make_encoder(**stored)) != _architecture(encoder):
+        raise ValueError(
+            f"{path} holds an encoder of another architecture: {_told(stored)}, while the recipe's is {_told(settings)}"
+        )
+    encoder.load_state_dict(state)
+
+
+def _architecture(encoder):
+    """What weights depend on: their names and shapes, and the scale of the pixels that they were learnt on."""
+    return encoder.scaling.scaling, {name: value.shape for name, value in encoder.state_dict().items()}
+
+
+def _told(settings):
+    return ", ".join(f"{name} = {value!r}" for name, value in settings.items())

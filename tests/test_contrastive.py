@@ -1,0 +1,266 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Contrastive pretraining: its loss, its queue, what batch normalisation may not betray, and several processes."""
+
+import copy
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning", exc_type=ImportError)
+pytest.importorskip("onnxscript", exc_type=ImportError)
+
+from astro_photz.train.contrastive import ContrastiveModel, KeyQueue, contrastive_loss, in_groups, queue_length
+from astro_photz.train.pixels import aperture_photometry, deredden
+from helpers import gaussian_cutouts
+
+ENCODER = {"kind": "resnet18", "width": 4, "stem": "light"}
+
+
+def make_model(**options):
+    """A small model that logs nothing."""
+    torch.manual_seed(0)
+    options = {"queue_length": 32, "projection_dim": 16, "groups": 2, "photometry_hidden": 16} | options
+    model = ContrastiveModel(encoder=ENCODER, augment={"noise": {"low": 0.5, "high": 1.0}}, **options)
+    model.log = model.log_dict = lambda *args, **kwargs: None
+    return model.train()
+
+
+def make_batch(n=8, *, seed=0):
+    cutouts = gaussian_cutouts(n, size=68, seed=seed)
+    return {"flux": torch.from_numpy(cutouts.flux), "ebv": torch.from_numpy(cutouts.ebv)}
+
+
+def unit(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(*shape, generator=generator), dim=1)
+
+
+# The loss and the queue
+
+
+def test_the_loss_of_guessing_is_the_logarithm_of_the_choices():
+    query, others = unit(6, 8), unit(1, 8, seed=1).expand(99, -1)
+    assert contrastive_loss(query, others[:6], others, temperature=0.1) == pytest.approx(math.log(100), rel=1e-5)
+
+
+def test_the_loss_falls_as_queries_near_their_keys_and_knows_no_other_galaxy():
+    key, others = unit(6, 64), unit(50, 64, seed=1)
+    near = torch.nn.functional.normalize(key + 0.3 * unit(6, 64, seed=2), dim=1)
+    losses = [
+        float(contrastive_loss(query, key, others, temperature=0.1)) for query in (key, near, unit(6, 64, seed=3))
+    ]
+    assert losses == sorted(losses)
+    assert losses[0] < 0.1 < 2 < losses[2]
+
+
+def test_the_queue_holds_the_last_keys():
+    queue = KeyQueue(12, 5)
+    batches = [unit(4, 5, seed=seed) for seed in range(5)]
+    for keys in batches:
+        queue.append(keys)
+    expected = torch.cat([batches[3], batches[4], batches[2]])
+    torch.testing.assert_close(queue.keys, expected)
+    with pytest.raises(ValueError, match=r"queue of 12 keys must be a multiple of the batch of 5"):
+        queue.append(unit(5, 5))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "n_images", "expected"), [(65536, 40_000, 3840), (1000, 10**6, 768), (512, 5120, 512)]
+)
+def test_an_image_does_not_meet_its_own_keys(wanted, n_images, expected):
+    assert queue_length(wanted, n_images=n_images, batch_size=256) == expected
+
+
+def test_too_few_images_for_a_queue_are_refused():
+    with pytest.raises(
+        ValueError, match=r"batch_size 256 must be at most queue_length \(4096\) and a tenth of the 2000"
+    ):
+        queue_length(4096, n_images=2000, batch_size=256)
+
+
+# Batch normalisation
+
+
+def test_results_of_shuffled_groups_are_in_the_images_order():
+    images = torch.arange(12.0)[:, None]
+    doubled = in_groups(lambda x: 2 * x, images, groups=3, shuffle=True)
+    torch.testing.assert_close(doubled, 2 * images)
+    first, second = in_groups(lambda x: (x, -x), images, groups=3, shuffle=True)
+    torch.testing.assert_close(first, -second)
+
+
+def test_a_group_sees_nothing_of_the_others():
+    norm = torch.nn.BatchNorm1d(3).train()
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    other = torch.cat([x[:4], 5 * x[4:]])
+    torch.testing.assert_close(in_groups(norm, x, groups=2)[:4], in_groups(norm, other, groups=2)[:4])
+    assert not torch.allclose(in_groups(norm, x, groups=1)[:4], in_groups(norm, other, groups=1)[:4])
+
+
+def test_queries_and_keys_are_not_normalised_in_the_same_company():
+    # A network that tells nothing but its group's statistics: with one group it would find every key.
+    norm = torch.nn.BatchNorm1d(1, affine=False).train()
+    company = []
+    norm.register_forward_pre_hook(lambda module, inputs: company.append(frozenset(inputs[0][:, 0].tolist())))
+    torch.manual_seed(0)
+    images = torch.arange(64.0)[:, None]
+    in_groups(norm, images, groups=4)
+    in_groups(norm, images, groups=4, shuffle=True)
+    queries, keys = company[:4], company[4:]
+    shared = [len(one & another) for one in queries for another in keys]
+    assert max(shared) <= 9  # 4 of 16 by chance, 16 if they were the same
+    assert frozenset().union(*keys) == frozenset(range(64))
+
+
+# A step
+
+
+def test_the_key_encoder_follows_slowly_buffers_and_all():
+    model = make_model(momentum=0.9)
+    before = copy.deepcopy(model.key.module.state_dict())
+    model.key.update_parameters(model.query)  # the first time, it becomes equal
+    optimizer = torch.optim.SGD(model.query.parameters(), lr=0.1)
+    model.training_step(make_batch(), 0).backward()
+    optimizer.step()
+    before = copy.deepcopy(model.key.module.state_dict())
+    model.key.update_parameters(model.query)
+    query, key = model.query.state_dict(), model.key.module.state_dict()
+    moved = 0
+    for name, value in key.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.9 * before[name] + 0.1 * query[name])
+            moved += not torch.equal(value, before[name])
+    assert moved > len(key) / 3
+    assert any("running_mean" in name and not torch.equal(key[name], before[name]) for name in key)
+
+
+def test_only_the_query_encoder_and_the_heads_learn():
+    model = make_model(photometry_weight=1.0)
+    model.training_step(make_batch(), 0).backward()
+    with_gradient = {name.partition(".")[0] for name, value in model.named_parameters() if value.grad is not None}
+    assert with_gradient == {"query", "photometry"}
+    assert all(value.grad is not None for value in model.query.parameters())
+
+
+def test_keys_of_a_step_join_the_queue_after_it():
+    model = make_model()
+    before = model.queue.keys.clone()
+    loss = model.training_step(make_batch(), 0)
+    torch.testing.assert_close(model.queue.keys[8:], before[8:])
+    assert not torch.allclose(model.queue.keys[:8], before[:8])
+    torch.testing.assert_close(model.queue.keys.norm(dim=1), torch.ones(32))
+    loss.backward()  # which needs the queue as it was
+
+
+def test_symmetric_is_the_mean_of_both_ways():
+    model = make_model(groups=1)
+    model.augment = torch.nn.Identity()
+    model.hparams.symmetric = False
+    batch = {name: value[..., 2:-2, 2:-2] if name == "flux" else value for name, value in make_batch().items()}
+    one = copy.deepcopy(model).training_step(batch, 0)
+    model.hparams.symmetric = True
+    torch.testing.assert_close(model.training_step(batch, 0), one)  # the two views are equal here
+
+
+def test_the_auxiliary_task_teaches_photometry():
+    assert make_model(photometry_weight=0.0).photometry is None
+    model = make_model(photometry_weight=1.0)
+    batch = make_batch(16)
+    clean = deredden(batch["flux"], batch["ebv"])
+    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=5e-3)
+
+    def error():
+        torch.manual_seed(1)
+        with torch.no_grad():
+            embedding, _ = model.query(model.augment(clean))
+            return float(model.photometry(embedding, aperture_photometry(clean)))
+
+    before = error()
+    for step in range(20):
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        model.training_step(batch, step).backward()
+        optimizer.step()
+    assert error() < 0.5 * before
+
+
+def test_a_band_without_pixels_teaches_nothing():
+    model = make_model(photometry_weight=1.0)
+    batch = make_batch()
+    batch["flux"][:, 0] = torch.nan
+    loss = model.training_step(batch, 0)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(value.grad).all() for value in model.query.parameters())
+
+
+# Several processes
+
+TWO_PROCESSES = """
+import sys
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from test_contrastive import make_batch, make_model
+
+torch.distributed.init_process_group("gloo")
+rank = torch.distributed.get_rank()
+
+class Step(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.model = make_model(photometry_weight=1.0)
+
+    def forward(self, batch):
+        return self.model.training_step(batch, 0)
+
+step = Step()
+parallel = DistributedDataParallel(step, broadcast_buffers=False)
+torch.manual_seed(100 + rank)
+parallel(make_batch(8, seed=rank)).backward()
+state = {"queue": step.model.queue.state_dict(), "gradients": [p.grad for p in step.model.query.parameters()]}
+torch.save(state, f"{sys.argv[1]}/after_a_step_{rank}.pt")
+
+from test_runs import small_recipe
+from astro_photz.train import Machine, pretrain
+machine = Machine(accelerator="cpu", devices=2, progress=False)
+pretrain(small_recipe("pretrain.epochs = 1"), f"{sys.argv[1]}/stamps.h5", f"{sys.argv[1]}/run", machine=machine)
+"""
+
+
+def test_two_processes_are_as_one(tmp_path):
+    gaussian_cutouts(160, size=68).write(tmp_path / "stamps.h5")
+    (tmp_path / "two.py").write_text(TWO_PROCESSES)
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "two.py", tmp_path],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (torch.load(tmp_path / f"after_a_step_{rank}.pt", weights_only=True) for rank in (0, 1))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+    halves = []
+    for rank in (0, 1):
+        model = make_model(photometry_weight=1.0)
+        torch.manual_seed(100 + rank)
+        model.training_step(make_batch(8, seed=rank), 0).backward()
+        halves.append(model)
+    keys = torch.cat([model.queue.keys[:8] for model in halves])
+    torch.testing.assert_close(first["queue"]["keys"][:16], keys, rtol=1e-4, atol=1e-6)
+    assert int(first["queue"]["place"]) == 16
+    for gradient, *pair in zip(first["gradients"], *(model.query.parameters() for model in halves), strict=True):
+        mean = (pair[0].grad + pair[1].grad) / 2
+        torch.testing.assert_close(gradient, mean, rtol=1e-4, atol=1e-4 * float(mean.abs().max()))
+
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 160 // 16
+    assert torch.isfinite(last["state_dict"]["queue.keys"]).all()

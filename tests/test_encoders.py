@@ -1,0 +1,322 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Encoders: the pixels they see, the published network's names and shapes, and symmetry by construction."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning", exc_type=ImportError)
+pytest.importorskip("onnxscript", exc_type=ImportError)
+
+from astro_photz.train.encoder import SymmetricEncoder, make_encoder
+from astro_photz.train.pixels import (
+    SOFTENING,
+    AperturePhotometry,
+    PixelScaling,
+    aperture_photometry,
+    asinh,
+    central,
+    deredden,
+)
+from astro_photz.train.resnet import ResNet
+from astro_photz.train.symmetry import ORIENTATIONS, SymmetricConv, turned
+from helpers import gaussian_cutouts
+
+ENCODERS = {
+    "symmetric": {"fields": 2, "embedding_dim": 16},
+    "resnet18": {"width": 8, "stem": "light"},
+    "resnet34": {"width": 4, "stem": "pooled"},
+    "resnet50": {"width": 4, "scaling": "none", "stem": "pooled"},
+}
+
+
+def make_flux(n=6, *, size=64):
+    return torch.from_numpy(gaussian_cutouts(n, size=size).flux)
+
+
+def seen(encoder):
+    """An encoder whose normalisations have seen some data, so that none is the identity."""
+    with torch.no_grad():
+        for _ in range(3):
+            encoder.train()(make_flux(16), torch.full((16,), 0.03))
+    return encoder.eval()
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+# What holds for all
+
+
+@pytest.fixture(params=ENCODERS, scope="module")
+def encoder(request):
+    torch.manual_seed(0)
+    return seen(make_encoder(request.param, **ENCODERS[request.param]))
+
+
+@torch.no_grad()
+def test_an_encoder_gives_an_embedding_for_each_galaxy(encoder):
+    flux = make_flux()
+    embedding = encoder(flux, torch.full((6,), 0.03))
+    assert embedding.shape == (6, encoder.embedding_dim)
+    assert encoder.image_size == 64
+    assert embedding.std(dim=0).max() > 1e-2
+    torch.testing.assert_close(encoder(flux[2:3], torch.full((1,), 0.03))[0], embedding[2], rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def test_dust_that_is_known_of_changes_no_embedding(encoder):
+    flux, ebv = make_flux(), torch.full((6,), 0.03)
+    clear = encoder(flux, ebv)
+    torch.testing.assert_close(encoder(deredden(flux, torch.full((6,), -0.2)), ebv + 0.2), clear, rtol=1e-3, atol=1e-4)
+    assert (encoder(flux, ebv + 0.2) - clear).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_missing_pixels_give_finite_embeddings(encoder):
+    flux = make_flux()
+    flux[0, 1] = flux[1, :, :, 32:] = torch.nan
+    assert encoder(flux, torch.zeros(6)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        (
+            "resnet99",
+            {},
+            r"unknown kind of encoder 'resnet99': did you mean .* Known are symmetric, resnet18, resnet34",
+        ),
+        ("resnet18", {"widht": 8}, r"unknown option 'widht' of the encoder 'resnet18': did you mean 'width'\?"),
+        ("resnet18", {"depth": 50}, r"unknown option 'depth' of the encoder 'resnet18'"),
+        ("symmetric", {"width": 8}, r"unknown option 'width' of the encoder 'symmetric': .*Known are fields"),
+        ("resnet18", {"stem": "small"}, r"stem must be one of published, light, pooled, got 'small'"),
+        ("resnet18", {"scaling": "log"}, r"scaling must be one of asinh, linear, none, got 'log'"),
+        ("resnet18", {"width": 0}, r"width must be a whole number of 1 or more, got 0"),
+        ("symmetric", {"image_size": 50}, r"image_size must be a multiple of 16, got 50"),
+    ],
+)
+def test_what_is_no_encoder_is_refused(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_encoder(kind, **options)
+
+
+def test_only_the_resnets_of_the_paper_are_made():
+    with pytest.raises(ValueError, match=r"depth must be one of 18, 34, 50, got 101"):
+        ResNet(101)
+
+
+# ResNets
+
+
+def published_shapes(width=64, n_bins=180):
+    """Names and shapes of the published network's weights, written down by the rule of the paper."""
+    shapes = {"conv1.weight": (width, 5, 7, 7)} | norm("bn1", width)
+    channels = width
+    for stage, number in enumerate((3, 4, 6, 3)):
+        narrow = width * 2**stage
+        for block in range(number):
+            name, wide = f"layer{stage + 1}.{block}", 4 * narrow
+            shapes[f"{name}.conv1.weight"] = (narrow, channels, 1, 1)
+            shapes[f"{name}.conv2.weight"] = (narrow, narrow, 3, 3)
+            shapes[f"{name}.conv3.weight"] = (wide, narrow, 1, 1)
+            shapes |= norm(f"{name}.bn1", narrow) | norm(f"{name}.bn2", narrow) | norm(f"{name}.bn3", wide)
+            if block == 0:
+                shapes[f"{name}.downsample.0.weight"] = (wide, channels, 1, 1)
+                shapes |= norm(f"{name}.downsample.1", wide)
+            channels = wide
+    return shapes | {"fc.weight": (n_bins, channels), "fc.bias": (n_bins,)}
+
+
+def norm(name, channels):
+    vectors = {f"{name}.{what}": (channels,) for what in ("weight", "bias", "running_mean", "running_var")}
+    return vectors | {f"{name}.num_batches_tracked": ()}
+
+
+def test_the_reference_network_has_the_published_names_and_shapes():
+    network = ResNet(50, scaling="none", n_bins=180)
+    assert {name: tuple(value.shape) for name, value in network.state_dict().items()} == published_shapes()
+    assert network.conv1.stride == (1, 1)
+    assert network.conv1.padding == (3, 3)
+    # the stride of a stage is that of its first 3x3 convolution
+    strides = {name: layer.stride[0] for name, layer in network.named_modules() if isinstance(layer, torch.nn.Conv2d)}
+    halving = [f"layer{stage}.0.{layer}" for stage in (2, 3, 4) for layer in ("conv2", "downsample.0")]
+    assert sorted(name for name, stride in strides.items() if stride == 2) == sorted(halving)
+
+
+@pytest.mark.parametrize(
+    ("depth", "published", "features"), [(18, 11_689_512, 512), (34, 21_797_672, 512), (50, 25_557_032, 2048)]
+)
+def test_resnets_have_as_many_parameters_as_in_the_literature(depth, published, features):
+    """Those of torchvision, for three colours and a thousand classes."""
+    encoder = ResNet(depth)
+    of_two_bands, of_classes = 2 * 64 * 7 * 7, 1000 * (features + 1)
+    assert sum(weight.numel() for weight in encoder.parameters()) == published + of_two_bands - of_classes
+    assert encoder.embedding_dim == features
+
+
+@torch.no_grad()
+def test_a_published_network_splits_into_encoder_and_head():
+    network = seen(ResNet(50, width=4, scaling="none", n_bins=180))
+    flux, ebv = make_flux(), torch.full((6,), 0.1)
+    scores = network(flux, ebv)
+    head, network.fc = network.fc, torch.nn.Identity()
+    torch.testing.assert_close(head(network(flux, ebv)), scores)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("stem", "side"), [("published", 64), ("light", 32), ("pooled", 16)])
+def test_stems_differ_in_what_they_leave_of_the_image(stem, side):
+    encoder = ResNet(18, width=4, stem=stem)
+    sides = []
+    encoder.layer1.register_forward_pre_hook(lambda _, inputs: sides.append(inputs[0].shape[-1]))
+    encoder(make_flux(2), torch.zeros(2))
+    assert sides == [side]
+
+
+# Pixels
+
+
+def test_scales():
+    flux, ebv = make_flux(), torch.full((6,), 0.1)
+    softening = torch.tensor(SOFTENING)[:, None, None]
+    clear = deredden(flux, ebv)
+    torch.testing.assert_close(PixelScaling("none")(flux, ebv), clear)
+    torch.testing.assert_close(PixelScaling("linear")(flux, ebv), clear / softening)
+    torch.testing.assert_close(PixelScaling("asinh")(flux, ebv), torch.asinh(clear / softening), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", ["none", "linear", "asinh"])
+def test_pixels_that_are_missing_or_absurd_are_finite(scaling):
+    flux = make_flux()
+    flux[0] = torch.nan
+    flux[1] = 1e38
+    flux[2] = -torch.inf
+    scaled = PixelScaling(scaling)(flux, torch.zeros(6))
+    assert scaled.isfinite().all()
+    assert (scaled[0] == 0).all()
+
+
+def test_asinh_is_asinh():
+    x = torch.cat([torch.linspace(-30, 30, 1001), torch.tensor([1e8, -1e8, 1e-6])])
+    torch.testing.assert_close(asinh(x), torch.asinh(x.double()).float(), rtol=1e-6, atol=1e-9)
+
+
+def test_the_middle_of_a_stamp_cannot_be_larger_than_the_stamp():
+    with pytest.raises(ValueError, match=r"stamps must have at least 64 pixels a side, got 32"):
+        central(torch.zeros(1, 5, 32, 32), 64)
+
+
+# Photometry
+
+
+def test_apertures_have_noise_of_one():
+    noise = torch.randn(2000, 5, 64, 64)
+    photometry = AperturePhotometry(64)
+    # that of the sky around, which is taken off, adds to it in the largest
+    assert torch.sinh(photometry(noise)).std(dim=0).view(5, 4)[:, :3] == pytest.approx(np.ones((5, 3)), abs=0.1)
+
+
+def test_what_sky_subtraction_left_is_no_light_of_the_galaxy():
+    photometry = AperturePhotometry(64)
+    scaled = 0.7 * torch.randn(8, 5, 64, 64)
+    scaled[:, :, 28:36, 28:36] += 5
+    scaled[:, :, :6, 50:] += 100  # a neighbour
+    measured = torch.sinh(photometry(scaled))
+    torch.testing.assert_close(torch.sinh(photometry(scaled + 0.3)), measured, rtol=0.01, atol=1.0)
+    assert 0.3 * photometry.weights[3].sum() > 10  # which it would have been taken for
+
+
+def test_measured_photometry_is_in_magnitudes_on_a_scale_of_order_one():
+    flux = torch.from_numpy(gaussian_cutouts(200, r_mag=(15, 16), noise=False).flux)
+    measured = aperture_photometry(flux).view(-1, 3, 5)
+    assert measured[..., 1:].std(dim=0).min() > 0.05
+    assert measured.std(dim=0).max() < 3
+    fainter = aperture_photometry(flux * 10**-0.4).view(-1, 3, 5) - measured  # by a magnitude, in all bands
+    scatter = torch.tensor([0.60, 0.61, 0.66])
+    torch.testing.assert_close(fainter[..., 0] * scatter * 1.0857, torch.ones(200, 3), rtol=0, atol=0.03)
+    assert fainter[..., 1:].abs().median() < 0.05
+
+
+def test_photometry_does_not_see_dust_that_is_known_of_and_sees_dust_that_is_not():
+    flux, ebv = make_flux(), torch.full((6,), 0.1)
+    measured = aperture_photometry(flux)
+    torch.testing.assert_close(aperture_photometry(deredden(deredden(flux, -ebv), ebv)), measured, rtol=1e-3, atol=1e-3)
+    redder = (aperture_photometry(deredden(flux, -ebv)) - measured).view(-1, 3, 5)
+    assert (redder > 0).all()  # fainter, and redder in each colour
+
+
+def test_larger_stamps_are_measured_in_their_middle():
+    flux = make_flux(size=108)
+    torch.testing.assert_close(aperture_photometry(flux), aperture_photometry(central(flux, 64)))
+
+
+def test_a_band_that_lacks_pixels_is_not_measured():
+    flux = make_flux()
+    flux[0, 1, 0, 0] = torch.nan
+    unknown = aperture_photometry(flux).isnan().view(-1, 3, 5)
+    assert unknown[0].tolist() == [[False, True, True, False, False]] * 3  # r, u-g, g-r, r-i, i-z
+    assert not unknown[1:].any()
+
+
+# Symmetry
+
+
+def make_symmetric(**options):
+    return seen(SymmetricEncoder(fields=2, embedding_dim=16, **options))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_embedding_does_not_see_how_a_galaxy_lies(orientation, training):
+    encoder = make_symmetric().train(training)
+    flux, ebv = make_flux(), torch.full((6,), 0.05)
+    straight, moved = encoder(flux, ebv), encoder(turned(flux, orientation), ebv)
+    torch.testing.assert_close(moved, straight, rtol=1e-3, atol=1e-4)
+    assert straight.std(dim=0).max() > 1e-2  # and not because it sees nothing
+
+
+def bar_and_cross():
+    """Two galaxies of equal light in any circle."""
+    axis = torch.arange(64) - 31.5
+    bar = torch.exp(-0.5 * ((axis[:, None] / 1.5) ** 2 + (axis / 8) ** 2))
+    return 3 * torch.stack([bar, (bar + bar.T) / 2])[:, None].expand(-1, 5, -1, -1)
+
+
+@torch.no_grad()
+def test_the_embedding_sees_more_than_the_light_in_circles():
+    encoder, flux = make_symmetric(), bar_and_cross()
+    measured = encoder.photometry(encoder.scaling(flux, torch.zeros(2)))
+    embedding = encoder(flux, torch.zeros(2))
+    torch.testing.assert_close(measured[0], measured[1], rtol=1e-4, atol=1e-4)
+    assert (embedding[0] - embedding[1]).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_shapes_are_dropped_in_training_only():
+    encoder, flux = make_symmetric(shape_dropout=1.0), bar_and_cross()
+    differences = []
+    for training in (True, False):
+        encoder.train(training)
+        encoder.colours.eval()  # statistics of a batch of two are none
+        embedding = encoder(flux, torch.zeros(2))
+        differences.append(float((embedding[0] - embedding[1]).abs().max()))
+    assert differences[0] < 1e-4 < 1e-2 < differences[1]
+
+
+@pytest.mark.parametrize(("kernel_size", "stride"), [(3, 2), (4, 1)])
+def test_windows_that_favour_a_corner_are_refused(kernel_size, stride):
+    with pytest.raises(ValueError, match=r"kernel_size must be odd with stride 1 and even with stride 2"):
+        SymmetricConv(1, 1, kernel_size, stride=stride)
+
+
+@torch.no_grad()
+def test_folding_the_normalisation_changes_nothing():
+    layer = SymmetricConv(2, 3, 3)
+    x = torch.randn(64, 16, 8, 8)
+    layer.norm.momentum = None
+    trained = layer.train()(x)
+    torch.testing.assert_close(layer.eval()(x), trained, rtol=1e-3, atol=1e-3)

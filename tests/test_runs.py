@@ -1,0 +1,315 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Whole trainings: from a recipe and a file to a folder; killed and gone on with; and what is refused at the start."""
+
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning", exc_type=ImportError)
+pytest.importorskip("onnxscript", exc_type=ImportError)
+
+from astro_photz.train import Machine, Recipe, finetune, pretrain
+from astro_photz.train.callbacks import SafeCheckpoints
+from astro_photz.train.data import data_hash
+from astro_photz.train.run_folder import RunFolder
+from astro_photz.train.weights import WEIGHTS, read_weights
+from helpers import gaussian_cutouts
+
+MACHINE = Machine(accelerator="cpu", devices=1, progress=False)
+SMALL = (
+    "pretrain.epochs = 3",
+    "pretrain.batch_size = 16",
+    "pretrain.queue_length = 16",
+    "finetune.batch_size = 16",
+    "encoder.width = 4",
+)
+
+
+def small_recipe(*changes):
+    return Recipe.read("smoke", changes=[*SMALL, *changes])
+
+
+def write_stamps(path, n=160, *, size=68, seed=0, labels=True):
+    cutouts = gaussian_cutouts(n, size=size, seed=seed)
+    g_r = -2.5 * np.log10(cutouts.flux[:, 1].sum(axis=(1, 2)) / cutouts.flux[:, 2].sum(axis=(1, 2)))
+    columns = {"specz_redshift": np.clip(0.1 + 0.2 * (g_r - 0.8), 0, 0.39)} if labels else {}
+    cutouts.write(path, **columns)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Files to train on and to validate on, and one without labels."""
+    folder = tmp_path_factory.mktemp("data")
+    write_stamps(folder / "train.h5")
+    write_stamps(folder / "validation.h5", 64, seed=1)
+    write_stamps(folder / "unlabelled.h5", labels=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pretrained(data):
+    """The folder of a pretraining."""
+    folder = data / "pretrained"
+    pretrain(small_recipe(), data / "unlabelled.h5", folder, validation=data / "validation.h5", machine=MACHINE)
+    return folder
+
+
+# What a folder holds
+
+
+def test_the_folder_of_a_run_tells_what_was_run(data, pretrained):
+    folder = RunFolder(pretrained)
+    what = folder.record["what"]
+    assert what["kind"] == "pretrain"
+    assert what["seed"] == 0
+    assert what["data"]["n"] == 160
+    assert what["data"]["sha256"] == data_hash(data / "unlabelled.h5")
+    assert folder.record["files"]["data"] == str((data / "unlabelled.h5").resolve())
+    assert folder.record["versions"]["torch"] == torch.__version__
+    assert folder.recipe == small_recipe()
+    assert (pretrained / "checkpoints" / "last.ckpt").is_file()
+    assert not list(pretrained.rglob("*.part"))
+
+
+def test_a_pretraining_is_probed_before_and_after_each_epoch(pretrained):
+    metrics = RunFolder(pretrained).metrics
+    assert metrics["epochs"] == 3
+    assert metrics["steps"] == 30
+    assert [step for step, _ in metrics["probe_sigma_mad"]] == [0, 9, 19, 29]
+    for name in ("uniformity", "alignment"):
+        assert len(metrics[name]) == 3
+    assert json.dumps(metrics)
+
+
+def test_a_learning_curve_is_drawn(pretrained):
+    pytest.importorskip("matplotlib")
+    assert (pretrained / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_a_run_says_so(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    recipe = small_recipe("pretrain.epochs = 1")
+    with pytest.warns(UserWarning, match=r"pip install .astro-photz\[plot\]"):
+        pretrain(recipe, data / "train.h5", tmp_path / "run", machine=MACHINE)
+    assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_a_finished_run_is_not_run_again(data, pretrained):
+    before = (pretrained / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    metrics = pretrain(
+        small_recipe(), data / "unlabelled.h5", pretrained, validation=data / "validation.h5", machine=MACHINE
+    )
+    assert metrics == RunFolder(pretrained).metrics
+    assert (pretrained / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+
+
+# Going on
+
+KILLED = """
+import os, signal, sys
+from astro_photz.train import Machine, Recipe, pretrain
+from astro_photz.train.callbacks import StepSeed
+
+seed_step = StepSeed.on_train_batch_start
+def die(self, trainer, module, batch, batch_idx):
+    if trainer.global_step == 17:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seed_step(self, trainer, module, batch, batch_idx)
+StepSeed.on_train_batch_start = die
+
+machine = Machine(accelerator="cpu", devices=1, progress=False, checkpoint_every=3)
+pretrain(Recipe.read(sys.argv[1]), sys.argv[2], sys.argv[3], machine=machine)
+"""
+
+
+def test_a_killed_training_goes_on_as_if_it_had_not_been(data, tmp_path):
+    recipe = small_recipe()
+    (tmp_path / "recipe.toml").write_text(recipe.as_toml())
+    stamps = data / "unlabelled.h5"
+    pretrain(recipe, stamps, tmp_path / "whole", machine=MACHINE)
+
+    arguments = [sys.executable, "-c", KILLED, tmp_path / "recipe.toml", stamps, tmp_path / "killed"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    last = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 15  # in the midst of the second of three epochs of ten steps
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+
+    pretrain(recipe, stamps, tmp_path / "killed", machine=MACHINE)
+    whole, gone_on = (RunFolder(tmp_path / name).curve("train_loss") for name in ("whole", "killed"))
+    assert [step for step, _ in whole] == [9, 19, 29]
+    np.testing.assert_allclose(gone_on[-2:], whole[-2:], rtol=1e-5)
+    states = [
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "killed")
+    ]
+    torch.testing.assert_close(states[1]["state_dict"], states[0]["state_dict"], rtol=1e-5, atol=1e-7)  # queue and all
+
+
+def test_going_on_from_any_checkpoint(data, tmp_path):
+    machine = replace(MACHINE, checkpoint_every=5)
+    constant = "pretrain.optimizer.schedule = 'constant'"
+    recipe, longer = (small_recipe(constant, f"pretrain.epochs = {epochs}") for epochs in (1, 2))
+    pretrain(recipe, data / "train.h5", tmp_path / "first", machine=machine)
+    resume = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    metrics = pretrain(longer, data / "train.h5", tmp_path / "second", resume=resume, machine=machine)
+    assert metrics["steps"] == 20
+    assert RunFolder(tmp_path / "second").curve("train_loss")[0][0] == 19  # the first ten are not run again
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch):
+    path, safe = tmp_path / "last.ckpt", SafeCheckpoints()
+    safe.save_checkpoint({"step": 1}, path)
+
+    def full(value, file):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"last.ckpt could not be written .*No space left.*; the last whole checkpoint"):
+        safe.save_checkpoint({"step": 2}, path)
+    monkeypatch.undo()
+    assert torch.load(path, weights_only=True) == {"step": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Fine-tuning
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_fine_tuning_begins_where_the_pretraining_ended(data, pretrained, tmp_path, frozen):
+    recipe = small_recipe(f"finetune.frozen = {str(frozen).lower()}", "finetune.optimizer.weight_decay = 0.0")
+    run = tmp_path / "run"
+    metrics = finetune(
+        recipe, data / "train.h5", run, validation=data / "validation.h5", init=pretrained, machine=MACHINE
+    )
+    assert len(metrics["val_sigma_mad"]) == 2
+    before, after = read_weights(pretrained)[1], read_weights(run)[1]
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert bool(changed) is not frozen
+    # a checkpoint, a folder and a file do as well
+    for source in (pretrained / "checkpoints" / "last.ckpt", pretrained / WEIGHTS):
+        assert all(torch.equal(value, before[name]) for name, value in read_weights(source)[1].items())
+
+
+def test_few_labels_are_a_part_of_more(data, tmp_path):
+    run = tmp_path / "run"
+    metrics = finetune(
+        small_recipe(), data / "train.h5", run, validation=data / "validation.h5", n_labels=48, machine=MACHINE
+    )
+    assert metrics["steps"] == 2 * 3
+    assert RunFolder(run).record["what"]["n_labels"] == 48
+
+
+def test_training_stops_early_if_asked_to(data, tmp_path):
+    recipe = small_recipe("finetune.epochs = 9", "finetune.patience = 1", "finetune.optimizer.learning_rate = 1.0")
+    metrics = finetune(
+        recipe, data / "train.h5", tmp_path / "run", validation=data / "validation.h5", n_labels=16, machine=MACHINE
+    )
+    assert metrics["epochs"] < 9
+
+
+# What is refused at the start
+
+
+def refused(data, folder, *, kind="finetune", recipe=None, **options):
+    run = {"finetune": finetune, "pretrain": pretrain}[kind]
+    stamps = data / options.pop("stamps", "train.h5")
+    options = {"validation": data / "validation.h5", "machine": MACHINE} | options
+    try:
+        run(recipe or small_recipe(), stamps, folder, **options)
+    finally:
+        assert not (folder / "log").exists()  # nothing has been trained
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stamps": "unlabelled.h5"}, "specz_redshift"),
+        ({"stamps": "absent.h5"}, "absent.h5"),
+        ({"recipe": "nonsense"}, "no recipe 'nonsense'"),
+        ({"n_labels": 10_000}, "10000"),
+        ({"init": "absent.ckpt"}, "no weights 'absent.ckpt'"),
+        ({"kind": "pretrain", "recipe": small_recipe("pretrain.batch_size = 32")}, "no queue of whole batches fits"),
+        ({"recipe": small_recipe("finetune.frozen = true")}, "frozen must be false, or init be given"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_told_before_anything_is_trained(data, tmp_path, options, message):
+    with pytest.raises((OSError, ValueError), match=message):
+        refused(data, tmp_path / "run", **options)
+
+
+@pytest.mark.parametrize("value", [np.nan, -0.1, 0.5])
+def test_labels_that_cannot_be_learnt_are_refused(data, tmp_path, value):
+    with h5py.File(write_stamps(tmp_path / "wrong.h5", 32), "r+") as file:
+        file["specz_redshift"][3] = value
+    with pytest.raises(ValueError, match=r"specz_redshift must be .*row 3"):
+        refused(tmp_path, tmp_path / "run", stamps="wrong.h5", validation=data / "validation.h5")
+
+
+def test_stamps_of_another_size_are_refused(data, tmp_path):
+    gaussian_cutouts(32, size=64).write(tmp_path / "small.h5")
+    with h5py.File(tmp_path / "small.h5", "r+") as file:
+        images = file["images"][..., :48, :48]
+        del file["images"]
+        file["images"] = images
+    with pytest.raises(ValueError, match="64"):
+        refused(tmp_path, tmp_path / "run", kind="pretrain", stamps="small.h5", validation=data / "validation.h5")
+
+
+@pytest.mark.parametrize("change", ["encoder.width = 6", "encoder.kind = 'resnet34'", "encoder.scaling = 'none'"])
+def test_weights_of_another_architecture_are_refused(data, pretrained, tmp_path, change):
+    with pytest.raises(ValueError, match=r"another architecture: kind = 'resnet18'.*while the recipe's is"):
+        refused(data, tmp_path / "run", recipe=small_recipe(change), init=pretrained)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(data, tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "executed"), "w"))
+
+    torch.save({"state_dict": {}, "hyper_parameters": Malicious()}, tmp_path / "bad.ckpt")
+    with pytest.raises(ValueError, match=r"bad.ckpt cannot be read as weights, without running code"):
+        refused(data, tmp_path / "run", init=tmp_path / "bad.ckpt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_checkpoint_of_something_else_is_refused(data, tmp_path):
+    torch.save({"state_dict": {"weight": torch.zeros(1)}}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match=r"holds no encoder of this package"):
+        refused(data, tmp_path / "run", init=tmp_path / "other.ckpt")
+
+
+def test_another_training_is_not_written_over(data, pretrained):
+    with pytest.raises(FileExistsError, match=r"differs in recipe.pretrain.temperature, seed: choose another folder"):
+        pretrain(
+            small_recipe("pretrain.temperature = 0.2"),
+            data / "unlabelled.h5",
+            pretrained,
+            validation=data / "validation.h5",
+            seed=1,
+            machine=MACHINE,
+        )
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_something_else_is_left_alone(data, tmp_path, overwrite):
+    (tmp_path / "thesis.tex").write_text("all of it")
+    with pytest.raises(FileExistsError, match=r"holds no training"):
+        pretrain(small_recipe(), data / "train.h5", tmp_path, overwrite=overwrite, machine=MACHINE)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_full_disk_is_told_before_the_first_step(data, tmp_path, monkeypatch):
+    usage = type("usage", (), {"free": 1000})
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match=r"checkpoints take up to .* MB and 0 MB are free"):
+        refused(data, tmp_path / "run", kind="pretrain")
