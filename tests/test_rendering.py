@@ -48,9 +48,7 @@ def test_images_agree_with_galsim():
     # GalSim itself is exact to 2e-4 of the flux and 3e-3 of the moments, by default
     difference = galsim_scene.compare(images, truth)
     assert (np.percentile(difference.residual, 95, axis=0) < 5e-4).all()
-    # not of the largest, which comes round the grid: a disc of 40 pixels in half-light radius, off by 0.21 %
-    assert (np.percentile(difference.flux, 97, axis=0) < 2e-3).all()
-    assert difference.flux.max() < 4e-3
+    assert difference.flux.max() < 2e-3
     assert difference.moments.max() < 1e-2
 
 

@@ -214,7 +214,7 @@ def _render_batch(sources, transfer, scenes, grid, shift):
     for profile, transform in _TRANSFORMS.items():
         alike = ~separable & (sources.profile == PROFILES.index(profile))
         _add_profile(spectrum, sources[alike], transform, grid)
-    _scale(spectrum, _transfer(transfer, scenes, grid))
+    spectrum *= _transfer(transfer, scenes, grid)
     rows, columns = _phases(shift[..., 0], shift[..., 1], grid)
     spectrum *= rows[..., :, None]
     spectrum *= columns[..., None, :]
@@ -232,12 +232,6 @@ def _transfer(transfer, scenes, grid):
     k2, place = grid.distinct_k2
     values = transfer(k2, scenes)
     return values.gather(-1, place.expand(*values.shape[:2], -1)).unflatten(-1, (len(grid.ky), len(grid.kx)))
-
-
-def _scale(values, factor):
-    """Multiply complex numbers by real ones, in place: torch would turn those into complex ones first."""
-    for part in (values.real, values.imag):
-        part *= factor
 
 
 def _to_pixels(spectrum, grid):
@@ -281,8 +275,8 @@ def _add_separable(spectrum, sources, grid):
     rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
     point = sources.profile == PROFILES.index("point")
     variance = grid.column(np.where(point, 0, sources.radius / _HALF_LIGHT_SIGMA) ** 2)
-    _scale(rows, _exp_of_minus(0.5 * variance * grid.ky**2))
-    _scale(columns, _exp_of_minus(0.5 * variance * grid.kx**2))
+    rows *= _exp_of_minus(0.5 * variance * grid.ky**2)
+    columns *= _exp_of_minus(0.5 * variance * grid.kx**2)
     rows = (grid.column(sources.flux) * rows[:, None, :]).flatten(1)  # (M, 5 side)
     total = spectrum.flatten(1, 2)
     for scene, members in _by_scene(sources):
@@ -293,7 +287,7 @@ def _add_profile(spectrum, sources, transform, grid):
     """Add sources of one profile; ``transform`` turns their (k R_50)^2 into the profile's transform, in place."""
     rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
     pattern = rows[:, :, None] * columns[:, None, :]
-    _scale(pattern, transform(_stretched_k2(sources, grid)))
+    pattern *= transform(_stretched_k2(sources, grid))
     _add_by_scene(torch.view_as_real(spectrum).flatten(2), sources, torch.view_as_real(pattern).flatten(1))
 
 
