@@ -89,7 +89,7 @@ def test_missing_pixels_give_finite_embeddings(encoder):
             {},
             r"unknown kind of encoder 'resnet99': did you mean .* Known are symmetric, resnet18, resnet34",
         ),
-        ("resnet18", {"widht": 8}, r"unknown option 'widht' of the encoder 'resnet18': did you mean 'width'\?"),
+        ("resnet18", {"widt": 8}, r"unknown option 'widt' of the encoder 'resnet18': did you mean 'width'\?"),
         ("resnet18", {"depth": 50}, r"unknown option 'depth' of the encoder 'resnet18'"),
         ("symmetric", {"width": 8}, r"unknown option 'width' of the encoder 'symmetric': .*Known are fields"),
         ("resnet18", {"stem": "small"}, r"stem must be one of published, light, pooled, got 'small'"),

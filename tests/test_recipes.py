@@ -45,7 +45,7 @@ def test_the_reference_method_is_as_published():
         ("pretrain.epoch = 3", r"recipe 'smoke': unknown setting 'epoch' in \[pretrain\]: did you mean 'epochs'\?"),
         ("pretain.epochs = 3", r"unknown setting 'pretain': did you mean 'pretrain'\?"),
         ("pretrain.optimizer.learn_rate = 3", r"'learn_rate' in \[pretrain.optimizer\]: did you mean 'learning_rate'"),
-        ("encoder.widht = 3", r"unknown option 'widht' of the encoder 'resnet18': did you mean 'width'"),
+        ("encoder.widt = 3", r"unknown option 'widt' of the encoder 'resnet18': did you mean 'width'"),
         ("encoder.kind = 'resnet19'", r"unknown kind of encoder 'resnet19'"),
         ("pretrain.augment.nose = {}", r"unknown augmentation 'nose': did you mean 'noise'"),
         ("pretrain.epochs = 2.5", r"epochs in \[pretrain\] must be a whole number, got 2.5"),

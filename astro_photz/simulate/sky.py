@@ -139,7 +139,9 @@ class Conditions:
         return (1 - share) * cores + share * wings
 
 
-def draw_conditions(n, rng, *, seeing=1.25, zero_point_scatter=0.01, registration_scatter=0.1, background_scatter=0.045):
+def draw_conditions(
+    n, rng, *, seeing=1.25, zero_point_scatter=0.01, registration_scatter=0.1, background_scatter=0.045
+):
     """
     Draw the conditions under which galaxies are seen.
 
