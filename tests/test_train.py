@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Training: a network that is symmetric by construction, its data, its calibration, and its way into ONNX."""
+"""Learning redshifts, and the model that comes with the package."""
 
 import json
 
@@ -11,10 +11,7 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import Cutouts, load_model
-from astro_photz.train import (
-    RedshiftModel,
-    loader,
-)
+from astro_photz.train import RedshiftModel, StampData
 from astro_photz.train.redshift import Z_EDGES, soft_labels
 
 
@@ -58,8 +55,8 @@ def test_a_network_learns_redshift_from_colour(tmp_path):
     Cutouts(flux, ebv=0.02).write(path, specz_redshift=redshift)
 
     lightning.seed_everything(0, verbose=False)
-    model = RedshiftModel(fields=1, embedding_dim=32, learning_rate=1e-2, half_precision=False)
-    batches = loader(path, batch_size=64, shuffle=True)
+    encoder = {"kind": "symmetric", "fields": 1, "embedding_dim": 32}
+    model = RedshiftModel(encoder=encoder, optimizer={"learning_rate": 1e-2, "schedule": "one_cycle"})
     trainer = lightning.Trainer(
         accelerator="cpu",
         max_epochs=12,
@@ -68,7 +65,7 @@ def test_a_network_learns_redshift_from_colour(tmp_path):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(model, batches, loader(path, batch_size=256))
+    trainer.fit(model, StampData(path, validation=path, batch_size=64))
     scatter = float(trainer.callback_metrics["val_sigma_mad"])
     assert scatter < 0.5 * 1.4826 * np.median(np.abs(redshift - np.median(redshift))) / 1.2
 
