@@ -29,7 +29,7 @@ class Conf(ConfigNamespace):
     frame_cache = ConfigItem(512, "Decompressed frames that are kept in memory (MB): a field takes 61.")
     published_models = ConfigItem(
         "https://portal.nersc.gov/project/dasrepo/self-supervised-learning-sdss/checkpoints",
-        "Where `astro-photz models import` finds published weights.",
+        "Where ``astro-photz models import`` finds published weights.",
     )
 
 

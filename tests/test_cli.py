@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """The command line: what a user types, what comes back, and what is said when it cannot."""
 
+import json
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +14,11 @@ from helpers import gaussian_cutouts
 
 needs_simulation = pytest.mark.skipif(
     not (find_spec("torch") and find_spec("kcorrect")), reason="needs torch and kcorrect, of the extra [simulate]"
+)
+
+
+needs_training = pytest.mark.skipif(
+    not all(map(find_spec, ("torch", "lightning", "onnxscript"))), reason="needs the extra [train]"
 )
 
 
@@ -148,6 +154,67 @@ def test_errors_of_simulations_are_one_line(tmp_path, monkeypatch, capsys, argum
     assert [path.name for path in tmp_path.iterdir()] == ["bad.toml"]
 
 
+def write_training_set(path, n, *, seed=0):
+    gaussian_cutouts(n, size=68, seed=seed).write(path, specz_redshift=np.linspace(0.02, 0.38, n))
+
+
+TINY = [
+    f"--set={change}"
+    for change in (
+        *("encoder.width=4", "pretrain.epochs=1", "pretrain.batch_size=16", "pretrain.queue_length=16"),
+        *("finetune.epochs=1", "finetune.batch_size=16"),
+    )
+]
+
+
+@needs_training
+def test_a_model_of_ones_own_in_four_commands(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name, n in (("train.h5", 160), ("validation.h5", 128)):
+        write_training_set(tmp_path / name, n, seed=n)
+    smoke = ["--recipe", "smoke", *TINY, "--validation", "validation.h5", "--accelerator", "cpu", "--devices", "1"]
+    assert run("pretrain", "train.h5", "pretrained", *smoke, "--quiet") == 0
+    assert run("finetune", "train.h5", "finetuned", *smoke, "--init", "pretrained", "--n-labels", "64", "--quiet") == 0
+    assert run("export", "finetuned", "mine") == 0
+    said = capsys.readouterr().err
+    assert "pretrained: 1 epochs, 10 steps\n  sigma_MAD of the redshift probe: " in said
+    assert "finetuned: 1 epochs, 4 steps\n  sigma_MAD on the validation set: " in said
+    assert "mine: calibration by temperature" in said
+    assert "warning" not in said
+    assert run("evaluate", "mine", "validation.h5", "--output", "metrics.json", "--quiet") == 0
+    assert "Pasquet" in capsys.readouterr().out
+    assert json.loads((tmp_path / "metrics.json").read_text())["overall"]["n"] == 128
+    write_training_set(tmp_path / "hosts.h5", 5)
+    gaussian_cutouts(5).coord.to_table().write("hosts.ecsv")
+    assert run("predict", "hosts.ecsv", "z.ecsv", "--source", "hosts.h5", "--model", "mine", "--quiet") == 0
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@needs_training
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("pretrain", "absent.h5", "run"), "absent.h5"),
+        (("pretrain", "train.h5", "run", "--recipe", "none"), "no recipe 'none': neither a TOML file, nor one of"),
+        (("pretrain", "train.h5", "run", "--set", "pretrain.epoch=3"), "did you mean 'epochs'?"),
+        (("finetune", "train.h5", "run", "--validation", "train.h5", "--init", "none"), "no weights 'none'"),
+        (("finetune", "train.h5", "run", "--validation", "train.h5", "--n-labels", "999"), "999"),
+        (("export", "run", "model"), "run holds no finished training"),
+        (("evaluate", "none", "train.h5"), "no model 'none'"),
+        (("evaluate", "sim-small-v1", "train.h5", "--output", "absent/m.json"), "there is no folder absent"),
+    ],
+)
+def test_errors_of_trainings_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    write_training_set(tmp_path / "train.h5", 16)
+    assert run(*arguments) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("astro-photz: error: ")
+    assert message in said
+    assert "\n" not in said
+    assert {path.name for path in tmp_path.iterdir()} <= {"train.h5", "train.sha256"}
+
+
 def test_wrong_usage_leaves_with_2(capsys):
     without_n = ["simulate", "galaxies", "sky.h5", "--seed", "1"]
     for arguments in ([], ["predict"], ["nonsense"], ["fetch", "a.csv", "b.h5", "--dtype", "int8"], without_n):
@@ -159,7 +226,8 @@ def test_wrong_usage_leaves_with_2(capsys):
 
 def test_help_has_examples(capsys):
     simulate = ["simulate", "--help"], ["simulate", "galaxies", "--help"], ["simulate", "frames", "--help"]
-    for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"], *simulate):
+    train = ([name, "--help"] for name in ("pretrain", "finetune", "export", "evaluate"))
+    for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"], *simulate, *train):
         with pytest.raises(SystemExit) as leaving:
             main(arguments)
         assert leaving.value.code == 0

@@ -44,8 +44,7 @@ def test_images_agree_with_galsim():
     galsim_scene = pytest.importorskip("galsim_scene", reason="needs GalSim and kcorrect", exc_type=ImportError)
     sources, conditions = galsim_scene.random_galaxies(40, np.random.default_rng(0))
     images = render(sources, conditions.transfer, size=64, shift=conditions.shift)
-    truth = galsim_scene.draw(sources, conditions)
-    # GalSim itself is exact to 2e-4 of the flux and 3e-3 of the moments, by default
+    truth = galsim_scene.draw(sources, conditions, params=galsim_scene.TIGHT)
     difference = galsim_scene.compare(images, truth)
     assert (np.percentile(difference.residual, 95, axis=0) < 5e-4).all()
     assert difference.flux.max() < 2e-3

@@ -11,11 +11,11 @@ from .calibrate import fit_temperature, fold_temperature
 from .contrastive import ContrastiveModel
 from .data import StampData, Stamps, loader
 from .encoder import SymmetricEncoder, make_encoder
-from .evaluate import evaluate
+from .evaluate import comparison, evaluate, evaluate_model
 from .export import export_model
-from .export_run import export_run
 from .recipe import Recipe, list_recipes
 from .redshift import RedshiftModel
+from .release import export_run
 from .run import Machine, finetune, pretrain
 
 __all__ = [
@@ -26,7 +26,9 @@ __all__ = [
     "StampData",
     "Stamps",
     "SymmetricEncoder",
+    "comparison",
     "evaluate",
+    "evaluate_model",
     "export_model",
     "export_run",
     "finetune",

@@ -212,11 +212,11 @@ class ContrastiveModel(lightning.LightningModule):
     Parameters
     ----------
     encoder : dict
-        Keywords of `~astro_photz.train.encoder.make_encoder`.
+        Keywords of `~astro_photz.train.make_encoder`.
     augment : dict, optional
         Of `~astro_photz.train.augment.make_augmentation`: how views are made of dereddened stamps.
     queue_length : int, optional
-        Number of keys in the queue; see `queue_length`.
+        Number of keys in the queue; see `~astro_photz.train.contrastive.queue_length`.
     momentum : float, optional
         How much of itself the key encoder keeps in a step.
     temperature : float, optional

@@ -74,7 +74,7 @@ def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
     -------
     dict
         ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors; ``bins``, both in bins of each of
-        `BINS`; ``model`` and ``data``, what was judged and by what, with ``simulated`` where the file says that its
+        ``BINS``; ``model`` and ``data``, what was judged and by what, with ``simulated`` where the file says that its
         images are, and ``n_missing``, how many galaxies have no estimate. It is JSON as it is.
 
     Raises

@@ -59,7 +59,7 @@ def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
         What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and
         whatever else; what the graphs themselves tell is added here, and by how much they differ from torch.
     settings : dict, optional
-        Keywords of `~astro_photz.train.encoder.make_encoder` that the encoder was made with: they go into the card, and
+        Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card, and
         the weights into ``encoder.pt``, for training that begins with them.
     overwrite : bool, optional
         Replace a folder that is there.

@@ -153,7 +153,7 @@ class PixelScaling(nn.Module):
         return asinh(scaled) if self.scaling == "asinh" else scaled
 
     def extra_repr(self):
-        """What `print` tells of it."""
+        """What ``print`` tells of it."""
         return f"scaling={self.scaling!r}"
 
 

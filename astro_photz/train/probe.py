@@ -201,9 +201,8 @@ class RedshiftProbe(lightning.Callback):
         spread = trainer.callback_metrics.get("uniformity")
         if spread is not None and spread > _COLLAPSED:
             warnings.warn(
-                f"the representation has collapsed: the uniformity is {spread:.3f} after epoch "
-                f"{trainer.current_epoch}; 0 would mean that all galaxies look the same; "
-                "try a lower learning rate or a longer queue",
+                f"the representation has collapsed: the uniformity is {spread:.3f} after epoch {trainer.current_epoch} "
+                "(0: all galaxies look the same); try a lower learning rate or a longer queue",
                 UserWarning,
                 stacklevel=2,
             )

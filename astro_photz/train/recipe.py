@@ -87,9 +87,11 @@ class Pretraining(_Training):
     ----------
     epochs, batch_size, accumulate, precision, gradient_clip, augment, optimizer
         Of any training.
-    queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, groups, photometry_weight, \
+    queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, photometry_weight, \
 photometry_hidden
         Of the model.
+    groups : int, optional
+        Groups that batch normalisation sees a batch in, over all processes, but two at least on each.
     """
 
     queue_length: int = 4096
@@ -173,7 +175,7 @@ class Recipe:
     Parameters
     ----------
     encoder : dict
-        Keywords of `~astro_photz.train.encoder.make_encoder`, ``kind`` among them.
+        Keywords of `~astro_photz.train.make_encoder`, ``kind`` among them.
     name, description : str, optional
     pretrain : `Pretraining`, optional
     finetune : `FineTuning`, optional

@@ -105,7 +105,7 @@ class RedshiftModel(lightning.LightningModule):
     Parameters
     ----------
     encoder : dict
-        Keywords of `~astro_photz.train.encoder.make_encoder`, ``kind`` among them.
+        Keywords of `~astro_photz.train.make_encoder`, ``kind`` among them.
     augment : dict, optional
         Of `~astro_photz.train.augment.make_augmentation`: how stamps are changed in training.
     loss : {"soft", "cross_entropy"}, optional

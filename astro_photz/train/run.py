@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-A whole training, from a recipe and a data set to a folder: `pretrain` and `finetune`.
+A whole training, from a recipe and a data set to a folder.
 
 Lightning runs the loop: on processors or GPUs, on one machine or, under ``torchrun`` or SLURM, on several. Everything
 that could go wrong after an hour is looked at before the first step.
@@ -114,7 +114,8 @@ def pretrain(
         reading = _reading(machine) | {"n_labels": n_images, "batch_size": _share(settings, trainer)}
         stamps = StampData(data, labelled=False, seed=seed, **reading)
         recipe = _with_fitting_queue(recipe, len(stamps.train_stamps))
-        model = ContrastiveModel(encoder=recipe.encoder, **recipe.pretrain.model_options())
+        options = recipe.pretrain.model_options() | {"groups": _groups(settings, trainer)}
+        model = ContrastiveModel(encoder=recipe.encoder, **options)
         files = {"data": data, "validation": validation}
         what = {"kind": "pretrain", "seed": seed, "n_images": n_images} | _contents(files)
         outcome = {"keep": "last", "curves": ("probe_sigma_mad", "uniformity", "alignment")}
@@ -230,11 +231,17 @@ def _with_fitting_queue(recipe, n_images):
 
 def _share(settings, trainer):
     """Stamps of a batch on each process."""
-    n, groups = trainer.world_size, getattr(settings, "groups", 1)
+    n, groups = trainer.world_size, _groups(settings, trainer)
     if settings.batch_size % (n * groups):
         within = f" and {groups} groups" if groups > 1 else ""
         raise ValueError(f"batch_size {settings.batch_size} cannot be shared by {n} processes{within}")
     return settings.batch_size // n
+
+
+def _groups(settings, trainer):
+    """Groups of a batch on each process: the recipe's over all of them, but two at least, or keys would be betrayed."""
+    groups = getattr(settings, "groups", 1)
+    return max(2, groups // trainer.world_size) if groups > 1 else 1
 
 
 def _checkpoints(folder, machine):
@@ -255,6 +262,7 @@ def _trainer(folder, settings, machine, callbacks, seed):
     if find_spec("tensorboard"):
         loggers.append(TensorBoardLogger(folder.path, name="tensorboard"))
     trainer = lightning.Trainer(
+        default_root_dir=folder.path,  # where SLURM's last checkpoint goes, and is looked for
         accelerator=machine.accelerator,
         devices=machine.devices,
         num_nodes=machine.num_nodes,

@@ -2,15 +2,16 @@
 """
 The folder of a training: what was done, with what, and what came of it.
 
-==================== =================================================================================================
-``run.json``         what was run: seed, versions, data with their hashes
-``recipe.toml``      the recipe as run, every setting in it
-``log/``             numbers of each step and epoch: CSV, and TensorBoard where it is installed; a part for each start
-``checkpoints/``     ``last.ckpt``, to go on from; of a fine-tuning ``best.ckpt``, the epoch of least validation loss
-``encoder.pt``       the encoder's weights, when the training is over
-``metrics.json``     the numbers at its end, and those of each epoch
-``learning_curve.png``
-==================== =================================================================================================
+====================== ===============================================================================================
+``run.json``           what was run: seed, versions, data with their hashes
+``recipe.toml``        the recipe as run, every setting in it
+``log/``               numbers of each step and epoch: a part for each start
+``tensorboard/``       the same, where TensorBoard is installed
+``checkpoints/``       ``last.ckpt``, to go on from; of a fine-tuning also ``best.ckpt``, of least validation loss
+``encoder.pt``         the encoder's weights, when the training is over
+``metrics.json``       the numbers at its end, and those of each epoch
+``learning_curve.png`` losses and scatters over the steps
+====================== ===============================================================================================
 
 The same command given again goes on where an unfinished training stood. A folder is never used for another one.
 """

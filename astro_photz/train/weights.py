@@ -3,7 +3,7 @@
 An encoder's weights on disk, and how another training begins with them.
 
 They are kept in the form of Lightning's checkpoints: ``state_dict``, the weights, and ``hyper_parameters``, where
-``encoder`` holds the keywords of `~astro_photz.train.encoder.make_encoder`. So the checkpoints of a pretraining or of a
+``encoder`` holds the keywords of `~astro_photz.train.make_encoder`. So the checkpoints of a pretraining or of a
 fine-tuning are read as well. Nothing that a file holds is executed.
 """
 
@@ -34,7 +34,7 @@ def write_weights(path, encoder, settings):
         File to write; it takes its name when it is whole.
     encoder : `torch.nn.Module`
     settings : dict
-        Keywords of `~astro_photz.train.encoder.make_encoder` that it was made with.
+        Keywords of `~astro_photz.train.make_encoder` that it was made with.
     """
     path = Path(path)
     part = path.with_name(path.name + ".part")
@@ -58,7 +58,7 @@ def read_weights(source):
     Returns
     -------
     settings : dict
-        Keywords of `~astro_photz.train.encoder.make_encoder`.
+        Keywords of `~astro_photz.train.make_encoder`.
     state_dict : dict
 
     Raises

@@ -4,11 +4,11 @@ What pretraining is worth, and what of it makes it so: several pretrainings, eac
 
     python benchmarks/training/ablation.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
-For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without artificial
-reddening, with and without the auxiliary task), a pretraining on the same images, and with few labels a fine-tuning of
-the frozen encoder and one of the whole network. All that use few labels make as many steps. Each result is stored as
-JSON in the folder and not made again, so the command can be stopped, or stop itself after ``--hours``, and be given
-again; it ends with the tables of what there is. ``--table`` prints them alone.
+For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without
+artificial reddening, with and without the auxiliary task), a pretraining on the same images, and with few labels a
+fine-tuning of the frozen encoder and one of the whole network. All that use few labels make as many steps. Each result
+is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself after ``--hours``, and
+be given again; it ends with the tables of what there is. ``--table`` prints them alone.
 
 The test set is used for the tables only, the validation set for the choice of epochs and for the probe.
 """
