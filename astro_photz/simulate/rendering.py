@@ -218,7 +218,9 @@ def _render_batch(sources, transfer, scenes, grid, shift):
     rows, columns = _phases(shift[..., 0], shift[..., 1], grid)
     spectrum *= rows[..., :, None]
     spectrum *= columns[..., None, :]
-    return _to_pixels(spectrum, grid) - _light_come_round(sources, n, grid)
+    come_round = _light_come_round(sources, n, grid)
+    come_round = _as_seen(come_round, _blur_variance(transfer, scenes, grid), shift, grid)
+    return _to_pixels(spectrum, grid) - _interpolated(come_round, grid)
 
 
 def _phases(x, y, grid):
@@ -368,7 +370,7 @@ def _devaucouleurs_gaussians():
 # Light that comes round
 
 # Of copies of the grid: the first and last ring, and nodes a side for their light. The third set is for few sources.
-_RINGS = ((1, 1), 12), ((2, 3), 6), ((4, 10), 3)
+_RINGS = ((1, 1), 8), ((2, 3), 4), ((4, 10), 3)
 _FAINT = 1e-4  # of a source's light beyond the grid: below it, nothing is taken off
 _WIDE = 0.008  # of its light beyond the second set of rings: above it, the third is needed
 _SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}  # n, b_n
@@ -376,11 +378,10 @@ _SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}
 
 def _light_come_round(sources, n, grid):
     """
-    Light (n, 5, size, size) of the sources' copies, one grid apart, that the inverse transform adds to the image.
+    Light of the sources' copies, one grid apart, that the inverse transform adds to the image, before blur and shift.
 
-    It is smooth within the image, and the smoother the further a copy: a polynomial through a few nodes follows it.
-    Blur and the bands' shifts make no difference so far from a source. Beyond the last ring of copies their light is
-    spread evenly.
+    It is smooth within the image, and the smoother the further a copy: a polynomial follows it through a few nodes, at
+    which it is given (n, 5, nodes, nodes). Beyond the last ring of copies their light is spread evenly.
     """
     number = _RINGS[0][1]
     at_nodes = torch.zeros((n, 5, number**2), device=grid.device)
@@ -394,8 +395,29 @@ def _light_come_round(sources, n, grid):
             copies = sum(_copies(group, *ring, law, grid) for ring in rings)
             everywhere = grid.column(_evenly_spread(group, rings[-1], law, grid))
             _add_by_scene(at_nodes, group, copies + everywhere)
-    to_pixels = _interpolation(number, tuple(np.linspace(-1, 1, grid.size)), grid.device)
-    return to_pixels @ at_nodes.unflatten(-1, (number, number)) @ to_pixels.T
+    return at_nodes.unflatten(-1, (number, number))
+
+
+def _blur_variance(transfer, scenes, grid):
+    """Of the point-spread functions along an axis (n, 5): how fast their transfer functions fall at first."""
+    k2 = torch.tensor([1e-3], device=grid.device)
+    return 2 * (1 - transfer(k2, scenes)[..., 0]) / k2
+
+
+def _as_seen(light, variance, shift, grid):
+    """Light at nodes (n, 5, nodes, nodes), blurred and moved: f + variance / 2 laplace f - shift grad f, as it is
+    smooth."""
+    slope = _slope(light.shape[-1], grid.size, grid.device)
+    along_y, along_x = slope @ light, light @ slope.T
+    x, y = (grid.column(shift[..., axis])[..., None] for axis in (0, 1))
+    curvature = slope @ along_y + along_x @ slope.T
+    return light + 0.5 * variance[..., None, None] * curvature - x * along_x - y * along_y
+
+
+def _interpolated(light, grid):
+    """From nodes (n, 5, nodes, nodes) to pixels (n, 5, size, size)."""
+    to_pixels = _interpolation(light.shape[-1], tuple(np.linspace(-1, 1, grid.size)), grid.device)
+    return to_pixels @ light @ to_pixels.T
 
 
 def _light_beyond(radius, distance, index, b):
@@ -458,4 +480,13 @@ def _interpolation(number, places, device):
     """Matrix (places, number) that takes the polynomial through the nodes to other places from -1 to 1."""
     vander = np.polynomial.chebyshev.chebvander
     matrix = vander(np.array(places), number - 1) @ np.linalg.inv(vander(_nodes(number), number - 1))
+    return torch.as_tensor(matrix, dtype=torch.float32, device=device)
+
+
+@cache
+def _slope(number, size, device):
+    """Matrix (number, number) from values at the nodes to the derivative there, per pixel."""
+    chebyshev = np.polynomial.chebyshev
+    coefficients = chebyshev.chebder(np.linalg.inv(chebyshev.chebvander(_nodes(number), number - 1)))
+    matrix = chebyshev.chebvander(_nodes(number), number - 2) @ coefficients * 2 / (size - 1)
     return torch.as_tensor(matrix, dtype=torch.float32, device=device)
