@@ -37,7 +37,7 @@ PROFILES = ("point", "exponential", "devaucouleurs", "gaussian")
 REACH = 10
 """How far outside the drawn image a source's centre may lie (pixels): those further out are left out."""
 
-_BEYOND_NYQUIST = 1.17  # wave number of the shortest wave followed: in good seeing those of two pixels hold light
+_BEYOND_NYQUIST = 1.12  # wave number of the shortest wave followed: in good seeing those of two pixels hold light
 _PIXELS_AT_ONCE = 24 * 96**2  # of grid, in each band: so that a batch's transforms fit into the processor's cache
 _HALF_LIGHT_SIGMA = np.sqrt(2 * np.log(2))  # half-light radius of a round Gaussian of unit width
 
