@@ -370,9 +370,10 @@ def _devaucouleurs_gaussians():
 # Light that comes round
 
 # Of copies of the grid: the first and last ring, and nodes a side for their light. The third set is for few sources.
-_RINGS = ((1, 1), 8), ((2, 3), 4), ((4, 10), 3)
+_RINGS = ((1, 1), 10), ((2, 3), 5), ((4, 10), 3)
 _FAINT = 1e-4  # of a source's light beyond the grid: below it, nothing is taken off
 _WIDE = 0.008  # of its light beyond the second set of rings: above it, the third is needed
+_SMALL = 0.2  # change by blur and shift, relative to the light, to which their first order is right
 _SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}  # n, b_n
 
 
@@ -411,7 +412,8 @@ def _as_seen(light, variance, shift, grid):
     along_y, along_x = slope @ light, light @ slope.T
     x, y = (grid.column(shift[..., axis])[..., None] for axis in (0, 1))
     curvature = slope @ along_y + along_x @ slope.T
-    return light + 0.5 * variance[..., None, None] * curvature - x * along_x - y * along_y
+    change = 0.5 * variance[..., None, None] * curvature - x * along_x - y * along_y
+    return light + torch.clamp(change, -_SMALL * light.abs(), _SMALL * light.abs())
 
 
 def _interpolated(light, grid):
