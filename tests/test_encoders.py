@@ -296,6 +296,18 @@ def test_the_embedding_sees_more_than_the_light_in_circles():
 
 
 @torch.no_grad()
+def test_photometry_keeps_its_digits_in_half_precision():
+    encoder = SymmetricEncoder(fields=1, embedding_dim=8).train()
+    measured = []
+    encoder.photometry.register_forward_hook(lambda module, inputs, output: measured.append(output))
+    flux, ebv = 10 * torch.rand(4, 5, 64, 64, generator=torch.Generator().manual_seed(0)), torch.zeros(4)
+    with torch.autocast("cpu", torch.bfloat16):
+        encoder(flux, ebv)
+    encoder(flux, ebv)
+    half, whole = measured
+    torch.testing.assert_close(half, whole)
+
+
 def test_shapes_are_dropped_in_training_only():
     encoder, flux = make_symmetric(shape_dropout=1.0), bar_and_cross()
     differences = []

@@ -11,6 +11,7 @@ lies beyond it. Neither depends on how the galaxy lies on the sky, so the embedd
 """
 
 import inspect
+from contextlib import nullcontext
 from difflib import get_close_matches
 from functools import partial
 
@@ -127,9 +128,11 @@ class SymmetricEncoder(nn.Module):
         `torch.Tensor` (B, embedding_dim)
         """
         scaled = self.scaling(flux, ebv)
-        colours = self.colours(self.photometry(scaled))
+        # Photometry needs all digits, whatever precision the training has.
+        with torch.autocast(flux.device.type, enabled=False) if self.training else nullcontext():
+            colours = self.colours(self.photometry(scaled))
         if self.training and self.half_precision:
-            with torch.autocast(flux.device.type, torch.bfloat16):  # the convolutions only: photometry needs all digits
+            with torch.autocast(flux.device.type, torch.bfloat16):
                 shape = self._convolve(scaled).float()
         else:
             shape = self._convolve(scaled)
