@@ -15,8 +15,8 @@ import numpy as np
 from astro_photz.sdss import PIXEL_SCALE
 from astro_photz.simulate.generate import draw_targets
 from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.rendering import PROFILES
 from astro_photz.simulate.sky import draw_conditions
+from astro_photz.simulate.sources import PROFILES
 
 __all__ = ["TIGHT", "Difference", "compare", "draw", "random_galaxies"]
 
@@ -40,7 +40,7 @@ def random_galaxies(n, rng, *, size=64):
 
     Returns
     -------
-    sources : `~astro_photz.simulate.rendering.Sources` (M,)
+    sources : `~astro_photz.simulate.sources.Sources` (M,)
     conditions : `~astro_photz.simulate.sky.Conditions` (n,)
     """
     xy = (size - 1) / 2 + rng.uniform(-0.5, 0.5, (n, 2))
@@ -54,7 +54,7 @@ def draw(sources, conditions, *, size=64, params=None):
 
     Parameters
     ----------
-    sources : `~astro_photz.simulate.rendering.Sources` (M,)
+    sources : `~astro_photz.simulate.sources.Sources` (M,)
     conditions : `~astro_photz.simulate.sky.Conditions` (N,)
     size : int, optional
         Side of the images (pixels).

@@ -19,10 +19,11 @@ pytest.importorskip("kcorrect")
 from astro_photz import FrameDirectory, SDSSArchive, fetch, simulate
 from astro_photz.cutouts.frames import frame_wcs
 from astro_photz.sdss import BANDS, FRAME_SHAPE, R_UGRIZ, FieldID, dark_variance, frame_name, frame_path, gain
-from astro_photz.simulate import frames
+from astro_photz.simulate import scan
 from astro_photz.simulate.generate import draw_targets
 from astro_photz.simulate.population import Sample, draw_population
-from astro_photz.simulate.rendering import Sources, render
+from astro_photz.simulate.rendering import render
+from astro_photz.simulate.sources import Sources
 from helpers import SHARED, needs_shared
 from loopback import LoopbackArchive, photo_catalogue
 
@@ -99,29 +100,29 @@ def test_the_catalogue_is_that_of_the_file(field):
     assert (r[known] < 17.8 + 2.3 * truth["ebv"].value[0] + 0.1).all()
 
 
-def bright_galaxies(scan, number):
+def bright_galaxies(drift, number):
     """A strip with a bright galaxy every 128 pixels, far from the others, and nothing else."""
     n = 16 if number % 2 == 0 and 2 <= number < 22 else 0
-    rng = scan._rng(1, number + 9)
+    rng = drift._rng(1, number + 9)
     x = 64 + 128 * np.arange(n) + rng.uniform(-0.5, 0.5, n)
     y = 64 * number + 45 + rng.uniform(-0.5, 0.5, n)
     places = np.stack([x, y], axis=1)
     population = draw_population(16, rng, sample=Sample(faintest=15.7))[:n]
-    population.ebv[:] = scan.ebv
+    population.ebv[:] = drift.ebv
     sources, truth = draw_targets(population, rng, places)
-    observed = truth["flux"] * 10 ** (-0.4 * R_UGRIZ * scan.ebv)
-    return frames._Strip(number, frames._sample_objects(places, truth, observed), sources)
+    observed = truth["flux"] * 10 ** (-0.4 * R_UGRIZ * drift.ebv)
+    return scan._Strip(number, scan._sample_objects(places, truth, observed), sources)
 
 
 def test_fluxes_come_back_unbiased(tmp_path, monkeypatch):
     """Within 0.5 % in all bands: apertures on stamps from the frames against the same on noiseless ones."""
     scans, strips = set(), {}
 
-    def strip(scan, number):
-        scans.add(scan)
-        return strips.setdefault(number, bright_galaxies(scan, number))
+    def strip(drift, number):
+        scans.add(drift)
+        return strips.setdefault(number, bright_galaxies(drift, number))
 
-    monkeypatch.setattr(frames._Scan, "strip", strip)
+    monkeypatch.setattr(scan.Scan, "strip", strip)
     truth = simulate.write_frames(tmp_path, seed=2)
     size, radius = 96, 20
     truth = truth[np.abs(truth["x"] - 1023.5) < 1024 - size]  # so that all bands have the whole stamp
@@ -143,7 +144,7 @@ def test_fluxes_come_back_unbiased(tmp_path, monkeypatch):
         part = sources[sources.scene == number]
         place = {"x": part.x - row["x"] + to_x, "y": part.y - row["y"] + to_y}
         parts.append(replace(part, scene=np.full(len(part), scene), **place))
-    conditions = frames._repeat(scans.pop().conditions, len(truth))
+    conditions = scan._repeat(scans.pop().conditions, len(truth))
     shift = np.zeros((len(truth), 5, 2))
     ideal = render(Sources.concatenate(parts), conditions.transfer, size=size, shift=shift).numpy()
 

@@ -22,10 +22,11 @@ from ._torch import torch
 from .morphology import disc_inclination, draw_morphology
 from .neighbours import draw_neighbours
 from .population import draw_population
-from .rendering import PROFILES, Sources, render
+from .rendering import render
 from .seeds import SPLITS
 from .settings import Settings
 from .sky import FILTER_MARGIN, add_noise, draw_conditions
+from .sources import PROFILES, Sources
 
 __all__ = ["BLOCK", "Recipe", "check_count", "draw_targets", "galaxies", "truth_columns"]
 
@@ -253,7 +254,7 @@ def draw_targets(population, rng, xy):
 
     Returns
     -------
-    sources : `~astro_photz.simulate.rendering.Sources`
+    sources : `~astro_photz.simulate.sources.Sources`
         Bulges, discs and clumps, dimmed and reddened by our Galaxy; the scene is the galaxy's number.
     truth : `~astropy.table.QTable` (N,)
         What they are.

@@ -21,14 +21,14 @@ from astro_photz.sdss import PIXEL_SCALE, R_UGRIZ, ZERO_POINT
 
 from .morphology import draw_morphology
 from .population import draw_population
-from .rendering import PROFILES, Sources
+from .rendering import REACH
+from .sources import PROFILES, Sources
 
 __all__ = ["draw_neighbours"]
 
 _GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
 _FAINT_GALAXIES = {"number": 20_500.0, "at": 22.7, "slope": 0.35, "faintest": 24.5, "brightest": 22.7}
 _STARS = {"number": 4000.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
-_REACH = 10  # pixels outside the image where a neighbour may stand and still shine in
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
 _CLUSTERING = 0.2  # variance of the galaxies' number in a stamp beyond Poisson's, relative to the mean squared
 _FAINT_COLOURS = np.array([1.0, 0.6, 0.0, -0.25, -0.4])  # mag relative to r: blue galaxies at z = 0.3 to 1
@@ -53,7 +53,7 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
 
     Returns
     -------
-    sources : `~astro_photz.simulate.rendering.Sources`
+    sources : `~astro_photz.simulate.sources.Sources`
         With the fluxes as observed, extinction included.
 
     Raises
@@ -71,7 +71,7 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
     """
     if not 0 <= density <= 10:
         raise ValueError(f"density must lie between 0 and 10, got {density!r}")
-    area = density * ((size + 2 * _REACH) * PIXEL_SCALE / 3600) ** 2
+    area = density * ((size + 2 * REACH) * PIXEL_SCALE / 3600) ** 2
     clustered = rng.gamma(1 / _CLUSTERING, area * _CLUSTERING, size=len(ebv))
     galaxies = _shape_galaxies(*_place(_GALAXIES, clustered, size, rng), rng, split)
     faint = _blur_faint(*_place(_FAINT_GALAXIES, clustered, size, rng), rng)
@@ -90,7 +90,7 @@ def _place(counts, area, size, rng):
     scene = np.repeat(np.arange(len(area)), number)
     cumulative = rng.uniform(below, above, size=len(scene))
     magnitude = counts["at"] + np.log10(cumulative) / slope
-    x, y = rng.uniform(-_REACH - 0.5, size + _REACH - 0.5, size=(2, len(scene)))
+    x, y = rng.uniform(-REACH - 0.5, size + REACH - 0.5, size=(2, len(scene)))
     return scene, x, y, magnitude
 
 

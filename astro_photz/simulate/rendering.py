@@ -13,26 +13,23 @@ law exp(-b r^(1/4)) is a mixture of Gaussians with positive weights; compare Hog
 point source. Points and round Gaussians are products of a column and a row in Fourier space too, and cost next to
 nothing.
 
-On a finite grid light that leaves on one side comes in again on the other. What large galaxies send round is known from
-their profiles and smooth, as the grid leaves a margin around the image: so it is computed at a few places, and taken
-off again.
+On a finite grid light that leaves on one side comes in again on the other; it is taken off again
+(`astro_photz.simulate.wraparound`).
 """
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise, product
+from itertools import pairwise
 
 import numpy as np
 from scipy.fft import next_fast_len
-from scipy.special import gamma, gammaincc
 
-from ._torch import torch
+from ._torch import exp_of_minus, torch
 from .morphology import DEVAUCOULEURS, EXPONENTIAL
+from .sources import PROFILES, add_by_scene, by_scene, quadratic_form
+from .wraparound import light_come_round
 
-__all__ = ["PROFILES", "REACH", "Sources", "render"]
-
-PROFILES = ("point", "exponential", "devaucouleurs", "gaussian")
-"""Names of the profiles; a source's ``profile`` is its place here."""
+__all__ = ["REACH", "render"]
 
 REACH = 10
 """How far outside the drawn image a source's centre may lie (pixels): those further out are left out."""
@@ -42,67 +39,13 @@ _PIXELS_AT_ONCE = 24 * 96**2  # of grid, in each band: so that a batch's transfo
 _HALF_LIGHT_SIGMA = np.sqrt(2 * np.log(2))  # half-light radius of a round Gaussian of unit width
 
 
-@dataclass
-class Sources:
-    """
-    Things that shine, each in one of many scenes.
-
-    Parameters
-    ----------
-    scene : `~numpy.ndarray` (M,) of int
-        Which scene it is in, in increasing order.
-    profile : `~numpy.ndarray` (M,) of int
-        Index into `PROFILES`.
-    x, y : `~numpy.ndarray` (M,)
-        Column and row of the centre (pixels of the drawn image, 0 the centre of the first).
-    flux : `~numpy.ndarray` (M, 5)
-        In *ugriz*.
-    radius : `~numpy.ndarray` (M,)
-        Half-light radius along the major axis (pixels); without meaning for points.
-    axis_ratio : `~numpy.ndarray` (M,)
-    angle : `~numpy.ndarray` (M,)
-        Of the major axis from the columns' direction (radians).
-    """
-
-    scene: np.ndarray
-    profile: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    flux: np.ndarray
-    radius: np.ndarray
-    axis_ratio: np.ndarray
-    angle: np.ndarray
-
-    def __len__(self):
-        return len(self.scene)
-
-    def __getitem__(self, rows):
-        return Sources(**{name: value[rows] for name, value in vars(self).items()})
-
-    @classmethod
-    def concatenate(cls, parts):
-        """
-        Put several sets of sources together, sorted by scene.
-
-        Parameters
-        ----------
-        parts : sequence of `Sources`
-
-        Returns
-        -------
-        `Sources`
-        """
-        together = cls(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
-        return together[np.argsort(together.scene, kind="stable")]
-
-
 def render(sources, transfer, *, size, shift, device="cpu"):
     """
     Draw scenes in five bands, without noise.
 
     Parameters
     ----------
-    sources : `Sources` (M,)
+    sources : `~astro_photz.simulate.sources.Sources` (M,)
     transfer : callable
         ``transfer(k2, scenes)`` gives the transfer function of the point-spread function, tensor
         (len(scenes), 5, ...), at squared wave numbers ``k2`` (...) (radians per pixel, squared) for a slice of scenes.
@@ -128,7 +71,8 @@ def render(sources, transfer, *, size, shift, device="cpu"):
     A star in one scene, blurred by a Gaussian of 1.5 pixels:
 
     >>> import numpy as np
-    >>> from astro_photz.simulate.rendering import PROFILES, Sources, render
+    >>> from astro_photz.simulate.rendering import render
+    >>> from astro_photz.simulate.sources import PROFILES, Sources
     >>> one = np.ones(1)
     >>> star = Sources(scene=np.array([0]), profile=np.array([PROFILES.index("point")]), x=31 * one, y=31 * one,
     ...                flux=np.full((1, 5), 100.0), radius=one, axis_ratio=one, angle=0 * one)
@@ -218,9 +162,7 @@ def _render_batch(sources, transfer, scenes, grid, shift):
     rows, columns = _phases(shift[..., 0], shift[..., 1], grid)
     spectrum *= rows[..., :, None]
     spectrum *= columns[..., None, :]
-    come_round = _light_come_round(sources, n, grid)
-    come_round = _as_seen(come_round, _blur_variance(transfer, scenes, grid), shift, grid)
-    return _to_pixels(spectrum, grid) - _interpolated(come_round, grid)
+    return _to_pixels(spectrum, grid) - light_come_round(sources, _blur_variance(transfer, scenes, grid), shift, grid)
 
 
 def _phases(x, y, grid):
@@ -234,6 +176,12 @@ def _transfer(transfer, scenes, grid):
     k2, place = grid.distinct_k2
     values = transfer(k2, scenes)
     return values.gather(-1, place.expand(*values.shape[:2], -1)).unflatten(-1, (len(grid.ky), len(grid.kx)))
+
+
+def _blur_variance(transfer, scenes, grid):
+    """Of the point-spread functions along an axis (n, 5): how fast their transfer functions fall at first."""
+    k2 = torch.tensor([1e-3], device=grid.device)
+    return 2 * (1 - transfer(k2, scenes)[..., 0]) / k2
 
 
 def _to_pixels(spectrum, grid):
@@ -254,19 +202,6 @@ def _to_pixels(spectrum, grid):
     return torch.fft.irfft(columns, n=grid.side)[..., inner]
 
 
-def _by_scene(sources):
-    """Number of a scene and the slice of its sources, for each scene that has some."""
-    scene, first = np.unique(sources.scene, return_index=True)
-    return [(number, slice(*rows)) for number, rows in zip(scene, pairwise([*first, len(sources)]), strict=True)]
-
-
-def _add_by_scene(total, sources, pattern):
-    """Add to each scene, in ``total`` (n, 5, P), the patterns (M, P) of its sources times their fluxes."""
-    flux = torch.as_tensor(sources.flux.T, dtype=total.dtype, device=total.device)
-    for scene, members in _by_scene(sources):
-        total[scene].addmm_(flux[:, members], pattern[members])
-
-
 def _is_separable(sources):
     """Whether a source's transform is a column times a row."""
     point, gaussian = (sources.profile == PROFILES.index(name) for name in ("point", "gaussian"))
@@ -277,11 +212,11 @@ def _add_separable(spectrum, sources, grid):
     rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
     point = sources.profile == PROFILES.index("point")
     variance = grid.column(np.where(point, 0, sources.radius / _HALF_LIGHT_SIGMA) ** 2)
-    rows *= _exp_of_minus(0.5 * variance * grid.ky**2)
-    columns *= _exp_of_minus(0.5 * variance * grid.kx**2)
+    rows *= exp_of_minus(0.5 * variance * grid.ky**2)
+    columns *= exp_of_minus(0.5 * variance * grid.kx**2)
     rows = (grid.column(sources.flux) * rows[:, None, :]).flatten(1)  # (M, 5 side)
     total = spectrum.flatten(1, 2)
-    for scene, members in _by_scene(sources):
+    for scene, members in by_scene(sources):
         total[scene].addmm_(rows[members].T, columns[members])
 
 
@@ -290,21 +225,12 @@ def _add_profile(spectrum, sources, transform, grid):
     rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
     pattern = rows[:, :, None] * columns[:, None, :]
     pattern *= transform(_stretched_k2(sources, grid))
-    _add_by_scene(torch.view_as_real(spectrum).flatten(2), sources, torch.view_as_real(pattern).flatten(1))
-
-
-def _quadratic_form(angle, scale, ratio):
-    """Coefficients of x^2, y^2 and xy in the squared length of a vector (x, y) that is scaled by ``scale`` along a
-    direction and by ``ratio`` of that across it."""
-    cosine, sine = np.cos(angle), np.sin(angle)
-    along, across = scale**2, (scale * ratio) ** 2
-    xx, yy = along * cosine**2 + across * sine**2, along * sine**2 + across * cosine**2
-    return xx, yy, 2 * (along - across) * cosine * sine
+    add_by_scene(torch.view_as_real(spectrum).flatten(2), sources, torch.view_as_real(pattern).flatten(1))
 
 
 def _stretched_k2(sources, grid):
     """(k R_50)^2, in the frame in which a source is circular: tensor (M, side, side / 2 + 1)."""
-    form = _quadratic_form(sources.angle, sources.radius, sources.axis_ratio)
+    form = quadratic_form(sources.angle, sources.radius, sources.axis_ratio)
     xx, yy, xy = (grid.column(value)[..., None] for value in form)
     ky, kx = grid.ky[:, None], grid.kx
     k2 = xy * ky + xx * kx
@@ -328,12 +254,7 @@ def _devaucouleurs(k2):
 
 
 def _gaussian(k2):
-    return _exp_of_minus(k2.mul_(0.5 / _HALF_LIGHT_SIGMA**2))
-
-
-def _exp_of_minus(values):
-    """exp(-values), never so small that processors compute it ten times more slowly; changes its argument."""
-    return values.clamp_(max=80).neg_().exp_()
+    return exp_of_minus(k2.mul_(0.5 / _HALF_LIGHT_SIGMA**2))
 
 
 _TRANSFORMS = {"exponential": _exponential, "devaucouleurs": _devaucouleurs, "gaussian": _gaussian}
@@ -365,130 +286,3 @@ def _devaucouleurs_gaussians():
     amplitude, _ = nnls(gaussians * weight[:, None], profile * weight, maxiter=4000)
     flux = amplitude * width**2
     return width, flux / flux.sum()
-
-
-# Light that comes round
-
-# Of copies of the grid: the first and last ring, and nodes a side for their light. The third set is for few sources.
-_RINGS = ((1, 1), 10), ((2, 3), 5), ((4, 10), 3)
-_FAINT = 1e-4  # of a source's light beyond the grid: below it, nothing is taken off
-_WIDE = 0.008  # of its light beyond the second set of rings: above it, the third is needed
-_SMALL = 0.2  # change by blur and shift, relative to the light, to which their first order is right
-_SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}  # n, b_n
-
-
-def _light_come_round(sources, n, grid):
-    """
-    Light of the sources' copies, one grid apart, that the inverse transform adds to the image, before blur and shift.
-
-    It is smooth within the image, and the smoother the further a copy: a polynomial follows it through a few nodes, at
-    which it is given (n, 5, nodes, nodes). Beyond the last ring of copies their light is spread evenly.
-    """
-    number = _RINGS[0][1]
-    at_nodes = torch.zeros((n, 5, number**2), device=grid.device)
-    for profile, law in _SERSIC.items():
-        alike = sources[sources.profile == PROFILES.index(profile)]
-        large = alike[_light_beyond(alike.radius, grid.side / 2, *law) > _FAINT]
-        wide = _light_beyond(large.radius, _followed(_RINGS[1], grid), *law) > _WIDE
-        for group, rings in ((large[~wide], _RINGS[:2]), (large[wide], _RINGS)):
-            if not len(group):
-                continue
-            copies = sum(_copies(group, *ring, law, grid) for ring in rings)
-            everywhere = grid.column(_evenly_spread(group, rings[-1], law, grid))
-            _add_by_scene(at_nodes, group, copies + everywhere)
-    return at_nodes.unflatten(-1, (number, number))
-
-
-def _blur_variance(transfer, scenes, grid):
-    """Of the point-spread functions along an axis (n, 5): how fast their transfer functions fall at first."""
-    k2 = torch.tensor([1e-3], device=grid.device)
-    return 2 * (1 - transfer(k2, scenes)[..., 0]) / k2
-
-
-def _as_seen(light, variance, shift, grid):
-    """Light at nodes (n, 5, nodes, nodes), blurred and moved: f + variance / 2 laplace f - shift grad f, as it is
-    smooth."""
-    slope = _slope(light.shape[-1], grid.size, grid.device)
-    along_y, along_x = slope @ light, light @ slope.T
-    x, y = (grid.column(shift[..., axis])[..., None] for axis in (0, 1))
-    curvature = slope @ along_y + along_x @ slope.T
-    change = 0.5 * variance[..., None, None] * curvature - x * along_x - y * along_y
-    return light + torch.clamp(change, -_SMALL * light.abs(), _SMALL * light.abs())
-
-
-def _interpolated(light, grid):
-    """From nodes (n, 5, nodes, nodes) to pixels (n, 5, size, size)."""
-    to_pixels = _interpolation(light.shape[-1], tuple(np.linspace(-1, 1, grid.size)), grid.device)
-    return to_pixels @ light @ to_pixels.T
-
-
-def _light_beyond(radius, distance, index, b):
-    """Share of a round Sersic profile's light outside a distance (Graham & Driver 2005, PASA 22, 118, equation 2)."""
-    return gammaincc(2 * index, b * (distance / np.maximum(radius, 1e-6)) ** (1 / index))
-
-
-def _followed(ring, grid):
-    """Radius (pixels) of a circle as large as all copies up to a ring."""
-    (_, last), _ = ring
-    return grid.side * (2 * last + 1) / np.sqrt(np.pi)
-
-
-def _evenly_spread(sources, ring, law, grid):
-    """Brightness (M,) of the copies beyond a ring, for a flux of 1."""
-    round_radius = sources.radius * np.sqrt(sources.axis_ratio)
-    return _light_beyond(round_radius, _followed(ring, grid), *law) / grid.side**2
-
-
-def _copies(sources, rings, number, law, grid):
-    """Brightness (M, nodes^2) of the copies in some rings, taken at ``number`` nodes a side, for a flux of 1."""
-    index, b = law
-    first, last = rings
-    copy_y, copy_x = (grid.column(grid.side * step)[..., None] for step in _steps(first, last))
-    nodes = grid.column((_nodes(number) + 1) / 2 * (grid.size - 1))[:, 0]
-
-    def column(values):
-        return grid.column(values)[..., None, None]  # (M, 1, 1, 1): by copy, node row, node column
-
-    y = nodes[:, None] - copy_y - column(sources.y)
-    x = nodes - copy_x - column(sources.x)
-    xx, yy, xy = (column(value) for value in _quadratic_form(sources.angle, 1 / sources.radius, 1 / sources.axis_ratio))
-    r2 = xy * x + yy * y
-    r2 *= y
-    r2 += xx * x**2
-    root = r2.clamp_(min=0)
-    for _ in range({1: 1, 4: 3}[index]):  # r^(1 / n) by square roots, which are quicker than powers
-        root = root.sqrt_()
-    profile = _exp_of_minus(root.mul_(b)).sum(dim=1)
-    refine = _interpolation(number, tuple(_nodes(_RINGS[0][1])), grid.device)
-    area = sources.radius**2 * sources.axis_ratio
-    light = (refine @ profile @ refine.T).flatten(1)
-    return light / grid.column(area * 2 * np.pi * index * gamma(2 * index) / b ** (2 * index))
-
-
-@cache
-def _steps(first, last):
-    """Rows and columns (2, copies), in grids, of the copies from one ring to another."""
-    steps = product(range(-last, last + 1), repeat=2)
-    return np.array([step for step in steps if max(map(abs, step)) >= first]).T
-
-
-def _nodes(number):
-    """Places, from -1 to 1, through which a polynomial follows a smooth function best."""
-    return np.polynomial.chebyshev.chebpts1(number)
-
-
-@cache
-def _interpolation(number, places, device):
-    """Matrix (places, number) that takes the polynomial through the nodes to other places from -1 to 1."""
-    vander = np.polynomial.chebyshev.chebvander
-    matrix = vander(np.array(places), number - 1) @ np.linalg.inv(vander(_nodes(number), number - 1))
-    return torch.as_tensor(matrix, dtype=torch.float32, device=device)
-
-
-@cache
-def _slope(number, size, device):
-    """Matrix (number, number) from values at the nodes to the derivative there, per pixel."""
-    chebyshev = np.polynomial.chebyshev
-    coefficients = chebyshev.chebder(np.linalg.inv(chebyshev.chebvander(_nodes(number), number - 1)))
-    matrix = chebyshev.chebvander(_nodes(number), number - 2) @ coefficients * 2 / (size - 1)
-    return torch.as_tensor(matrix, dtype=torch.float32, device=device)
