@@ -6,6 +6,7 @@ The demonstration: two dozen simulated galaxies that come with the package, and 
 from importlib.resources import files
 from pathlib import Path
 
+from ._files import aside
 from .cutouts import CutoutFile, Cutouts
 from .prediction import predict
 
@@ -67,6 +68,8 @@ def run_demo(folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "astro_photz_demo.ecsv", folder / "astro_photz_demo.png"]
-    table.write(written[0], overwrite=True)
-    figure.savefig(written[1], dpi=110)
+    with aside(written[0]) as part:
+        table.write(part, overwrite=True)
+    with aside(written[1]) as part:
+        figure.savefig(part, dpi=110)
     return table, written

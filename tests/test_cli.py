@@ -212,7 +212,7 @@ def test_errors_of_trainings_are_one_line(tmp_path, monkeypatch, capsys, argumen
     assert said.startswith("astro-photz: error: ")
     assert message in said
     assert "\n" not in said
-    assert {path.name for path in tmp_path.iterdir()} <= {"train.h5", "train.sha256"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"train.h5", "train.h5.sha256"}
 
 
 def test_wrong_usage_leaves_with_2(capsys):

@@ -311,7 +311,7 @@ def test_the_hash_is_kept_beside_the_file_while_it_holds(tmp_path):
     path = tmp_path / "stamps.h5"
     path.write_bytes(b"galaxies")
     assert data_hash(path) == hashlib.sha256(b"galaxies").hexdigest()
-    assert (tmp_path / "stamps.sha256").read_text() == data_hash(path)
+    assert (tmp_path / "stamps.h5.sha256").read_text() == data_hash(path)
     path.write_bytes(b"other galaxies")
     later = path.stat().st_mtime + 10
     os.utime(path, (later, later))

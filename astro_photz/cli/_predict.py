@@ -3,10 +3,10 @@
 The commands for tables of galaxies: ``demo``, ``predict`` and ``fetch``.
 """
 
-import os
 from functools import partial
 from pathlib import Path
 
+from .._files import aside
 from ._common import add_command, check_output, say
 
 __all__ = ["add_commands"]
@@ -153,17 +153,12 @@ def _read_table(path):
 
 
 def _write_table(table, path, prefix):
-    """Write aside and rename, so that there is never half a table under its name."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
     if path.suffix != ".ecsv":  # other formats have no place for nested meta: what made the table goes into comments
         record = table.meta.pop(prefix)
         comments = [f"{prefix} {name}: {value}" for name, value in record.items()]
         table.meta["comments"] = [*table.meta.get("comments", []), *comments]
-    try:
+    with aside(path) as part:
         table.write(part, overwrite=True, format=_format(path))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _tell_flags(flags):

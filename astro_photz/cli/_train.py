@@ -4,9 +4,9 @@ The commands that make a model: ``pretrain``, ``finetune``, ``export`` and ``eva
 """
 
 import json
-import os
 from pathlib import Path
 
+from .._files import aside
 from ._common import add_command, say
 
 __all__ = ["add_commands"]
@@ -158,6 +158,5 @@ def _evaluate(arguments):
     metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
     comparison(metrics).pprint_all()
     if arguments.output:
-        part = arguments.output.with_name(f".{arguments.output.name}.part")
-        part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, arguments.output)
+        with aside(arguments.output) as part:
+            part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")

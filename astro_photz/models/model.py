@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._files import sha256
 from ..config import conf
 from ..cutouts import Cutouts
 from ..pdf import RedshiftPDF
@@ -227,8 +228,7 @@ def _check_hashes(path, card):
         file = path / name
         if not file.is_file():
             raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")
-        with open(file, "rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
+        found = sha256(file)
         files = card["files"]
         if found != files.get(name):
             raise ModelError(

@@ -13,8 +13,9 @@ import inspect
 import math
 import tomllib
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
+
+from astro_photz._advice import advice
 
 from .neighbours import draw_neighbours
 from .population import Sample
@@ -90,7 +91,7 @@ class Settings:
             return cls.read(config)
         for section in config:
             if section not in _STEPS:
-                raise ValueError(f"unknown section {section!r}: {_advice(section, _STEPS)}")
+                raise ValueError(f"unknown section {section!r}: {advice(section, _STEPS)}")
         return cls(**config)
 
     @classmethod
@@ -152,14 +153,8 @@ def _checked(section, given, defaults):
         raise TypeError(f"[{section}] must be a table of settings, got {given!r}")
     for name in given:
         if name not in defaults:
-            raise ValueError(f"unknown setting {name!r} in [{section}]: {_advice(name, defaults)}")
+            raise ValueError(f"unknown setting {name!r} in [{section}]: {advice(name, defaults)}")
     return {name: _like(f"{name} in [{section}]", value, defaults[name]) for name, value in given.items()}
-
-
-def _advice(name, known):
-    close = get_close_matches(str(name), known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{meant}Known are {', '.join(known)}" if known else "there is nothing to set here"
 
 
 def _like(name, value, default):

@@ -16,7 +16,8 @@ a jitter of 5 needs stamps of 107. Smaller ones are turned by quarter turns only
 
 import inspect
 import math
-from difflib import get_close_matches
+
+from astro_photz._advice import advice
 
 from ._torch import torch
 from .pixels import central, deredden
@@ -472,6 +473,4 @@ def make_augmentation(settings):
 
 def _check_known(what, name, known):
     if name not in known:
-        close = get_close_matches(str(name), known, n=1)
-        meant = f"did you mean {close[0]!r}? " if close else ""
-        raise ValueError(f"unknown {what} {name!r}: {meant}Known are {', '.join(known)}")
+        raise ValueError(f"unknown {what} {name!r}: {advice(name, known)}")

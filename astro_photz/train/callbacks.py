@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from astro_photz._files import aside
+
 from ._lightning import lightning
 from ._torch import torch
 
@@ -52,17 +54,13 @@ class SafeCheckpoints(TorchCheckpointIO):
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
         try:
-            with open(part, "wb") as file:
+            with aside(path) as part, open(part, "wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, path)
         except (OSError, RuntimeError) as error:  # torch says RuntimeError of a disk that is full
             raise OSError(f"{path} could not be written ({error}); the last whole checkpoint is still there") from error
-        finally:
-            part.unlink(missing_ok=True)
 
 
 _STATES = (

@@ -13,7 +13,6 @@ network (a key encoder, a queue, a projection head) is known by name and left ou
 an error that lists it.
 """
 
-import hashlib
 import pickle
 import re
 import warnings
@@ -24,6 +23,7 @@ from urllib.error import HTTPError
 import numpy as np
 from astropy.utils.data import download_file
 
+from astro_photz._files import sha256 as file_hash
 from astro_photz.config import conf
 from astro_photz.models import model_directory
 from astro_photz.models.model import read_card
@@ -176,8 +176,7 @@ def _recorded_hash(folder):
 def _checked_hash(path, source, *, given, recorded):
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
-    with open(path, "rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    digest = file_hash(path)
     wanted = given.lower() if given else recorded
     if wanted and digest != wanted:
         why = "as was given" if given else "which was recorded when the model was first imported"

@@ -12,13 +12,13 @@ was interrupted goes on with the very next one.
 """
 
 import contextlib
-import hashlib
 import itertools
 import os
 from pathlib import Path
 
 import numpy as np
 
+from astro_photz._files import sha256
 from astro_photz.cutouts.hdf5 import open_cutouts
 from astro_photz.dust import ebv_from_extinction
 
@@ -266,7 +266,7 @@ def _check_pixels(stamps):
 
 def data_hash(path):
     """
-    SHA-256 of a file, kept beside it, in a file that ends in ``.sha256``, where that can be written.
+    SHA-256 of a file, kept beside it, in a file of its name and ``.sha256``, where that can be written.
 
     Parameters
     ----------
@@ -278,11 +278,10 @@ def data_hash(path):
         64 hexadecimal digits.
     """
     path = Path(path)
-    kept = path.with_suffix(".sha256")
+    kept = path.with_name(path.name + ".sha256")
     if kept.exists() and kept.stat().st_mtime >= path.stat().st_mtime:
         return kept.read_text(encoding="utf-8")
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
     try:
         part.write_text(digest, encoding="utf-8")

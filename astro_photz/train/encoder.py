@@ -12,8 +12,9 @@ lies beyond it. Neither depends on how the galaxy lies on the sky, so the embedd
 
 import inspect
 from contextlib import nullcontext
-from difflib import get_close_matches
 from functools import partial
+
+from astro_photz._advice import advice
 
 from ._torch import torch
 from .pixels import APERTURES, AperturePhotometry, PixelScaling, asinh
@@ -185,14 +186,9 @@ def make_encoder(kind, **options):
     torch.Size([3, 128])
     """
     if kind not in _KINDS:
-        raise ValueError(f"unknown kind of encoder {kind!r}: {_advice(kind, _KINDS)}")
+        raise ValueError(f"unknown kind of encoder {kind!r}: {advice(kind, _KINDS)}")
     known = inspect.signature(_KINDS[kind]).parameters
     for name in options:
         if name not in known or known[name].kind is not inspect.Parameter.KEYWORD_ONLY:
-            raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {_advice(name, known)}")
+            raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {advice(name, known)}")
     return _KINDS[kind](**options)
-
-
-def _advice(name, known):
-    close = get_close_matches(str(name), known, n=1)
-    return f"{f'did you mean {close[0]!r}? ' if close else ''}Known are {', '.join(known)}"

@@ -5,7 +5,6 @@ From a trained model to the folder that `astro_photz.load_model` opens: two ONNX
 The graphs are checked by onnx's own checker, and against torch, before the folder takes its name.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from astro_photz._files import sha256
 from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ
 
 from ._torch import torch
@@ -152,7 +152,7 @@ def write_card(folder, card):
     card : dict
     """
     files = sorted(file for file in folder.iterdir() if file.suffix in (".onnx", ".pt"))
-    card = card | {"files": {file.name: _sha256(file) for file in files}}
+    card = card | {"files": {file.name: sha256(file) for file in files}}
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
@@ -210,8 +210,3 @@ def _run(path, **inputs):
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run(None, {name: values.numpy() for name, values in inputs.items()})
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

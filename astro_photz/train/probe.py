@@ -16,6 +16,7 @@ from astro_photz.metrics import sigma_mad
 from ._lightning import lightning
 from ._torch import torch
 from .data import Stamps
+from .pixels import central
 
 __all__ = ["RedshiftProbe", "alignment", "embed", "knn_redshift", "probe_scatter", "uniformity"]
 
@@ -158,12 +159,6 @@ def embed(encoder, stamps, rows, *, device="cpu", batch_size=256):
         parts.append(encoder(flux, ebv).float())
     encoder.train(training)
     return torch.cat(parts)
-
-
-def central(flux, size):
-    """The middle of stamps: (..., S, S) in, (..., size, size) out."""
-    margin = (flux.shape[-1] - size) // 2
-    return flux[..., margin : margin + size, margin : margin + size]
 
 
 class RedshiftProbe(lightning.Callback):

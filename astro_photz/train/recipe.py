@@ -12,10 +12,11 @@ What belongs to a machine rather than to the method (devices, workers, folders) 
 import json
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import get_type_hints
+
+from astro_photz._advice import advice
 
 from .augment import make_augmentation
 from .encoder import make_encoder
@@ -313,7 +314,7 @@ def _built(cls, table, where=""):
     known, types = {item.name: item for item in fields(cls)}, get_type_hints(cls)
     for name in table:
         if name not in known:
-            raise ValueError(f"unknown setting {name!r}{_in(where)}: {_advice(name, known)}")
+            raise ValueError(f"unknown setting {name!r}{_in(where)}: {advice(name, known)}")
     for name, item in known.items():
         if name not in table and item.default is MISSING and item.default_factory is MISSING:
             raise ValueError(f"setting {name!r} is missing{_in(where)}")
@@ -326,12 +327,6 @@ def _built(cls, table, where=""):
 
 def _in(where):
     return f" in [{where}]" if where else ""
-
-
-def _advice(name, known):
-    close = get_close_matches(str(name), known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{meant}Known are {', '.join(known)}"
 
 
 def _typed(name, value, wanted, where):

@@ -163,7 +163,7 @@ def finetune(
     Returns
     -------
     dict
-        Metrics, as in ``metrics.json``; ``best`` are those of the best epoch.
+        Metrics, as in ``metrics.json``.
 
     Raises
     ------

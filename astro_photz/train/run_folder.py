@@ -19,11 +19,12 @@ The same command given again goes on where an unfinished training stood. A folde
 import csv
 import json
 import math
-import os
 import platform
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from astro_photz._files import aside
 
 from .recipe import Recipe
 
@@ -154,9 +155,8 @@ class RunFolder:
         ----------
         name, text : str
         """
-        part = self.path / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self.path / name)
+        with aside(self.path / name) as part:
+            part.write_text(text, encoding="utf-8")
 
     def history(self):
         """
@@ -215,9 +215,8 @@ class RunFolder:
         above.set_ylabel("loss")
         below.set_ylabel(r"$\sigma_\mathrm{MAD}$")
         below.set_xlabel("step")
-        part = self.path / ".learning_curve.part"
-        figure.savefig(part, format="png", dpi=120)
-        os.replace(part, self.path / "learning_curve.png")
+        with aside(self.path / "learning_curve.png") as part:
+            figure.savefig(part, dpi=120)
         return True
 
 

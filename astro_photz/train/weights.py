@@ -7,10 +7,10 @@ They are kept in the form of Lightning's checkpoints: ``state_dict``, the weight
 fine-tuning are read as well. Nothing that a file holds is executed.
 """
 
-import os
 import pickle
 from pathlib import Path
 
+from astro_photz._files import aside
 from astro_photz.models import load_model
 
 from ._torch import torch
@@ -36,14 +36,9 @@ def write_weights(path, encoder, settings):
     settings : dict
         Keywords of `~astro_photz.train.make_encoder` that it was made with.
     """
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
     state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
-    try:
+    with aside(path) as part:
         torch.save({"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}}, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_weights(source):

@@ -24,15 +24,14 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
 from astro_photz import simulate, train
-from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts
-from astro_photz.dust import deredden
+from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.pdf import RedshiftPDF
-from astro_photz.quality import aperture_flux
 from astro_photz.simulate.generate import truth_columns
 from astro_photz.simulate.seeds import SPLIT_SEED
+from astro_photz.train import probe
 from astro_photz.train.data import data_hash
 from astro_photz.train.redshift import Z_EDGES
+from astro_photz.train.release import training_range
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "astro_photz"
@@ -113,14 +112,10 @@ def fit(run, recipe, data):
     return train.RedshiftModel.load_from_checkpoint(best, map_location="cpu").eval()
 
 
-@torch.no_grad()
 def embed(model, path):
     """Embeddings and redshifts of a data set."""
-    parts = [
-        (model.encoder(model.augment(batch["flux"].float()), batch["ebv"]), batch["redshift"])
-        for batch in train.loader(train.Stamps(path), batch_size=256)
-    ]
-    return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+    stamps = train.Stamps(path)
+    return probe.embed(model.encoder, stamps, np.arange(len(stamps))), torch.from_numpy(stamps.redshift)
 
 
 def calibrate_and_export(run, recipe, data, model):
@@ -163,17 +158,6 @@ def calibrate_and_export(run, recipe, data, model):
     train.export_model(model.encoder, model.head, path, card=card, overwrite=True)
     print(f"graphs against torch: {json.loads((path / 'card.json').read_text())['difference_from_torch']}")
     return path
-
-
-def training_range(path, n=4096):
-    """Between which r magnitude (that of the flags: see `flag_images`), E(B-V) and redshift nearly all of the
-    training set lies."""
-    stamps = Cutouts.read(path, rows=np.arange(n))
-    r_mag = 22.5 - 2.5 * np.log10(aperture_flux(deredden(stamps.flux, ebv=stamps.ebv)[:, 2]))
-    with open_cutouts(path, needs=("specz_redshift",)) as file:
-        redshift = file["specz_redshift"][()]
-    values = {"r_mag": r_mag, "ebv": stamps.ebv, "redshift": redshift}
-    return {name: [round(float(q), 3) for q in np.nanpercentile(value, [0.5, 99.5])] for name, value in values.items()}
 
 
 def make_demo(run, recipe):

@@ -16,7 +16,6 @@ The test set is used for the tables only, the validation set for the choice of e
 import argparse
 import json
 import math
-import os
 import shutil
 import time
 from pathlib import Path
@@ -25,9 +24,10 @@ import numpy as np
 import torch
 
 from astro_photz import metrics, train
+from astro_photz._files import aside
 from astro_photz.train.data import Stamps, data_hash
-from astro_photz.train.pixels import PixelScaling
-from astro_photz.train.probe import central, embed, probe_scatter
+from astro_photz.train.pixels import PixelScaling, central
+from astro_photz.train.probe import embed, probe_scatter
 from astro_photz.train.redshift import Z_EDGES
 from astro_photz.train.run_folder import RunFolder
 
@@ -319,9 +319,8 @@ def _told(values):
 
 def _write(path, value):
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    with aside(path) as part:
+        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

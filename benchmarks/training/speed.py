@@ -83,7 +83,7 @@ class ViewsOneByOne(torch.utils.data.Dataset):
         row, column = (clear.shape[-1] - self._size) // 2 + self._rng.integers(-self._jitter, self._jitter + 1, 2)
         crop = turned[:, row : row + self._size, column : column + self._size]
         crop = crop * self._dimming(self._rng.uniform(0, self._ebv_max))
-        scatter = 1.4826 * np.median(np.abs(crop - np.median(crop, axis=(1, 2), keepdims=True)), axis=(1, 2))
+        scatter = np.median(np.abs(crop - np.median(crop, axis=(1, 2), keepdims=True)), axis=(1, 2))
         level = self._rng.uniform(*self._noise, 5) * scatter
         return (crop + level[:, None, None] * self._rng.standard_normal(crop.shape)).astype(np.float32)
 
