@@ -195,6 +195,43 @@ def test_neighbours_have_the_density_of_the_sky():
         draw_neighbours(ebv, np.random.default_rng(0), size=64, split="train", density=-1)
 
 
+def test_faint_galaxies_go_on_with_the_counts():
+    """To r = 24.5, where they grow as 10^(0.35 r), from where those with a shape end."""
+    n = 2000
+    neighbours = draw_neighbours(np.full(n, 0.0), np.random.default_rng(0), size=64, split="train")
+    area = n * ((64 + 20) * PIXEL_SCALE / 3600) ** 2
+    magnitude = 22.5 - 2.5 * np.log10(neighbours.flux[neighbours.radius > 0, 2])
+    counts = [np.sum(magnitude < limit) / area for limit in (22.6, 23.7, 24.4)]
+    assert counts[0] == pytest.approx(120 * 10 ** (0.475 * 4.6), rel=0.1)
+    assert np.log10(counts[2] / counts[1]) / 0.7 == pytest.approx(0.35, abs=0.04)
+
+
+def test_galaxies_cluster_and_stars_do_not():
+    """The variance of their number exceeds Poisson's by a fifth of the mean squared."""
+    n = 20_000
+    neighbours = draw_neighbours(np.full(n, 0.0), np.random.default_rng(0), size=64, split="train")
+    for members, excess in ((neighbours.radius > 0, 0.2), (neighbours.radius == 0, 0.0)):
+        number = np.bincount(neighbours.scene[members], minlength=n)
+        assert (number.var() - number.mean()) / number.mean() ** 2 == pytest.approx(excess, abs=0.03)
+
+
+def test_the_sky_that_was_subtracted_is_known():
+    """Its slopes, along columns and along rows, leave no light behind, though whole counts are whole no longer."""
+    for axis in (0, 1):
+        slope = np.zeros((4, 5, 2))
+        slope[..., axis] = 0.05
+        flat, sloped = (
+            make_conditions(4, background=0.0, background_slope=0.0, sky_slope=value, phase=0.0)
+            for value in (0.0, slope)
+        )
+        one, other = (empty_sky(conditions) for conditions in (flat, sloped))
+        noise = expected_rms(flat)[..., None] / 8
+        assert np.abs((other - one).mean(axis=3 - axis) / noise).max() < 6
+        counts = [sky[:, 2] / flat.calibration[:, 2, None, None] + flat.sky[:, 2, None, None] for sky in (one, other)]
+        apart = [np.median(np.abs(values - np.rint(values))) for values in counts]
+        assert apart[0] < 0.05 < 0.2 < apart[1]
+
+
 def test_aperture_photometry_returns_the_colours():
     """In the median of galaxies brighter than r = 17.5, to 0.01 mag."""
     cutouts, truth = simulate.galaxies(1280, seed=1)

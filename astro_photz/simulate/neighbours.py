@@ -32,6 +32,7 @@ _STARS = {"number": 4000.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "bright
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
 _CLUSTERING = 0.2  # variance of the galaxies' number in a stamp beyond Poisson's, relative to the mean squared
 _FAINT_COLOURS = np.array([1.0, 0.6, 0.0, -0.25, -0.4])  # mag relative to r: blue galaxies at z = 0.3 to 1
+_FAINT_COLOUR_SCATTER = np.array([0.4, 0.4, 0.0, 0.4, 0.4])  # mag: counts are of r
 _FAINT_RADIUS = 0.45, 0.3  # half-light radius (arcsec): median and scatter of the logarithm
 
 
@@ -122,7 +123,7 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split):
 def _blur_faint(scene, x, y, magnitude, rng):
     """Round blobs, so small that their profile does not matter."""
     n = len(scene)
-    magnitudes = magnitude[:, None] + _FAINT_COLOURS + 3 * _COLOUR_SCATTER * rng.standard_normal((n, 5))
+    magnitudes = magnitude[:, None] + _FAINT_COLOURS + _FAINT_COLOUR_SCATTER * rng.standard_normal((n, 5))
     median, scatter = _FAINT_RADIUS
     return Sources(
         scene=scene,

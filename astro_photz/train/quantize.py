@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-A model in 8-bit integers: about twice as fast on processors that multiply them, for a little accuracy.
+A model in 8-bit integers: faster on processors that multiply them, for a little accuracy.
 
 The convolutions are quantised *statically* (onnxruntime's QDQ format): weights per channel, and each convolution's
 input on a scale fixed beforehand from stamps of the training set. Dereddening, scaling of the pixels, photometry and

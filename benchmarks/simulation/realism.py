@@ -186,8 +186,8 @@ def compare_galaxies(fields, rng, *, shown, plot):
         draw(real[0], simulated[0], plot, rng)
 
 
-def compare_sky(fields, rng, *, shown, step=SIZE // 2):
-    """The sky's part: stamps that overlap stay in one fold."""
+def compare_sky(fields, rng, *, shown, step):
+    """The sky's part: stamps that are neighbours, and may overlap, stay in one fold."""
     rows, is_real, groups = [], [], []
     for field in fields:
         corners = field.empty_corners(SIZE, step=step)
@@ -234,6 +234,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("what", nargs="*", choices=["galaxies", "sky"], default=["galaxies", "sky"])
     parser.add_argument("--shown", type=int, default=15, help="how many features to list")
+    parser.add_argument(
+        "--step", type=int, default=SIZE, help="from one stamp of sky to the next (default: %(default)s)"
+    )
     parser.add_argument("--plot", metavar="NAME", help="draw 24 galaxies of each kind (not to be committed)")
     args = parser.parse_args()
     if not SHARED.is_dir():
@@ -242,7 +245,7 @@ def main():
     if "galaxies" in args.what:
         compare_galaxies(fields, np.random.default_rng(SEED), shown=args.shown, plot=args.plot)
     if "sky" in args.what:
-        compare_sky(fields, np.random.default_rng(SEED), shown=args.shown)
+        compare_sky(fields, np.random.default_rng(SEED), shown=args.shown, step=args.step)
 
 
 if __name__ == "__main__":
