@@ -283,7 +283,9 @@ class Noise(nn.Module):
             return flux
         rms = noise_rms(flux)
         added = rms * (self.low + (self.high - self.low) * torch.rand_like(rms))
-        return torch.addcmul(flux, added[:, :, None, None], torch.randn_like(flux))
+        # randn_like would keep the strides of what was turned, and take seven times as long
+        noise = torch.randn(flux.shape, dtype=flux.dtype, device=flux.device)
+        return torch.addcmul(flux, added[:, :, None, None], noise)
 
 
 class MissingPixels(nn.Module):
