@@ -3,8 +3,7 @@
 What galaxies look like: a de Vaucouleurs bulge, an exponential disc and clumps in its arms, by type, luminosity and
 colour.
 
-- Type: galaxies on the red sequence are early, those in the blue cloud late, the boundary at g - r = 0.8 in the bands
-  shifted to z = 0.1 (Blanton et al. 2003, ApJ 594, 186), softened by 0.06 mag.
+- Type: galaxies on the red sequence are early, those in the blue cloud late (`population.red_share`).
 - Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
   14-16 with the parameters of their figure 4, for types by Sersic index and half-light radii of Sersic fits), scatter
   included.
@@ -31,6 +30,7 @@ from scipy.special import expit, gammainc, logit, ndtr
 from astro_photz.sdss import PIXEL_SCALE
 
 from ._cosmology import distance_modulus
+from .population import red_share
 
 __all__ = [
     "DEVAUCOULEURS",
@@ -222,7 +222,7 @@ def draw_morphology(population, rng):
     True
     """
     n = len(population)
-    early = rng.uniform(size=n) < expit((population.rest_colour - 0.8) / 0.06)
+    early = rng.uniform(size=n) < red_share(population.rest_colour)
     radius_kpc, scatter = shen_radius(population.absolute_magnitude, early)
     radius = radius_kpc * np.exp(scatter * rng.standard_normal(n)) * _arcsec_per_kpc(population.redshift)
     radius = np.clip(radius, *_RADIUS_LIMITS)
