@@ -60,9 +60,9 @@ SERSIC = {"gaussian": (0.5, np.log(2)), "exponential": (1, EXPONENTIAL), "devauc
 # beside a younger one.
 _COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
 # Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
-# radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. Catalogues of others
-# (benchmarks/simulation/structure.py) ask for half as much again; an aperture of 6 arcsec would then lose so much more
-# blue light than red that its g - r were 0.011 mag off.
+# radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
+# another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
+# blue that apertures of 6 arcsec, which miss it, had a g - r that is 0.011 mag off.
 _BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
 _RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
 _BULGE_SHARE = {"early": (2.2, 1.4), "late": (0.7, 3.4)}  # parameters of a beta distribution
