@@ -11,10 +11,12 @@ pytest.importorskip("kcorrect")
 from astropy.cosmology import FlatLambdaCDM
 
 from astro_photz.sdss import PIXEL_SCALE
+from astro_photz.simulate import morphology
 from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.morphology import draw_morphology, shen_radius
+from astro_photz.simulate.morphology import _light_within, draw_morphology, shen_radius
 from astro_photz.simulate.population import draw_population
 from astro_photz.simulate.rendering import render
+from astro_photz.simulate.sources import PROFILES
 
 
 def make_galaxies(n, *, seed=0):
@@ -154,8 +156,38 @@ def test_discs_lie_at_random_angles_and_the_redder_are_more_inclined():
     assert np.median(red[ratio < 0.35]) - np.median(red[ratio > 0.9]) == pytest.approx(0.1, abs=0.05)
 
 
+def test_early_types_are_prolate_and_the_luminous_ones_rounder(monkeypatch):
+    """Of prolate spheroids as wide as w of their length, half look longer than w / sqrt(3/4 + w^2 / 4)."""
+    monkeypatch.setattr(morphology, "_EARLY_WIDTH_SCATTER", 0.0)
+    population, shape = make_galaxies(8000, seed=1)
+    np.testing.assert_array_equal(*shape.axis_ratio[shape.early].T)
+    ratio, magnitude = shape.axis_ratio[shape.early, 0], population.absolute_magnitude[shape.early]
+    for width, some in ((0.67, magnitude < -21.84), (0.51, magnitude > -21.84)):
+        assert np.median(ratio[some]) == pytest.approx(width / np.sqrt(0.75 + width**2 / 4), abs=0.03)
+
+
 def test_early_types_are_more_concentrated():
     _, shape = make_galaxies(2000)
     early, late = shape.bulge_fraction[shape.early], shape.bulge_fraction[~shape.early]
     assert np.median(early) > 0.5
     assert np.median(late) < 0.25
+
+
+def test_bulges_of_late_types_are_small_and_like_discs():
+    """As many as Weinzirl et al. (2009) find: 69 % with a fifth of the light at most, 76 % near to exponential."""
+    _, shape = make_galaxies(8000)
+    late = ~shape.early
+    assert np.mean(shape.bulge_fraction[late] <= 0.2) == pytest.approx(0.69, abs=0.04)
+    assert np.mean(shape.component_profile[late, 0] == PROFILES.index("exponential")) == pytest.approx(0.76, abs=0.02)
+    assert (shape.component_profile[shape.early, 0] == PROFILES.index("devaucouleurs")).all()
+
+
+def test_discs_that_bend_down_have_less_light_far_out():
+    """Of a Gaussian's light, nine tenths lie within 1.82 half-light radii; of an exponential's, within 2.32."""
+    distance = np.array([[1.82, 2.32]])
+    profile = np.array([[PROFILES.index(name) for name in ("gaussian", "exponential")]])
+    np.testing.assert_allclose(_light_within(distance, profile), 0.9, atol=0.002)
+    _, shape = make_galaxies(8000)
+    bent = shape.component_profile[:, 1] == PROFILES.index("gaussian")
+    assert not bent[shape.early].any()
+    assert bent[~shape.early].mean() == pytest.approx(0.3, abs=0.03)  # for half of the three in five

@@ -60,7 +60,7 @@ def test_rendering_keeps_the_flux(profile):
     assert image.sum(axis=(1, 2)) == pytest.approx(np.full(5, 100 * within), rel=1e-4)
 
 
-@pytest.mark.parametrize("profile", ["exponential", "devaucouleurs"])
+@pytest.mark.parametrize("profile", ["gaussian", "exponential", "devaucouleurs"])
 def test_what_leaves_an_image_does_not_come_back(profile):
     """A galaxy much larger than the image looks as it does in the middle of a larger one."""
     large = draw(make_source(profile, x=127.5, y=127.5, radius=15.0, axis_ratio=0.3), size=256)[2]

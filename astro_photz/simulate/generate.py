@@ -266,11 +266,10 @@ def draw_targets(population, rng, xy):
 def _targets(population, shape, xy):
     extinction = 10 ** (-0.4 * R_UGRIZ * population.ebv[:, None])
     n, clumps = len(population), shape.clumps
-    profile = [PROFILES.index("devaucouleurs"), PROFILES.index("exponential")]
     x, y = (xy[:, None] + shape.component_offset).reshape(-1, 2).T
     smooth = Sources(
         scene=np.repeat(np.arange(n), 2),
-        profile=np.tile(profile, n),
+        profile=shape.component_profile.ravel(),
         x=x,
         y=y,
         flux=(shape.component_flux * extinction[:, None]).reshape(-1, 5),

@@ -1,22 +1,26 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What galaxies look like: a de Vaucouleurs bulge, an exponential disc and clumps in its arms, by type, luminosity and
-colour.
+What galaxies look like: a bulge, a disc and clumps in its arms, by type, luminosity and colour.
 
-- Type: galaxies on the red sequence are early, those in the blue cloud late, the boundary at g - r = 0.8 in the bands
-  shifted to z = 0.1 (Blanton et al. 2003, ApJ 594, 186), softened by 0.06 mag.
+- Type: galaxies on the red sequence are early, those in the blue cloud late (`population.red_share`).
 - Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
   14-16 with the parameters of their figure 4, for types by Sersic index and half-light radii of Sersic fits), scatter
   included.
-- Concentration: the mixture of a de Vaucouleurs and an exponential profile stands for the range of Sersic indices,
-  mostly 2.5 to 4 for early types and 1 to 2 for late ones. The bulge has most of the light of early types, a fifth of
-  that of late ones, with a wide scatter (compare Simard et al. 2011, ApJS 196, 11).
+- Concentration: the mixture of two profiles stands for the range of Sersic indices, mostly 2.5 to 4 for early types and
+  0.6 to 2 for late ones. In early types the bulge has de Vaucouleurs' profile and most of the light, with a wide
+  scatter from lenticulars to ellipticals. In two late types of three it has less than a fifth of the light, and in
+  three of four its profile is nearer to an exponential (Weinzirl et al. 2009, ApJ 696, 411).
+- Discs are exponential, but three of five late ones bend down, most often between two and three scale lengths (Pohlen &
+  Trujillo 2006, A&A 454, 759). With a slope twice as steep from there on, such a profile is as concentrated as one of
+  Sersic index 0.6, and less flat in the middle: Gaussians for half of them stand for all.
 - Colour: bulges are redder than discs, the more so in late types; in early types, where both are old, the two profiles
   make the gradient of ellipticals, redder in the middle. Clumps are bluer than the disc. The sum keeps the galaxy's
   colours exactly.
-- Inclination: discs at random angles, oblate with an intrinsic axis ratio of 0.2. A galaxy's colour is its seed's, dust
-  of its own included, so it is not reddened again: the redder of the late types are drawn at the higher inclinations,
-  by which edge-on discs are redder than face-on ones by about 0.1 mag in g - r (Masters et al. 2010, MNRAS 404, 792).
+- Flattening: early types are prolate at random angles, the less luminous the longer for their width (Vincent & Ryden
+  2005, ApJ 623, 137); discs are oblate, with an intrinsic axis ratio of 0.2, and at random angles too.
+- Inclination: a galaxy's colour is its seed's, dust of its own included, so it is not reddened again: the redder of the
+  late types are drawn at the higher inclinations, by which edge-on discs are redder than face-on ones by about 0.1 mag
+  in g - r (Masters et al. 2010, MNRAS 404, 792).
 - Arms: clumps of young stars along a logarithmic spiral of two arms in the plane of the disc, its pitch angle drawn
   from the range of spirals (Kennicutt 1981, AJ 86, 1847); they share the disc's light and radial distribution.
 - Lopsidedness: discs are off the middle of their bulges, by a tenth of a scale length in the median, which makes a
@@ -31,10 +35,13 @@ from scipy.special import expit, gammainc, logit, ndtr
 from astro_photz.sdss import PIXEL_SCALE
 
 from ._cosmology import distance_modulus
+from .population import red_share
+from .sources import PROFILES
 
 __all__ = [
     "DEVAUCOULEURS",
     "EXPONENTIAL",
+    "SERSIC",
     "Clumps",
     "Morphology",
     "disc_inclination",
@@ -46,15 +53,26 @@ EXPONENTIAL = 1.67834699
 DEVAUCOULEURS = 7.66924944
 """b_n of the Sersic profiles exp(-b_n (r / R_50)^(1/n)), n = 1 and 4, that makes R_50 the half-light radius."""
 
+SERSIC = {"gaussian": (0.5, np.log(2)), "exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}
+"""n and b_n of the extended profiles."""
+
 # Colour difference of two components (mag) in ugriz relative to r, for a difference of one in g - r: an old population
 # beside a younger one.
 _COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
 # Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
-# radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields.
+# radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
+# another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
+# blue that apertures of 6 arcsec, which miss it, had a g - r that is 0.011 mag off.
 _BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
 _RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
-_BULGE_SHARE = {"early": (3.5, 2.8), "late": (1.2, 5.0)}  # parameters of a beta distribution
+_BULGE_SHARE = {"early": (2.2, 1.4), "late": (0.7, 3.4)}  # parameters of a beta distribution
+_DISC_LIKE = 0.76  # share of late types whose bulge is exponential
+_BENT_DOWN = 0.3  # share of late types whose disc is Gaussian
 _DISC_THICKNESS = 0.2
+# Width over length of early types, mean: of those more luminous than that magnitude, and of the others.
+_EARLY_WIDTH = {"bright": 0.67, "faint": 0.51}
+_BRIGHT = -21.84
+_EARLY_WIDTH_SCATTER = 0.12
 _MEAN_DISC_AXIS_RATIO = 0.6
 _RADIUS_LIMITS = 0.3, 12.0  # arcsec
 _LATE_COLOUR = 0.62, 0.165  # mean and scatter of g - r at z = 0.1 of late types (mag)
@@ -108,6 +126,8 @@ class Morphology:
         Half-light radius of the whole (arcsec).
     component_flux : `~numpy.ndarray` (N, 2, 5)
         Fluxes of bulge and disc, without the clumps, in the unit of the population's.
+    component_profile : `~numpy.ndarray` (N, 2) of int
+        Index into `~astro_photz.simulate.sources.PROFILES`.
     component_radius : `~numpy.ndarray` (N, 2)
         Half-light radius along the major axis (pixels).
     component_offset : `~numpy.ndarray` (N, 2, 2)
@@ -122,6 +142,7 @@ class Morphology:
     bulge_fraction: np.ndarray
     radius: np.ndarray
     component_flux: np.ndarray
+    component_profile: np.ndarray
     component_radius: np.ndarray
     component_offset: np.ndarray
     axis_ratio: np.ndarray
@@ -222,22 +243,24 @@ def draw_morphology(population, rng):
     True
     """
     n = len(population)
-    early = rng.uniform(size=n) < expit((population.rest_colour - 0.8) / 0.06)
+    early = rng.uniform(size=n) < red_share(population.rest_colour)
     radius_kpc, scatter = shen_radius(population.absolute_magnitude, early)
     radius = radius_kpc * np.exp(scatter * rng.standard_normal(n)) * _arcsec_per_kpc(population.redshift)
     radius = np.clip(radius, *_RADIUS_LIMITS)
 
     bulge_fraction = np.where(early, rng.beta(*_BULGE_SHARE["early"], size=n), rng.beta(*_BULGE_SHARE["late"], size=n))
     bulge_fraction = np.clip(bulge_fraction, 0.002, 0.998)
-    disc_axis_ratio = _disc_axis_ratio(population.rest_colour, rng)
-    bulge_axis_ratio = np.clip(np.where(early, 0.75, 0.8) + 0.13 * rng.standard_normal(n), 0.3, 1.0)
-    axis_ratio = np.stack([bulge_axis_ratio, np.where(early, bulge_axis_ratio, disc_axis_ratio)], axis=1)
-    mean_axis_ratio = np.where(early, bulge_axis_ratio, _MEAN_DISC_AXIS_RATIO)
+    profile = _profiles(early, rng)
+    early_axis_ratio = _early_axis_ratio(population.absolute_magnitude, rng)
+    bulge_axis_ratio = np.where(early, early_axis_ratio, np.clip(0.8 + 0.13 * rng.standard_normal(n), 0.3, 1.0))
+    disc_axis_ratio = np.where(early, early_axis_ratio, _disc_axis_ratio(population.rest_colour, rng))
+    axis_ratio = np.stack([bulge_axis_ratio, disc_axis_ratio], axis=1)
 
     ratio = 10 ** _normal(rng, _RADIUS_RATIO, early)
-    bulge, disc = _component_radii(radius, bulge_fraction, ratio)
+    bulge, disc = _component_radii(radius, bulge_fraction, ratio, profile)
     # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its
     # inclination.
+    mean_axis_ratio = np.where(early, early_axis_ratio, _MEAN_DISC_AXIS_RATIO)
     major = np.stack([bulge / np.sqrt(bulge_axis_ratio), disc / np.sqrt(mean_axis_ratio)], axis=1) / PIXEL_SCALE
     angle = rng.uniform(0, np.pi, size=n)
 
@@ -253,6 +276,7 @@ def draw_morphology(population, rng):
         bulge_fraction=bulge_fraction,
         radius=radius,
         component_flux=component_flux,
+        component_profile=profile,
         component_radius=major,
         component_offset=component_offset,
         axis_ratio=axis_ratio,
@@ -276,6 +300,22 @@ def _arcsec_per_kpc(redshift):
     return np.rad2deg(3600) / angular_distance
 
 
+def _profiles(early, rng):
+    """Of bulge and disc (N, 2), by their place in `PROFILES`."""
+    gaussian, exponential, devaucouleurs = (PROFILES.index(name) for name in SERSIC)
+    disc_like, bent_down = (~early & (rng.uniform(size=len(early)) < share) for share in (_DISC_LIKE, _BENT_DOWN))
+    bulge = np.where(disc_like, exponential, devaucouleurs)
+    return np.stack([bulge, np.where(bent_down, gaussian, exponential)], axis=1)
+
+
+def _early_axis_ratio(absolute_magnitude, rng):
+    """Axis ratios (N,) of prolate galaxies at random angles."""
+    mean = np.where(absolute_magnitude < _BRIGHT, _EARLY_WIDTH["bright"], _EARLY_WIDTH["faint"])
+    width = np.clip(mean + _EARLY_WIDTH_SCATTER * rng.standard_normal(len(mean)), 0.2, 1.0)
+    cosine = rng.uniform(size=len(mean))  # of the angle between the long axis and the line of sight
+    return width / np.sqrt(width**2 * cosine**2 + 1 - cosine**2)
+
+
 def _disc_axis_ratio(colour, rng):
     """Axis ratios (N,) of discs at random angles, the redder ones at the higher inclinations (a Gaussian copula)."""
     mean, scatter = _LATE_COLOUR
@@ -285,16 +325,24 @@ def _disc_axis_ratio(colour, rng):
     return np.sqrt(cosine**2 * (1 - _DISC_THICKNESS**2) + _DISC_THICKNESS**2)
 
 
-def _component_radii(radius, bulge_fraction, ratio):
+def _component_radii(radius, bulge_fraction, ratio, profile):
     """Half-light radii of bulge and disc, in the given ratio, whose sum has the half-light radius wanted."""
     low, high = np.full_like(radius, 0.2), np.full_like(radius, 20.0)  # disc radius over the half-light radius
     for _ in range(30):
         disc = np.sqrt(low * high)
-        in_bulge = gammainc(8, DEVAUCOULEURS * (1 / (ratio * disc)) ** 0.25)
-        in_disc = gammainc(2, EXPONENTIAL / disc)
+        in_bulge, in_disc = _light_within(1 / np.stack([ratio * disc, disc], axis=1), profile).T
         too_large = bulge_fraction * in_bulge + (1 - bulge_fraction) * in_disc < 0.5
         low, high = np.where(too_large, low, disc), np.where(too_large, disc, high)
     return radius * disc * ratio, radius * disc
+
+
+def _light_within(distance, profile):
+    """Share of round profiles' light within distances in half-light radii (Graham & Driver 2005, PASA 22, 118)."""
+    light = np.empty_like(distance)
+    for name, (index, b) in SERSIC.items():
+        alike = profile == PROFILES.index(name)
+        light[alike] = gammainc(2 * index, b * distance[alike] ** (1 / index))
+    return light
 
 
 def _off_centre(scale_length, bulge_fraction, rng):

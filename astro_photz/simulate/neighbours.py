@@ -104,13 +104,12 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split):
     scatter = _COLOUR_SCATTER * rng.standard_normal((n, 5))
     scatter[:, 2] = 0
     flux = population.flux * 10 ** (-0.4 * (magnitude - own_magnitude)[:, None] + 0.4 * scatter)
-    disc = shape.bulge_fraction < 0.5
-    component = disc.astype(int)  # the larger component stands for the whole
+    component = (shape.bulge_fraction < 0.5).astype(int)  # the larger component stands for the whole
     rows = np.arange(n)
     radius = shape.radius / PIXEL_SCALE * 10 ** (-0.1 * (magnitude - own_magnitude))
     return Sources(
         scene=scene,
-        profile=np.where(disc, PROFILES.index("exponential"), PROFILES.index("devaucouleurs")),
+        profile=shape.component_profile[rows, component],
         x=x,
         y=y,
         flux=flux,

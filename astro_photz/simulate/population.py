@@ -10,14 +10,16 @@ without inventing any.
 In flat, static space, the galaxies of a complete flux-limited sample, all moved by the same distance modulus, are a
 complete sample again, to a limit fainter by as much. In ours, volume grows more slowly with the distance modulus, so
 each is kept with a probability: by how much less the comoving volume grew between the two redshifts (compare 1 / V_max,
-Schmidt 1968, ApJ 151, 393). Evolution of the galaxies themselves is left out.
+Schmidt 1968, ApJ 151, 393). Red galaxies were fewer then, blue ones as many as now: they are kept by that, too, as the
+characteristic densities of the two luminosity functions change by 10^(-0.41 z) and 10^(-0.01 z) (Lopez-Sanjuan et al.
+2017, A&A 599, A62; compare Loveday et al. 2012, MNRAS 420, 1239). Evolution of the galaxies themselves is left out.
 
 The seeds were detected by GALEX and 2MASS as well, and 2MASS misses blue galaxies beyond r = 17: at r = 17.5 hardly one
-in ten is there. So seeds count as complete to r = 17.1, and a sample to r = 17.8, the main sample's limit, has them
-moved by 0.7 to 1.1 mag (from z = 0.1 to between 0.13 and 0.16). A deeper sample is a superposition of samples of all
-depths from the main sample's to its own, so that bright galaxies stay in it in useful number. Among bright galaxies
-too, the seeds' mix of types differs from the main sample's; weights by colour, from a table that comes with the
-package, even that out.
+in ten is there. So only seeds to r = 17.1, to where they count as complete, are drawn, and a sample to r = 17.8, the
+main sample's limit, has them moved by 0.7 to 1.1 mag (from z = 0.1 to between 0.13 and 0.16). A deeper sample is a
+superposition of samples of all depths from the main sample's to its own, so that bright galaxies stay in it in useful
+number. Among bright galaxies too, the seeds' mix of types differs from the main sample's; weights by colour, from a
+table that comes with the package, even that out.
 """
 
 from dataclasses import dataclass, fields
@@ -25,13 +27,14 @@ from functools import cache, lru_cache
 from numbers import Real
 
 import numpy as np
+from scipy.special import expit
 
 from astro_photz.sdss import ZERO_POINT
 
 from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
 from .seeds import SPLITS, load_seeds
 
-__all__ = ["MAIN_SAMPLE", "Population", "Sample", "draw_population"]
+__all__ = ["MAIN_SAMPLE", "Population", "Sample", "draw_population", "red_share"]
 
 INTRINSIC_SCATTER = 0.012
 """Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
@@ -40,6 +43,7 @@ COMPLETE_TO = 17.1
 """Magnitude *r* to which the seeds are taken as complete."""
 
 _MAIN_LIMIT = 17.8
+_NUMBER_SLOPE = {"blue": -0.01, "red": -0.41}  # d log(number in a comoving volume) / dz
 _SHIFT_RANGE = 0.4  # mag: how differently far the seeds of one sample are moved
 _DEEPEST = 22.2  # of SDSS
 _FURTHEST = 1.0  # of the template fits
@@ -242,15 +246,49 @@ def _draw(n, rng, sample, candidates):
         scatter = INTRINSIC_SCATTER * rng.standard_normal((len(missing), 5))
         flux[missing] = seeds.moved(rows[missing], redshift[missing]) * 10 ** (0.4 * scatter)
         kept = sample.contains(flux[missing], redshift[missing])
-        kept &= rng.uniform(size=len(missing)) < _thinning(seeds.redshift[rows[missing]], redshift[missing])
+        moved = seeds.redshift[rows[missing]], redshift[missing]
+        thinning = _volume_thinning(*moved) * _number_thinning(seeds.rest_colour[rows[missing]], *moved)
+        kept &= rng.uniform(size=len(missing)) < thinning
         missing = missing[~kept]
     raise _out_of_reach(sample, f"hardly any after {_TRIES} tries")
 
 
-def _thinning(near, far):
+def _volume_thinning(near, far):
     """Comoving volume per distance modulus at ``far`` over that at ``near``, relative to flat, static space."""
     modulus = distance_modulus(far) - distance_modulus(near)
     return volume_per_modulus(far) / volume_per_modulus(near) * 10 ** (-0.6 * modulus)
+
+
+def _number_thinning(rest_colour, near, far):
+    """Number of galaxies of a colour in a comoving volume at ``far`` over that at ``near``."""
+    red = red_share(rest_colour)
+    return 10 ** ((red * _NUMBER_SLOPE["red"] + (1 - red) * _NUMBER_SLOPE["blue"]) * (far - near))
+
+
+def red_share(rest_colour):
+    """
+    How many of the galaxies of a colour are on the red sequence, not in the blue cloud.
+
+    Parameters
+    ----------
+    rest_colour : array_like (N,)
+        g - r in the bands shifted to z = 0.1 (mag).
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,)
+
+    References
+    ----------
+    Blanton et al. 2003, ApJ 594, 186: the boundary, which is softened by 0.06 mag.
+
+    Examples
+    --------
+    >>> from astro_photz.simulate.population import red_share
+    >>> red_share([0.5, 0.8, 1.0]).round(2)
+    array([0.01, 0.5 , 0.97])
+    """
+    return expit((np.asarray(rest_colour) - 0.8) / 0.06)
 
 
 def _out_of_reach(sample, found):
@@ -273,7 +311,8 @@ class _Candidates:
 
     def __init__(self, split, sample, weighted):
         seeds = load_seeds()
-        rows = np.flatnonzero((seeds.split == split) & seeds.usable)
+        complete = _r_magnitude(seeds.flux) <= COMPLETE_TO
+        rows = np.flatnonzero((seeds.split == split) & seeds.usable & complete)
         rows = rows[np.argsort(seeds.redshift[rows])]
         modulus = distance_modulus(seeds.redshift[rows])
         near, far = (redshift_at(modulus + shift) for shift in sample.shift)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gamma, gammaincc
 
 from ._torch import exp_of_minus, torch
-from .morphology import DEVAUCOULEURS, EXPONENTIAL
+from .morphology import SERSIC
 from .sources import PROFILES, add_by_scene, quadratic_form
 
 __all__ = ["light_come_round"]
@@ -24,7 +24,6 @@ _RINGS = ((1, 1), 10), ((2, 3), 5), ((4, 10), 3)
 _FAINT = 1e-4  # of a source's light beyond the grid: below it, nothing is taken off
 _WIDE = 0.008  # of its light beyond the second set of rings: above it, the third is needed
 _SMALL = 0.2  # change by blur and shift, relative to the light, to which their first order is right
-_SERSIC = {"exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}  # n, b_n
 
 
 def light_come_round(sources, variance, shift, grid):
@@ -60,7 +59,7 @@ def _copies_at_nodes(sources, n, grid):
     """
     number = _RINGS[0][1]
     at_nodes = torch.zeros((n, 5, number**2), device=grid.device)
-    for profile, law in _SERSIC.items():
+    for profile, law in SERSIC.items():
         alike = sources[sources.profile == PROFILES.index(profile)]
         large = alike[_light_beyond(alike.radius, grid.side / 2, *law) > _FAINT]
         wide = _light_beyond(large.radius, _followed(_RINGS[1], grid), *law) > _WIDE
@@ -118,7 +117,7 @@ def _copies(sources, rings, number, law, grid):
     r2 *= y
     r2 += xx * x**2
     root = r2.clamp_(min=0)
-    for _ in range({1: 1, 4: 3}[index]):  # r^(1 / n) by square roots, which are quicker than powers
+    for _ in range(int(np.log2(2 * index))):  # r^(1 / n) by square roots, which are quicker than powers
         root = root.sqrt_()
     profile = exp_of_minus(root.mul_(b)).sum(dim=1)
     refine = _interpolation(number, tuple(_nodes(_RINGS[0][1])), grid.device)

@@ -39,7 +39,7 @@ SEED = 11
 SIZE = 64
 PER_REAL = 4  # simulated galaxies for a real one
 DRAWN = 768  # in a field, to choose from
-SAMPLE = Sample(brightest=15.0, faintest=20.6)
+SAMPLE = Sample(brightest=15.0, faintest=20.6, redshift=(0.0, 0.8))
 EBV = 0.04  # mag, of what stands in empty sky
 APERTURE = 10  # pixels, of the magnitude in which they are alike
 EXTENDED = 1.12  # least half-light radius of a galaxy over that of a star
