@@ -105,7 +105,7 @@ def test_the_same_seed_gives_the_same_galaxies_whatever_their_number():
 
 
 def test_stamps_show_the_light_that_the_truth_tells():
-    cutouts, truth = simulate.galaxies(256, seed=1)
+    cutouts, truth = simulate.galaxies(1024, seed=1)
     rows, columns = np.mgrid[:64, :64]
     x, y = cutouts.target_xy.T[:, :, None, None]
     aperture = np.hypot(columns - x, rows - y) < 16
@@ -117,7 +117,7 @@ def test_stamps_show_the_light_that_the_truth_tells():
 
 
 def test_dust_dims_the_blue_most():
-    cutouts, truth = simulate.galaxies(256, seed=1)
+    cutouts, truth = simulate.galaxies(1024, seed=1)
     dusty = cutouts.ebv > np.percentile(cutouts.ebv, 80)
     core = cutouts.flux[:, :, 26:38, 26:38].sum(axis=(2, 3)) / truth["flux"].value
     dimming = np.median(core[dusty], axis=0) / np.median(core[~dusty], axis=0)
