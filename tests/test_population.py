@@ -166,8 +166,8 @@ def test_only_seeds_that_are_complete_are_drawn():
 
 def test_faint_galaxies_are_as_blue_as_real_ones():
     """Of 120 galaxies at 19.5 < r < 20.5 in two fields' catalogues, 52 are bluer than u - r = 2.22, where early and
-    late types divide whatever their redshift (benchmarks/simulation/structure.py). So few tell it to 0.05. Ours, a third
-    (they were 0.28 with all seeds), are still too red."""
+    late types divide whatever their redshift (benchmarks/simulation/structure.py). So few tell it to 0.05. Of ours, a
+    third (0.28 with all seeds): they are still too red."""
     faint = draw(10_000, faintest=20.5, brightest=19.5, redshift=(0.0, 0.8))
     colours = colours_and_redshift(faint.flux, faint.redshift)
     assert np.mean(colours[1] + colours[2] < 2.22) == pytest.approx(52 / 120, abs=0.12)
