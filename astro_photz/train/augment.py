@@ -283,7 +283,7 @@ class Noise(nn.Module):
             return flux
         rms = noise_rms(flux)
         added = rms * (self.low + (self.high - self.low) * torch.rand_like(rms))
-        # randn_like would keep the strides of what was turned, and take seven times as long
+        # randn_like would keep the strides of what was turned, for which numbers are drawn one at a time
         noise = torch.randn(flux.shape, dtype=flux.dtype, device=flux.device)
         return torch.addcmul(flux, added[:, :, None, None], noise)
 
