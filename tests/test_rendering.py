@@ -7,10 +7,9 @@ from scipy.special import gammaincc
 
 torch = pytest.importorskip("torch")
 
-from astro_photz.simulate.morphology import DEVAUCOULEURS
 from astro_photz.simulate.rendering import REACH, render
 from astro_photz.simulate.sky import FILTER_MARGIN, add_noise, draw_conditions
-from astro_photz.simulate.sources import PROFILES, Sources
+from astro_photz.simulate.sources import DEVAUCOULEURS, PROFILES, Sources
 
 
 def make_source(profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0):

@@ -36,12 +36,9 @@ from astro_photz.sdss import PIXEL_SCALE
 
 from ._cosmology import distance_modulus
 from .population import red_share
-from .sources import PROFILES
+from .sources import EXPONENTIAL, PROFILES, SERSIC
 
 __all__ = [
-    "DEVAUCOULEURS",
-    "EXPONENTIAL",
-    "SERSIC",
     "Clumps",
     "Morphology",
     "disc_inclination",
@@ -49,20 +46,13 @@ __all__ = [
     "shen_radius",
 ]
 
-EXPONENTIAL = 1.67834699
-DEVAUCOULEURS = 7.66924944
-"""b_n of the Sersic profiles exp(-b_n (r / R_50)^(1/n)), n = 1 and 4, that makes R_50 the half-light radius."""
-
-SERSIC = {"gaussian": (0.5, np.log(2)), "exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}
-"""n and b_n of the extended profiles."""
-
 # Colour difference of two components (mag) in ugriz relative to r, for a difference of one in g - r: an old population
 # beside a younger one.
 _COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
 # Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
 # radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
 # another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
-# blue that apertures of 6 arcsec, which miss it, had a g - r that is 0.011 mag off.
+# blue that apertures, which miss it, would not return the colours (tests/test_sky.py).
 _BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
 _RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
 _BULGE_SHARE = {"early": (2.2, 1.4), "late": (0.7, 3.4)}  # parameters of a beta distribution

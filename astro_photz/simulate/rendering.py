@@ -25,8 +25,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 
 from ._torch import exp_of_minus, torch
-from .morphology import DEVAUCOULEURS, EXPONENTIAL
-from .sources import PROFILES, add_by_scene, by_scene, quadratic_form
+from .sources import DEVAUCOULEURS, EXPONENTIAL, PROFILES, add_by_scene, by_scene, quadratic_form
 from .wraparound import light_come_round
 
 __all__ = ["REACH", "render"]

@@ -10,10 +10,26 @@ import numpy as np
 
 from ._torch import torch
 
-__all__ = ["PROFILES", "Sources", "add_by_scene", "by_scene", "quadratic_form"]
+__all__ = [
+    "DEVAUCOULEURS",
+    "EXPONENTIAL",
+    "PROFILES",
+    "SERSIC",
+    "Sources",
+    "add_by_scene",
+    "by_scene",
+    "quadratic_form",
+]
 
 PROFILES = ("point", "exponential", "devaucouleurs", "gaussian")
 """Names of the profiles; a source's ``profile`` is its place here."""
+
+EXPONENTIAL = 1.67834699
+DEVAUCOULEURS = 7.66924944
+"""b_n of the Sersic profiles exp(-b_n (r / R_50)^(1/n)), n = 1 and 4, that makes R_50 the half-light radius."""
+
+SERSIC = {"gaussian": (0.5, np.log(2)), "exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}
+"""n and b_n of the extended profiles."""
 
 
 @dataclass

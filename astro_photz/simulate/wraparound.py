@@ -14,8 +14,7 @@ import numpy as np
 from scipy.special import gamma, gammaincc
 
 from ._torch import exp_of_minus, torch
-from .morphology import SERSIC
-from .sources import PROFILES, add_by_scene, quadratic_form
+from .sources import PROFILES, SERSIC, add_by_scene, quadratic_form
 
 __all__ = ["light_come_round"]
 
