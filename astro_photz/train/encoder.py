@@ -7,7 +7,8 @@ An encoder takes fluxes as they come from the survey, and E(B-V). Dereddening an
 makes one by the name of its kind: a ResNet (`astro_photz.train.resnet`), or the `SymmetricEncoder` of this module. That
 is a small ResNet whose layers are symmetric under turns and mirrors of the image (`astro_photz.train.symmetry`), and
 beside it soft aperture photometry, the classical way to a redshift, so that the convolutions are free to look for what
-lies beyond it. Neither depends on how the galaxy lies on the sky, so the embedding does not.
+lies beyond it. Neither depends on how the galaxy lies on the sky, so the embedding does not. A ResNet has photometry
+beside it where it is wanted (`PhotometricEncoder`).
 """
 
 import inspect
@@ -17,14 +18,14 @@ from functools import partial
 from astro_photz._advice import advice
 
 from ._torch import torch
-from .pixels import APERTURES, AperturePhotometry, PixelScaling, asinh
+from .pixels import APERTURES, AperturePhotometry, PixelScaling, asinh, colours
 from .resnet import DEPTHS, ResNet
 from .symmetry import SymmetricConv, SymmetricPool
 
 nn = torch.nn
 F = torch.nn.functional
 
-__all__ = ["SymmetricEncoder", "make_encoder"]
+__all__ = ["PhotometricEncoder", "SymmetricEncoder", "make_encoder"]
 
 
 class _Block(nn.Module):
@@ -154,16 +155,80 @@ def _radius(size):
     return torch.hypot(axis[:, None], axis[None, :])[None]
 
 
+class PhotometricEncoder(nn.Module):
+    """
+    Another encoder and aperture photometry beside it, joined in one embedding.
+
+    A colour is a ratio of two sums over many pixels, most of them faint; convolutions are long in learning to take it
+    as precisely as adding up does. So it is measured, and the other encoder is free to look for what the apertures do
+    not tell: how much light lies outside, seeing, neighbours, shapes.
+
+    Parameters
+    ----------
+    encoder : `torch.nn.Module`
+        Gives embeddings of D numbers, and says ``embedding_dim``, ``image_size`` and ``scaling``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.encoder import PhotometricEncoder, make_encoder
+    >>> encoder = PhotometricEncoder(make_encoder("resnet18", width=4, stem="pooled")).eval()
+    >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
+    torch.Size([3, 32])
+    """
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+        self.embedding_dim, self.image_size = encoder.embedding_dim, encoder.image_size
+        measured = 5 * len(APERTURES)
+        self.flux = PixelScaling("linear")
+        self.photometry = AperturePhotometry(encoder.image_size)
+        self.norm = nn.BatchNorm1d(measured, affine=False)
+        self.join = nn.Sequential(
+            nn.Linear(encoder.embedding_dim + measured, 2 * encoder.embedding_dim),
+            nn.ReLU(),
+            nn.Linear(2 * encoder.embedding_dim, encoder.embedding_dim),
+        )
+
+    @property
+    def scaling(self):
+        """The other encoder's."""
+        return self.encoder.scaling
+
+    def forward(self, flux, ebv):
+        """
+        Encode.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, image_size, image_size)
+            Nanomaggies, *ugriz*, not corrected for extinction; NaN where there is no image.
+        ebv : `torch.Tensor` (B,)
+            E(B-V) (mag).
+
+        Returns
+        -------
+        `torch.Tensor` (B, embedding_dim)
+        """
+        # Photometry needs all digits, whatever precision the training has.
+        with torch.autocast(flux.device.type, enabled=False) if self.training else nullcontext():
+            measured = self.norm(colours(self.photometry(self.flux(flux, ebv))))
+        return self.join(torch.cat([self.encoder(flux, ebv), measured], dim=1))
+
+
 _KINDS = {"symmetric": SymmetricEncoder} | {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
 
 
-def make_encoder(kind, **options):
+def make_encoder(kind, *, photometry=False, **options):
     """
     Make an encoder by name.
 
     Parameters
     ----------
     kind : {'symmetric', 'resnet18', 'resnet34', 'resnet50'}
+    photometry : bool, optional
+        Whether a ResNet has photometry beside it (`PhotometricEncoder`); ``'symmetric'`` always has its own.
     **options
         Of `SymmetricEncoder`, or of `~astro_photz.train.resnet.ResNet` but for its depth.
 
@@ -191,4 +256,5 @@ def make_encoder(kind, **options):
     for name in options:
         if name not in known or known[name].kind is not inspect.Parameter.KEYWORD_ONLY:
             raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {advice(name, known)}")
-    return _KINDS[kind](**options)
+    encoder = _KINDS[kind](**options)
+    return PhotometricEncoder(encoder) if photometry else encoder

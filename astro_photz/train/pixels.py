@@ -16,7 +16,7 @@ from ._torch import torch
 
 nn = torch.nn
 
-__all__ = ["AperturePhotometry", "PixelScaling", "aperture_photometry", "asinh", "central", "deredden"]
+__all__ = ["AperturePhotometry", "PixelScaling", "aperture_photometry", "asinh", "central", "colours", "deredden"]
 
 SOFTENING = (0.06, 0.024, 0.042, 0.068, 0.25)
 """Flux (nanomaggies a pixel) in *ugriz* where the scale turns from linear to logarithmic: 1.5 times the usual noise."""
@@ -202,6 +202,25 @@ class AperturePhotometry(nn.Module):
         return asinh(pixels @ self.weights.T - sky[..., None] * self.weights.sum(dim=1)).flatten(1)
 
 
+def colours(measured):
+    """
+    Photometry as brightness and colours.
+
+    Parameters
+    ----------
+    measured : `torch.Tensor` (B, 5 * number of apertures)
+        By `AperturePhotometry`.
+
+    Returns
+    -------
+    `torch.Tensor` (B, 5 * number of apertures)
+        In each aperture in turn *r*, *u-g*, *g-r*, *r-i* and *i-z*: asinh magnitudes (Lupton, Gunn & Szalay 1999), but
+        for a factor of 0.92 and a zero point.
+    """
+    bands = measured.unflatten(1, (5, -1)).transpose(1, 2)
+    return torch.cat([-bands[..., 2:3], bands.diff(dim=2)], dim=2).flatten(1)
+
+
 _RADII = (2.0, 4.0, 8.0)  # pixels, one standard deviation
 _STAMP = 64  # pixels: of larger stamps the middle is measured, so that all are measured alike
 
@@ -226,8 +245,7 @@ def aperture_photometry(flux):
     """
     size = min(flux.shape[-1], _STAMP)
     scaled = central(flux, size) / flux.new_tensor(SOFTENING)[:, None, None]
-    magnitude = -_photometer(size, flux.device)(scaled).unflatten(1, (5, len(_RADII))).transpose(1, 2)
-    measured = torch.cat([magnitude[..., 2:3], -magnitude.diff(dim=2)], dim=2)
+    measured = colours(_photometer(size, flux.device)(scaled)).unflatten(1, (len(_RADII), 5))
     return ((measured - flux.new_tensor(_MEAN)) / flux.new_tensor(_SCATTER)).flatten(1)
 
 
