@@ -16,6 +16,7 @@ examples:
   astro-photz pretrain images.h5 pretrained/ --recipe small --validation validation.h5
   astro-photz finetune labelled.h5 finetuned/ --recipe small --validation validation.h5 --init pretrained/
   astro-photz finetune labelled.h5 scratch/ --recipe small --validation validation.h5
+  astro-photz finetune few_labels.h5 adapted/ --init bundled
   astro-photz export finetuned/ mine/
   astro-photz evaluate mine/ test.h5 --output metrics.json
 
@@ -28,7 +29,7 @@ Several GPUs, or machines, train together under torchrun or SLURM: see the chapt
 def add_commands(commands):
     """The commands' arguments."""
     pretrain = add_command(commands, "pretrain", _pretrain, "train an encoder on images without redshifts", _EXAMPLES)
-    _add_training(pretrain)
+    _add_training(pretrain, recipe="small")
     pretrain.add_argument(
         "--validation", type=Path, metavar="FILE.h5", help="labelled images to probe the encoder with"
     )
@@ -36,14 +37,18 @@ def add_commands(commands):
     pretrain.add_argument("--n-images", type=int, metavar="N", help="how many of the images to use (default: all)")
 
     finetune = add_command(commands, "finetune", _finetune, "train redshifts, on images with redshifts", _EXAMPLES)
-    _add_training(finetune)
+    _add_training(finetune, recipe=None)
     finetune.add_argument(
-        "--validation", type=Path, required=True, metavar="FILE.h5", help="labelled images to choose the best epoch by"
+        "--validation",
+        type=Path,
+        metavar="FILE.h5",
+        help="labelled images to choose the best epoch by, and to calibrate with (default: 100 galaxies, or a fifth)",
     )
     finetune.add_argument(
         "--init",
         metavar="RUN|FILE|MODEL",
-        help="what to begin with: the folder of a pretraining, a checkpoint, or a model (default: random weights)",
+        help="what to begin with: the folder of a training, a checkpoint, or a model, as 'bundled' "
+        "(default: random weights)",
     )
     finetune.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
 
@@ -63,10 +68,11 @@ def add_commands(commands):
     evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _add_training(parser):
+def _add_training(parser, *, recipe):
     parser.add_argument("data", type=Path, metavar="DATA.h5", help="images to train on")
     parser.add_argument("output", type=Path, metavar="RUN", help="folder for logs, checkpoints and results")
-    parser.add_argument("--recipe", default="small", metavar="NAME|FILE.toml", help="(default: %(default)s)")
+    without = "" if recipe else "; of a model that gives redshifts, only the head is adapted, without any"
+    parser.add_argument("--recipe", default=recipe, metavar="NAME|FILE.toml", help=f"(default: small{without})")
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
     )
@@ -102,9 +108,33 @@ def _pretrain(arguments):
 def _finetune(arguments):
     from ..train import finetune
 
+    if _only_adapts(arguments):
+        _adapt(arguments)
+        return
+    arguments.recipe = arguments.recipe or "small"
     options = {"init": arguments.init, "n_labels": arguments.n_labels} | _options(arguments)
     metrics = finetune(_recipe(arguments), arguments.data, arguments.output, **options)
     _tell(arguments.output, metrics, {"val_sigma_mad": "sigma_MAD on the validation set"})
+
+
+def _only_adapts(arguments):
+    from ..train.weights import read_head
+
+    chosen = arguments.recipe or arguments.changes or arguments.resume  # of a training that has epochs
+    return arguments.init and not chosen and read_head(arguments.init) is not None
+
+
+def _adapt(arguments):
+    from ..train import adapt
+
+    names = ("init", "validation", "n_labels", "seed", "overwrite")
+    metrics = adapt(arguments.data, arguments.output, **{name: getattr(arguments, name) for name in names})
+    shift, before, after = (metrics[name] for name in ("shift", "before", "after"))
+    learnt = f"a shift of the embedding from {shift['n']} galaxies" if shift["width"] else "nothing that would help"
+    say(f"{arguments.output}: learnt {learnt}; on the {after['n']} for validation, before and after:")
+    for name in ("bias", "sigma_mad", "crps"):
+        say(f"  {name}: {before[name]:.5f}, {after[name]:.5f}")
+    say(f"to calibrate it and make a model of it: astro-photz export {arguments.output} MODEL")
 
 
 def _recipe(arguments):
@@ -145,7 +175,7 @@ def _export(arguments):
 
     names = ("name", "data", "validation", "int8", "overwrite")
     report = export_run(arguments.run_folder, arguments.output, **{name: getattr(arguments, name) for name in names})
-    say(f"{arguments.output}: calibration by {report['method']}")
+    say(f"{arguments.output}: calibration: {report['method']}")
     if "int8" in report:
         say(f"{arguments.output}-int8: sigma_MAD times {report['int8']['sigma_mad_ratio']}")
 
