@@ -35,6 +35,7 @@ WIDTHS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Widths of the prior that are tried, in units of the embedding's scatter; 0 is no shift."""
 
 _FOLDS = 5
+_FEWEST_LABELS = 20
 _LABEL_WIDTH = 0.004
 
 
@@ -132,13 +133,18 @@ def _stamps(data, validation, n_labels, seed):
     """Stamps to learn from and to judge by, and how many of the first file the latter are."""
     for path in filter(None, (data, validation)):
         check_stamps(path)
-    if validation is None:
-        held = held_out(len(Stamps(data)))
-        return Stamps(data, n=n_labels, skip=held, seed=seed), Stamps(data, n=held, seed=seed), held
-    judge = Stamps(validation)
+    held = 0 if validation else held_out(len(Stamps(data)))
+    learn = Stamps(data, n=n_labels, skip=held, seed=seed)
+    judge = Stamps(validation) if validation else Stamps(data, n=held, seed=seed)
     if len(judge) < FEWEST:
         raise ValueError(f"{validation}: {len(judge)} galaxies are too few: a calibration takes {FEWEST} at least")
-    return Stamps(data, n=n_labels, seed=seed), judge, 0
+    _check_number(len(learn))
+    return learn, judge, held
+
+
+def _check_number(n):
+    if n < _FEWEST_LABELS:
+        raise ValueError(f"there must be at least {_FEWEST_LABELS} galaxies to learn from, got {n}")
 
 
 def _embedded(encoder, stamps):
@@ -196,8 +202,7 @@ def fit_shift(head, embedding, redshift, *, seed=0):
     >>> bool((mean(head) - redshift).mean() > 0.019), bool((mean(adapted) - redshift).mean().abs() < 0.001)
     (True, True)
     """
-    if len(embedding) < 20:
-        raise ValueError(f"there must be 20 galaxies at least to learn from, got {len(embedding)}")
+    _check_number(len(embedding))
     labels = soft_labels(redshift, width=_LABEL_WIDTH)
     likelihood = {width: _cross_validated(head, embedding, labels, width, seed) for width in WIDTHS}
     best = max(WIDTHS, key=lambda width: float(likelihood[width].mean()))
