@@ -16,7 +16,7 @@ from astro_photz.cli import main
 from astro_photz.cutouts import Cutouts
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.train import Machine, Recipe, adapt, export_run, finetune
-from astro_photz.train.adapt import fit_shift
+from astro_photz.train.adaptation import fit_shift
 from astro_photz.train.calibrate import CalibratedHead, calibrate
 from astro_photz.train.redshift import Z_EDGES
 from astro_photz.train.run_folder import RunFolder

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The commands that make a model: ``pretrain``, ``finetune``, ``export`` and ``evaluate``.
+The commands that make a model: ``pretrain``, ``finetune``, ``export``, ``evaluate`` and ``card``.
 """
 
 import json
@@ -19,6 +19,7 @@ examples:
   astro-photz finetune few_labels.h5 adapted/ --init bundled
   astro-photz export finetuned/ mine/
   astro-photz evaluate mine/ test.h5 --output metrics.json
+  astro-photz card mine/ metrics.json --output mine.rst
 
 An unfinished training is gone on with when the same command is given again. Settings of the recipe can be changed:
   astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2
@@ -66,6 +67,11 @@ def add_commands(commands):
     evaluate.add_argument("data", type=Path, metavar="FILE.h5", help="images with redshifts, not trained on")
     evaluate.add_argument("--output", type=Path, metavar="FILE.json", help="file for all metrics, also in bins")
     evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
+
+    card = add_command(commands, "card", _card, "write the page that says what a model is, from its results", _EXAMPLES)
+    card.add_argument("model", metavar="MODEL", help="name or folder of a model")
+    card.add_argument("results", type=Path, nargs="+", metavar="FILE.json", help="of evaluate --output, and others")
+    card.add_argument("--output", type=Path, required=True, metavar="FILE.rst", help="page, with figures beside it")
 
 
 def _add_training(parser, *, recipe):
@@ -190,3 +196,12 @@ def _evaluate(arguments):
     if arguments.output:
         with aside(arguments.output) as part:
             part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+
+
+def _card(arguments):
+    from ..train import write_model_card
+
+    files = " ".join(map(str, arguments.results))
+    command = f"astro-photz card {arguments.model} {files} --output {arguments.output}"
+    for path in write_model_card(arguments.output, arguments.model, arguments.results, command=command):
+        say(f"wrote {path}")

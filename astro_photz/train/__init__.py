@@ -8,13 +8,14 @@ another sample with few labels. `fit_temperature` calibrates, `evaluate` measure
 extra ``[train]``: torch, lightning, onnx and onnxscript.
 """
 
-from .adapt import adapt
+from .adaptation import adapt
 from .calibrate import fit_temperature, fold_temperature
 from .contrastive import ContrastiveModel
 from .data import StampData, Stamps, loader
 from .encoder import SymmetricEncoder, make_encoder
 from .evaluate import comparison, evaluate, evaluate_model
 from .export import export_model
+from .model_card import write_model_card
 from .recipe import Recipe, list_recipes
 from .redshift import RedshiftModel
 from .release import export_run
@@ -41,4 +42,5 @@ __all__ = [
     "loader",
     "make_encoder",
     "pretrain",
+    "write_model_card",
 ]

@@ -42,7 +42,7 @@ FEWEST = 100
 
 _KNOTS = 12  # intervals of the PIT: few, so that each holds many galaxies
 _LEVELS = 256  # straight pieces that stand for the curve through the knots
-_BY_CHANCE = 0.05  # how often a correction may be thought needed where it is not
+_BY_CHANCE = 0.01  # how often a correction may be thought needed where it is not
 _SMALLEST = 1e-20  # probability of a bin, so that its logarithm is finite
 
 

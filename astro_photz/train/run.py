@@ -19,7 +19,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from ._lightning import lightning
 from ._torch import torch
-from .adapt import held_out
+from .adaptation import held_out
 from .calibrate import linear_layer
 from .callbacks import SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length

@@ -117,7 +117,7 @@ def held_out(n):
 
     Examples
     --------
-    >>> from astro_photz.train.adapt import held_out
+    >>> from astro_photz.train.adaptation import held_out
     >>> held_out(300), held_out(5000)
     (100, 1000)
     """
@@ -189,7 +189,7 @@ def fit_shift(head, embedding, redshift, *, seed=0):
     A head that reads the redshift off one number, which has an offset of 0.2 in the new sample:
 
     >>> import torch
-    >>> from astro_photz.train.adapt import fit_shift
+    >>> from astro_photz.train.adaptation import fit_shift
     >>> from astro_photz.train.redshift import Z_EDGES
     >>> centres = torch.tensor((Z_EDGES[1:] + Z_EDGES[:-1]) / 2, dtype=torch.float32)
     >>> head = torch.nn.Linear(1, 180)
