@@ -119,7 +119,7 @@ def test_numbers_of_nothing_are_refused():
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
     path = write_labelled(tmp_path_factory.mktemp("evaluate") / "stamps.h5")
-    return path, evaluate_model(load_model(), path, resamples=20)
+    return path, evaluate_model(load_model(), path, resamples=20, at_least=20)
 
 
 def test_a_model_is_judged_as_it_is_used(evaluated):
@@ -134,18 +134,39 @@ def test_a_model_is_judged_as_it_is_used(evaluated):
 
 def test_bins_share_the_galaxies_out(evaluated):
     _, evaluation = evaluated
-    assert set(evaluation["bins"]) == set(BINS) == {"r_mag", "redshift", "ebv"}
+    assert set(evaluation["bins"]) == set(BINS) - {"early"}
+    assert evaluation["bins"]["seeing"] == []  # it is not known
     # r from 16 to 17.8 less the dust in front of it, and what lies beyond 8 pixels
     assert {one["low"] for one in evaluation["bins"]["r_mag"]} <= {15.0, 16.0, 16.5, 17.0, 17.5, 18.0}
     assert sum(one["n"] for one in evaluation["bins"]["redshift"]) == 300
     assert [one["n"] for one in evaluation["bins"]["ebv"]] == [300]
 
 
+def test_seeing_and_types_are_looked_at_where_the_file_tells_them(tmp_path):
+    cutouts = gaussian_cutouts(60)
+    cutouts.psf_fwhm = np.full((60, 5), 9.0)
+    cutouts.psf_fwhm[:, 2] = np.repeat([1.05, 1.35], 30)
+    path = tmp_path / "stamps.h5"
+    cutouts.write(path, specz_redshift=np.linspace(0.05, 0.3, 60), early=np.arange(60) < 20)
+    bins = evaluate_model(load_model(), path, resamples=2, at_least=20)["bins"]
+    assert [(one["low"], one["high"], one["n"]) for one in bins["seeing"]] == [(1.0, 1.1, 30), (1.3, 1.4, 30)]
+    assert [(one["low"], one["n"]) for one in bins["early"]] == [(0, 40), (1, 20)]
+    assert not evaluate_model(load_model(), path, resamples=2)["bins"]["seeing"]  # too few to tell
+
+
+def test_the_pit_and_the_coverage_are_those_of_the_galaxies(evaluated):
+    _, evaluation = evaluated
+    assert sum(evaluation["pit"]) == 300
+    assert evaluation["coverage"]["0.68"] == evaluation["overall"]["coverage68"]
+    shares = list(evaluation["coverage"].values())
+    assert shares == sorted(shares)
+
+
 def test_an_evaluation_is_json_and_names_what_it_is_of(evaluated):
     path, evaluation = evaluated
     assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
     assert evaluation["model"]["sha256"] == load_model().sha256
-    assert evaluation["data"]["file"] == str(path)
+    assert evaluation["data"]["file"] == path.name  # its hash tells which it is
     assert len(evaluation["data"]["sha256"]) == 64
 
 

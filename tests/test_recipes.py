@@ -73,9 +73,9 @@ def test_a_file_that_is_none_is_told(tmp_path):
     (tmp_path / "bad.toml").write_text("[encoder\n")
     with pytest.raises(ValueError, match=r"bad.toml' is not TOML"):
         Recipe.read(tmp_path / "bad.toml")
-    (tmp_path / "empty.toml").write_text("")
-    with pytest.raises(ValueError, match=r"empty.toml': setting 'encoder' is missing"):
-        Recipe.read(tmp_path / "empty.toml")
+    (tmp_path / "kindless.toml").write_text("[encoder]\nwidth = 3\n")
+    with pytest.raises(ValueError, match=r"kindless.toml': encoder must say its kind"):
+        Recipe.read(tmp_path / "kindless.toml")
 
 
 def rates(steps=100, **options):

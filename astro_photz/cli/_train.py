@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The commands that make a model: ``pretrain``, ``finetune``, ``export`` and ``evaluate``.
+The commands that make a model: ``pretrain``, ``finetune``, ``export``, ``evaluate`` and ``card``.
 """
 
 import json
@@ -16,8 +16,10 @@ examples:
   astro-photz pretrain images.h5 pretrained/ --recipe small --validation validation.h5
   astro-photz finetune labelled.h5 finetuned/ --recipe small --validation validation.h5 --init pretrained/
   astro-photz finetune labelled.h5 scratch/ --recipe small --validation validation.h5
+  astro-photz finetune few_labels.h5 adapted/ --init bundled
   astro-photz export finetuned/ mine/
   astro-photz evaluate mine/ test.h5 --output metrics.json
+  astro-photz card mine/ metrics.json --output mine.rst
 
 An unfinished training is gone on with when the same command is given again. Settings of the recipe can be changed:
   astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2
@@ -28,7 +30,7 @@ Several GPUs, or machines, train together under torchrun or SLURM: see the chapt
 def add_commands(commands):
     """The commands' arguments."""
     pretrain = add_command(commands, "pretrain", _pretrain, "train an encoder on images without redshifts", _EXAMPLES)
-    _add_training(pretrain)
+    _add_training(pretrain, recipe="small")
     pretrain.add_argument(
         "--validation", type=Path, metavar="FILE.h5", help="labelled images to probe the encoder with"
     )
@@ -36,14 +38,18 @@ def add_commands(commands):
     pretrain.add_argument("--n-images", type=int, metavar="N", help="how many of the images to use (default: all)")
 
     finetune = add_command(commands, "finetune", _finetune, "train redshifts, on images with redshifts", _EXAMPLES)
-    _add_training(finetune)
+    _add_training(finetune, recipe=None)
     finetune.add_argument(
-        "--validation", type=Path, required=True, metavar="FILE.h5", help="labelled images to choose the best epoch by"
+        "--validation",
+        type=Path,
+        metavar="FILE.h5",
+        help="labelled images to choose the best epoch by, and to calibrate with (default: 100 galaxies, or a fifth)",
     )
     finetune.add_argument(
         "--init",
         metavar="RUN|FILE|MODEL",
-        help="what to begin with: the folder of a pretraining, a checkpoint, or a model (default: random weights)",
+        help="what to begin with: the folder of a training, a checkpoint, or a model, as 'bundled' "
+        "(default: random weights)",
     )
     finetune.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
 
@@ -62,11 +68,17 @@ def add_commands(commands):
     evaluate.add_argument("--output", type=Path, metavar="FILE.json", help="file for all metrics, also in bins")
     evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
 
+    card = add_command(commands, "card", _card, "write the page that says what a model is, from its results", _EXAMPLES)
+    card.add_argument("model", metavar="MODEL", help="name or folder of a model")
+    card.add_argument("results", type=Path, nargs="+", metavar="FILE.json", help="of evaluate --output, and others")
+    card.add_argument("--output", type=Path, required=True, metavar="FILE.rst", help="page, with figures beside it")
 
-def _add_training(parser):
+
+def _add_training(parser, *, recipe):
     parser.add_argument("data", type=Path, metavar="DATA.h5", help="images to train on")
     parser.add_argument("output", type=Path, metavar="RUN", help="folder for logs, checkpoints and results")
-    parser.add_argument("--recipe", default="small", metavar="NAME|FILE.toml", help="(default: %(default)s)")
+    without = "" if recipe else "; of a model that gives redshifts, only the head is adapted, without any"
+    parser.add_argument("--recipe", default=recipe, metavar="NAME|FILE.toml", help=f"(default: small{without})")
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
     )
@@ -102,9 +114,33 @@ def _pretrain(arguments):
 def _finetune(arguments):
     from ..train import finetune
 
+    if _only_adapts(arguments):
+        _adapt(arguments)
+        return
+    arguments.recipe = arguments.recipe or "small"
     options = {"init": arguments.init, "n_labels": arguments.n_labels} | _options(arguments)
     metrics = finetune(_recipe(arguments), arguments.data, arguments.output, **options)
     _tell(arguments.output, metrics, {"val_sigma_mad": "sigma_MAD on the validation set"})
+
+
+def _only_adapts(arguments):
+    from ..train.weights import read_head
+
+    chosen = arguments.recipe or arguments.changes or arguments.resume  # of a training that has epochs
+    return arguments.init and not chosen and read_head(arguments.init) is not None
+
+
+def _adapt(arguments):
+    from ..train import adapt
+
+    names = ("init", "validation", "n_labels", "seed", "overwrite")
+    metrics = adapt(arguments.data, arguments.output, **{name: getattr(arguments, name) for name in names})
+    shift, before, after = (metrics[name] for name in ("shift", "before", "after"))
+    learnt = f"a shift of the embedding from {shift['n']} galaxies" if shift["width"] else "nothing that would help"
+    say(f"{arguments.output}: learnt {learnt}; on the {after['n']} for validation, before and after:")
+    for name in ("bias", "sigma_mad", "crps"):
+        say(f"  {name}: {before[name]:.5f}, {after[name]:.5f}")
+    say(f"to calibrate it and make a model of it: astro-photz export {arguments.output} MODEL")
 
 
 def _recipe(arguments):
@@ -145,7 +181,7 @@ def _export(arguments):
 
     names = ("name", "data", "validation", "int8", "overwrite")
     report = export_run(arguments.run_folder, arguments.output, **{name: getattr(arguments, name) for name in names})
-    say(f"{arguments.output}: calibration by {report['method']}")
+    say(f"{arguments.output}: calibration: {report['method']}")
     if "int8" in report:
         say(f"{arguments.output}-int8: sigma_MAD times {report['int8']['sigma_mad_ratio']}")
 
@@ -160,3 +196,12 @@ def _evaluate(arguments):
     if arguments.output:
         with aside(arguments.output) as part:
             part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+
+
+def _card(arguments):
+    from ..train import write_model_card
+
+    files = " ".join(map(str, arguments.results))
+    command = f"astro-photz card {arguments.model} {files} --output {arguments.output}"
+    for path in write_model_card(arguments.output, arguments.model, arguments.results, command=command):
+        say(f"wrote {path}")

@@ -17,7 +17,10 @@ from astropy.table import Table
 from ..config import conf
 from .model import PhotozModel, has_head, read_card
 
-__all__ = ["list_models", "load_model", "model_directory"]
+__all__ = ["BUNDLED", "list_models", "load_model", "model_directory"]
+
+BUNDLED = "bundled"
+"""Name by which the model that comes with the package is found, whatever its own name and the default are."""
 
 
 def model_directory():
@@ -85,7 +88,7 @@ def load_model(name_or_path=None):
     ----------
     name_or_path : str or path-like, optional
         Name of a model (see `list_models`), or a folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``;
-        ``conf.default_model`` by default.
+        ``conf.default_model`` by default. ``"bundled"`` is the model that comes with the package.
 
     Returns
     -------
@@ -104,6 +107,8 @@ def load_model(name_or_path=None):
     """
     name = conf.default_model if name_or_path is None else name_or_path
     known = _known()
+    if str(name) == BUNDLED:
+        name = type(conf).default_model.defaultvalue
     path = known.get(str(name), Path(name))
     if not path.is_dir():
         raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")

@@ -3,16 +3,19 @@
 Training: from images, with or without redshifts, to a model that `astro_photz.load_model` opens.
 
 `pretrain` teaches an encoder without labels (`astro_photz.train.contrastive`), `finetune` lets it learn redshifts
-(`astro_photz.train.redshift`); a `Recipe` says how, and a folder keeps what came of it. `fit_temperature` calibrates,
-`evaluate` measures, `export_model` writes ONNX. Needs the extra ``[train]``: torch, lightning, onnx and onnxscript.
+(`astro_photz.train.redshift`); a `Recipe` says how, and a folder keeps what came of it. `adapt` carries a model over to
+another sample with few labels. `fit_temperature` calibrates, `evaluate` measures, `export_model` writes ONNX. Needs the
+extra ``[train]``: torch, lightning, onnx and onnxscript.
 """
 
+from .adaptation import adapt
 from .calibrate import fit_temperature, fold_temperature
 from .contrastive import ContrastiveModel
 from .data import StampData, Stamps, loader
 from .encoder import SymmetricEncoder, make_encoder
 from .evaluate import comparison, evaluate, evaluate_model
 from .export import export_model
+from .model_card import write_model_card
 from .recipe import Recipe, list_recipes
 from .redshift import RedshiftModel
 from .release import export_run
@@ -26,6 +29,7 @@ __all__ = [
     "StampData",
     "Stamps",
     "SymmetricEncoder",
+    "adapt",
     "comparison",
     "evaluate",
     "evaluate_model",
@@ -38,4 +42,5 @@ __all__ = [
     "loader",
     "make_encoder",
     "pretrain",
+    "write_model_card",
 ]

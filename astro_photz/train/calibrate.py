@@ -4,7 +4,8 @@ Calibration: PDFs as wide as the errors that the network makes on galaxies it ha
 
 Two corrections are learnt on the validation set and folded into the head, so that what is exported is calibrated:
 
-- The *temperature* divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens every PDF.
+- The *temperature* divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens every PDF. It
+  is taken only if the redshifts are more likely with it, beyond chance (a likelihood ratio).
 - The *recalibration* maps the cumulative probability F of every PDF to G(F), where G is the distribution of the PIT
   (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263): what a width cannot set right, such
   as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it,
@@ -15,7 +16,7 @@ import copy
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.stats import kstest
+from scipy.stats import chi2, kstest
 
 from astro_photz.metrics import pit_ks
 from astro_photz.pdf import RedshiftPDF
@@ -26,11 +27,22 @@ from .redshift import Z_EDGES, hard_labels
 nn = torch.nn
 F = torch.nn.functional
 
-__all__ = ["CalibratedHead", "calibrate", "fit_recalibration", "fit_temperature", "fold_temperature"]
+__all__ = [
+    "FEWEST",
+    "CalibratedHead",
+    "calibrate",
+    "fit_recalibration",
+    "fit_temperature",
+    "fold_temperature",
+    "linear_layer",
+]
+
+FEWEST = 100
+"""Galaxies that a calibration takes at least."""
 
 _KNOTS = 12  # intervals of the PIT: few, so that each holds many galaxies
 _LEVELS = 256  # straight pieces that stand for the curve through the knots
-_BY_CHANCE = 0.05  # how often a recalibration may be thought needed where it is not
+_BY_CHANCE = 0.01  # how often a correction may be thought needed where it is not
 _SMALLEST = 1e-20  # probability of a bin, so that its logarithm is finite
 
 
@@ -76,7 +88,21 @@ class CalibratedHead(nn.Module):
         `torch.Tensor` (B, K)
             Logarithms of the calibrated probabilities.
         """
-        cumulative = self.head(embedding).softmax(dim=1).cumsum(dim=1)
+        return self.recalibrate(self.head(embedding))
+
+    def recalibrate(self, scores):
+        """
+        Scores whose softmax is recalibrated.
+
+        Parameters
+        ----------
+        scores : `torch.Tensor` (B, K)
+
+        Returns
+        -------
+        `torch.Tensor` (B, K)
+        """
+        cumulative = scores.softmax(dim=1).cumsum(dim=1)
         mapped = self._map((cumulative / cumulative[:, -1:]).clamp(0, 1))
         return torch.diff(F.pad(mapped, (1, 0)), dim=1).clamp(min=_SMALLEST).log()
 
@@ -94,8 +120,8 @@ def calibrate(head, embedding, redshift, *, seed=0):
 
     Parameters
     ----------
-    head : `torch.nn.Linear`
-        It stays as it is.
+    head : `torch.nn.Linear` or `CalibratedHead`
+        It stays as it is. One that is calibrated already keeps what it has, where nothing else is needed.
     embedding : `torch.Tensor` (N, D)
     redshift : `torch.Tensor` (N,)
     seed : int, optional
@@ -114,16 +140,17 @@ def calibrate(head, embedding, redshift, *, seed=0):
     ValueError
         If there are fewer than 100 galaxies.
     """
-    if len(embedding) < 100:
-        raise ValueError(f"calibration takes 100 galaxies at least, got {len(embedding)}: use more for validation")
+    if len(embedding) < FEWEST:
+        raise ValueError(f"calibration takes {FEWEST} galaxies at least, got {len(embedding)}: use more for validation")
     pit = _held_out_pit(head, embedding, redshift, seed)
     needed = _is_needed(pit)
 
     calibrated, temperature = _with_temperature(head, embedding, redshift)
     if needed:
         calibrated = _recalibrated(calibrated, embedding, redshift)
+    taken = ["temperature"] * (temperature != 1) + ["recalibration of the PIT"] * needed
     return calibrated, {
-        "method": "temperature" + (" and recalibration of the PIT" if needed else ""),
+        "method": " and ".join(taken) or "none needed",
         "temperature": round(temperature, 4),
         "recalibrated": needed,
         "n": len(embedding),
@@ -143,15 +170,41 @@ def _held_out_pit(head, embedding, redshift, seed):
 
 
 def _with_temperature(head, embedding, redshift):
+    """The head with the temperature that it needs, and that temperature: 1 if none is needed."""
+    linear = linear_layer(head)
     with torch.no_grad():
-        temperature = fit_temperature(head(embedding), redshift)
-    head = copy.deepcopy(head)
-    fold_temperature(head, temperature)
-    return head, temperature
+        temperature = fit_temperature(linear(embedding), redshift, recalibrate=getattr(head, "recalibrate", None))
+    warm = copy.deepcopy(head)
+    fold_temperature(linear_layer(warm), temperature)
+    gain = _log_likelihood(warm, embedding, redshift) - _log_likelihood(head, embedding, redshift)
+    return (warm, temperature) if 2 * gain > chi2.isf(_BY_CHANCE, 1) else (copy.deepcopy(head), 1.0)
+
+
+@torch.no_grad()
+def _log_likelihood(head, embedding, redshift):
+    return -float(F.cross_entropy(head(embedding).double(), hard_labels(redshift), reduction="sum"))
 
 
 def _recalibrated(head, embedding, redshift):
-    return CalibratedHead(head, fit_recalibration(_pit(head, embedding, redshift)))
+    levels = fit_recalibration(_pit(head, embedding, redshift))
+    if isinstance(head, CalibratedHead):  # one map, and then the other
+        levels = np.interp(head.levels, np.linspace(0, 1, len(levels)), levels)
+    return CalibratedHead(linear_layer(head), levels)
+
+
+def linear_layer(head):
+    """
+    What of a head has weights.
+
+    Parameters
+    ----------
+    head : `torch.nn.Linear` or `CalibratedHead`
+
+    Returns
+    -------
+    `torch.nn.Linear`
+    """
+    return head.head if isinstance(head, CalibratedHead) else head
 
 
 @torch.no_grad()
@@ -197,7 +250,7 @@ def fit_recalibration(pit):
     return levels
 
 
-def fit_temperature(logits, redshift):
+def fit_temperature(logits, redshift, *, recalibrate=None):
     """
     The temperature at which the true redshifts are most likely.
 
@@ -206,6 +259,8 @@ def fit_temperature(logits, redshift):
     logits : `torch.Tensor` (N, 180)
         Scores of the redshift bins.
     redshift : `torch.Tensor` (N,)
+    recalibrate : callable, optional
+        What is done to the scores after they are divided by the temperature.
 
     Returns
     -------
@@ -230,7 +285,8 @@ def fit_temperature(logits, redshift):
 
     def closure():
         optimizer.zero_grad()
-        loss = F.cross_entropy(logits * torch.exp(-log_temperature), labels)
+        scores = logits * torch.exp(-log_temperature)
+        loss = F.cross_entropy(scores if recalibrate is None else recalibrate(scores), labels)
         loss.backward()
         return loss
 

@@ -42,6 +42,8 @@ class Stamps(torch.utils.data.Dataset):
     n : int, optional
         How many of the file's rows to use: the first of an order that the seed draws, so that fewer are part of more.
         All, in their order, by default.
+    skip : int, optional
+        How many rows to leave out before, the first of that order.
     seed : int, optional
         Of that order.
     size : int, optional
@@ -67,12 +69,12 @@ class Stamps(torch.utils.data.Dataset):
         ``n``.
     """
 
-    def __init__(self, path, *, labelled=True, n=None, seed=0, size=64, z_max=None, in_memory=False):
+    def __init__(self, path, *, labelled=True, n=None, skip=0, seed=0, size=64, z_max=None, in_memory=False):
         self.path = Path(path)
         with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")[: 3 if labelled else 2]) as file:
             self.shape = _checked_shape(path, file["images"].shape, size)
             _check_lengths(path, file, ("e_bv", "specz_redshift")[: 2 if labelled else 1])
-            self.rows = _rows(path, self.shape[0], n, seed)
+            self.rows = _rows(path, self.shape[0], n, skip, seed)
             self.ebv = _ebv(path, file)[self.rows]
             self.redshift = _redshift(path, file, z_max)[self.rows] if labelled else None
             self._images = _Images(path, file["images"])
@@ -138,12 +140,14 @@ def _check_lengths(path, file, names):
             raise ValueError(f"{path}: {name} has {len(file[name])} rows, but images {len(file['images'])}")
 
 
-def _rows(path, n_rows, n, seed):
-    if n is None:
+def _rows(path, n_rows, n, skip, seed):
+    if n is None and not skip:
         return np.arange(n_rows)
-    if not 1 <= n <= n_rows:
-        raise ValueError(f"n must be from 1 to the {n_rows} galaxies of {path}, got {n}")
-    return np.random.default_rng(seed).permutation(n_rows)[:n]
+    n = n_rows - skip if n is None else n
+    if not 1 <= n <= n_rows - skip:
+        besides = f", besides {skip} that are held out" if skip else ""
+        raise ValueError(f"n must be from 1 to the {n_rows - skip} galaxies of {path}{besides}, got {n}")
+    return np.random.default_rng(seed).permutation(n_rows)[skip : skip + n]
 
 
 def _ebv(path, file):
@@ -376,6 +380,8 @@ class StampData(lightning.LightningDataModule):
         HDF5 file to train on; see `Stamps`.
     validation : str or path-like, optional
         HDF5 file to validate on.
+    held_out : int, optional
+        How many galaxies of the training file to validate on instead: the first of the order that the seed draws.
     labelled : bool, optional
         Whether the redshifts are wanted.
     batch_size : int, optional
@@ -406,6 +412,7 @@ class StampData(lightning.LightningDataModule):
         train,
         *,
         validation=None,
+        held_out=0,
         labelled=True,
         batch_size=128,
         n_labels=None,
@@ -420,8 +427,11 @@ class StampData(lightning.LightningDataModule):
         self.seed = seed
         self.workers = workers
         needs = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
-        self.train_stamps = Stamps(train, n=n_labels, seed=seed, **needs)
-        self.validation_stamps = None if validation is None else Stamps(validation, **needs)
+        self.train_stamps = Stamps(train, n=n_labels, skip=held_out, seed=seed, **needs)
+        if held_out:
+            self.validation_stamps = Stamps(train, n=held_out, seed=seed, **needs)
+        else:
+            self.validation_stamps = None if validation is None else Stamps(validation, **needs)
         for stamps in filter(None, (self.train_stamps, self.validation_stamps)):
             _check_pixels(stamps)
         if len(self.train_stamps) < batch_size:

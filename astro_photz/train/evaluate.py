@@ -6,6 +6,8 @@ It is judged as it is used: the exported graphs, run by onnxruntime on stamps fr
 is what a user of `astro_photz.predict` gets. The file is read batch by batch, and only the scores of each galaxy stay.
 """
 
+from pathlib import Path
+
 import numpy as np
 from astropy.table import Table
 
@@ -20,14 +22,24 @@ from astro_photz.sdss import BANDS, ZERO_POINT
 
 from .data import data_hash
 
-__all__ = ["BINS", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
+__all__ = ["BINS", "LEVELS", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
 
 BINS = {
     "r_mag": (12.0, 15.0, 16.0, 16.5, 17.0, 17.5, 18.0, 18.5, 19.0, 20.0, 22.0),
     "redshift": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     "ebv": (0.0, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5),
+    "seeing": (0.7, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 2.2),
+    "early": (0, 1, 2),
 }
-"""Edges of the bins in which a model is judged: dereddened *r* within 8 pixels (mag), true redshift, E(B-V) (mag)."""
+"""
+Edges of the bins in which a model is judged: dereddened *r* within 8 pixels (mag), true redshift, E(B-V) (mag), seeing
+(FWHM in *r*, arcsec), and type, 0 for late and 1 for early. The latter two only where the file has them.
+"""
+
+LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95, 0.99)
+"""Probabilities in central intervals, of which is told how many true redshifts they hold."""
+
+_PIT_BINS = 20
 
 PUBLISHED = {
     "catalogue colours, local regression (Beck et al. 2016)": {"sigma_mad": 0.0135, "eta": 0.013},
@@ -36,6 +48,7 @@ PUBLISHED = {
 """Figures for the SDSS Main Galaxy Sample, of real images and spectroscopic redshifts (arXiv 1806.06607, table 1)."""
 
 _BATCH = 256
+_IN_FILE = {"seeing": "psf_fwhm", "early": "early"}
 
 
 def evaluate(pdf, redshift):
@@ -55,7 +68,7 @@ def evaluate(pdf, redshift):
     return metrics.summary(metrics.score(pdf, redshift))
 
 
-def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
+def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress=None):
     """
     Judge a model by a data set.
 
@@ -64,7 +77,9 @@ def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
     model : str, path-like or `~astro_photz.models.PhotozModel`
         A model, its name or its folder.
     path : str or path-like
-        HDF5 file with ``images``, ``e_bv`` and ``specz_redshift``.
+        HDF5 file with ``images``, ``e_bv`` and ``specz_redshift``, and perhaps ``psf_fwhm`` and ``early``.
+    at_least : int, optional
+        Bins with fewer galaxies are left out.
     resamples, seed : int, optional
         Of `astro_photz.metrics.bootstrap`.
     progress : bool, optional
@@ -73,9 +88,11 @@ def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
     Returns
     -------
     dict
-        ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors; ``bins``, both in bins of each of
-        ``BINS``; ``model`` and ``data``, what was judged and by what, with ``simulated`` where the file says that its
-        images are, and ``n_missing``, how many galaxies have no estimate. It is JSON as it is.
+        ``kind``, "evaluation"; ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors; ``bins``,
+        both in bins of each of ``BINS``; ``pit``, the histogram of the PIT in equal bins from 0 to 1; ``coverage``, the
+        share of true redshifts in the central interval of each of ``LEVELS``; ``model`` and ``data``, what was judged
+        and by what, with ``simulated`` where the file says that its images are, and ``n_missing``, how many galaxies
+        have no estimate. It is JSON as it is.
 
     Raises
     ------
@@ -90,14 +107,16 @@ def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
     with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
         redshift = _labels(path, file)
         parts = [_judge(model, file, rows, redshift) for rows in _batches(len(redshift), progress)]
+        names = [name for name in BINS if name in parts[0][1]]
         simulated = bool(file.attrs.get("simulated", False))
     scores = metrics.Scores(*(np.concatenate(column) for column in zip(*(part for part, _ in parts), strict=True)))
-    values = {name: np.concatenate([part[name] for _, part in parts]) for name in BINS}
+    values = {name: np.concatenate([part[name] for _, part in parts]) for name in names}
     options = {"resamples": resamples, "seed": seed}
     return {
+        "kind": "evaluation",
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
         "data": {
-            "file": str(path),
+            "file": Path(path).name,
             "sha256": data_hash(path),
             "simulated": simulated,
             "n_missing": len(redshift) - len(scores.deviation),
@@ -105,7 +124,11 @@ def evaluate_model(model, path, *, resamples=200, seed=0, progress=None):
         },
         "overall": metrics.summary(scores),
         "errors": metrics.bootstrap(scores, **options),
-        "bins": {name: metrics.binned(scores, values[name], BINS[name], **options) for name in BINS},
+        "pit": np.histogram(scores.pit, bins=_PIT_BINS, range=(0, 1))[0].tolist(),
+        "coverage": {str(level): round(metrics.coverage(scores.pit, level=level), 6) for level in LEVELS},
+        "bins": {
+            name: metrics.binned(scores, values[name], BINS[name], at_least=at_least, **options) for name in names
+        },
     }
 
 
@@ -137,7 +160,16 @@ def _judge(model, file, rows, redshift):
     r_flux = aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, BANDS.index("r")])
     with np.errstate(divide="ignore", invalid="ignore"):  # no light, no magnitude
         r_mag = ZERO_POINT - 2.5 * np.log10(r_flux)
-    return metrics.score(pdf, redshift), {"r_mag": r_mag, "redshift": redshift, "ebv": cutouts.ebv}
+    values = {"r_mag": r_mag, "redshift": redshift, "ebv": cutouts.ebv}
+    return metrics.score(pdf, redshift), values | _conditions(file, rows[usable])
+
+
+def _conditions(file, rows):
+    """What a file tells of the seeing and of the types of galaxies."""
+    told = {name: file[column][rows] for name, column in _IN_FILE.items() if column in file}
+    if "seeing" in told:
+        told["seeing"] = told["seeing"][:, BANDS.index("r")]
+    return told
 
 
 def comparison(evaluation):

@@ -20,7 +20,7 @@ from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ
 
 from ._torch import torch
 from .redshift import Z_EDGES
-from .weights import write_weights
+from .weights import WEIGHTS, write_weights
 
 __all__ = ["OPSET", "export_model", "folder_aside", "write_card"]
 
@@ -60,7 +60,7 @@ def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
         whatever else; what the graphs themselves tell is added here, and by how much they differ from torch.
     settings : dict, optional
         Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card, and
-        the weights into ``encoder.pt``, for training that begins with them.
+        the weights, with the head's, into ``encoder.pt``, for training that begins with them.
     overwrite : bool, optional
         Replace a folder that is there.
 
@@ -84,7 +84,7 @@ def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
     with folder_aside(path) as part:
         difference = _write_graphs(encoder, head, part)
         if settings:
-            write_weights(part / "encoder.pt", encoder, settings)
+            write_weights(part / WEIGHTS, encoder, settings, head=head)
         write_card(part, card | _facts(encoder, head, settings) | {"difference_from_torch": difference})
 
 

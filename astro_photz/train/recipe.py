@@ -175,8 +175,9 @@ class Recipe:
 
     Parameters
     ----------
-    encoder : dict
-        Keywords of `~astro_photz.train.make_encoder`, ``kind`` among them.
+    encoder : dict, optional
+        Keywords of `~astro_photz.train.make_encoder`, ``kind`` among them. None for a fine-tuning that begins with the
+        weights of another training: the encoder is then that one's.
     name, description : str, optional
     pretrain : `Pretraining`, optional
     finetune : `FineTuning`, optional
@@ -190,7 +191,7 @@ class Recipe:
     --------
     >>> from astro_photz.train.recipe import Recipe, list_recipes
     >>> list_recipes()
-    ['hayat2021', 'small', 'smoke']
+    ['hayat2021', 'small', 'smoke', 'whole']
     >>> Recipe.read("hayat2021").encoder["kind"]
     'resnet50'
     >>> Recipe.read("smoke", changes=["finetune.epochs = 7"]).finetune.epochs
@@ -201,13 +202,15 @@ class Recipe:
     ValueError: recipe 'smoke': unknown setting 'epoch' in [finetune]: did you mean 'epochs'? Known are epochs, ...
     """
 
-    encoder: dict
+    encoder: dict = field(default_factory=dict)
     name: str = ""
     description: str = ""
     pretrain: Pretraining = field(default_factory=Pretraining)
     finetune: FineTuning = field(default_factory=FineTuning)
 
     def __post_init__(self):
+        if not self.encoder:
+            return
         if "kind" not in self.encoder:
             raise ValueError("encoder must say its kind, for instance kind = 'resnet18'")
         make_encoder(**self.encoder)

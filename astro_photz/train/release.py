@@ -18,13 +18,13 @@ from .encoder import make_encoder
 from .export import export_model
 from .probe import embed
 from .quantize import quantize_model
-from .redshift import RedshiftModel
 from .run_folder import RunFolder
-from .weights import read_weights
+from .weights import read_head, read_weights
 
 __all__ = ["export_run", "training_range"]
 
 _SIMULATED = "Trained on simulated images only: its figures hold for those, not for the real sky."
+_BEGAN = "It began with the weights of {name}, which was trained on simulated images only."
 _GRID = "Redshifts of 0.4 and more cannot be expressed."
 
 
@@ -32,7 +32,8 @@ def export_run(folder, path, *, name=None, data=None, validation=None, int8=Fals
     """
     Write the model of a finished training.
 
-    A fine-tuning is calibrated on its validation set; a pretraining gives an encoder alone, for embeddings.
+    A fine-tuning, or an adaptation, is calibrated on its validation set, or on the galaxies that it held out; a
+    pretraining gives an encoder alone, for embeddings.
 
     Parameters
     ----------
@@ -67,12 +68,12 @@ def export_run(folder, path, *, name=None, data=None, validation=None, int8=Fals
     if run.metrics is None:
         raise FileNotFoundError(f"{folder} holds no finished training: no file metrics.json")
     files = _files(run, {"data": data, "validation": validation})
-    encoder, head, report = _trained(run, files["validation"])
+    settings, encoder, head, report = _trained(run, files)
     card = _card(run, files["data"], name or path.name, report)
-    export_model(encoder, head, path, card=card, settings=run.recipe.encoder, overwrite=overwrite)
+    export_model(encoder, head, path, card=card, settings=settings, overwrite=overwrite)
     if int8 and head is not None:
         beside = path.with_name(path.name + "-int8")
-        sets = {"stamps": files["data"], "validation": files["validation"]}
+        sets = {"stamps": files["data"], "validation": files["validation"] or files["data"]}
         report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
     return report
 
@@ -93,27 +94,36 @@ def _files(run, moved):
     return files
 
 
-def _trained(run, validation):
-    """Encoder, calibrated head, and the report of the calibration; the latter two are none after a pretraining."""
+def _trained(run, files):
+    """Encoder and its settings, calibrated head, and what the calibration reports; no head after a pretraining."""
+    settings, state = read_weights(run.path)
+    encoder = make_encoder(**settings)
+    encoder.load_state_dict(state)
+    encoder.eval()
     if run.record["what"]["kind"] == "pretrain":
-        settings, state = read_weights(run.path)
-        encoder = make_encoder(**settings)
-        encoder.load_state_dict(state)
-        return encoder.eval(), None, {"method": "none"}
-    best = run.checkpoints / "best.ckpt"
-    model = RedshiftModel.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
-    stamps = Stamps(validation)
-    embedding = embed(model.encoder, stamps, np.arange(len(stamps)))
-    head, report = calibrate(model.head, embedding, torch.from_numpy(stamps.redshift))
-    return model.encoder, head, report
+        return settings, encoder, None, {"method": "none"}
+    stamps = _validation_stamps(run.record["what"], files)
+    embedding = embed(encoder, stamps, np.arange(len(stamps)))
+    head = read_head(run.path) or read_head(run.checkpoints / "best.ckpt")
+    head, report = calibrate(head, embedding, torch.from_numpy(stamps.redshift))
+    return settings, encoder, head, report
+
+
+def _validation_stamps(what, files):
+    if files["validation"]:
+        return Stamps(files["validation"])
+    return Stamps(files["data"], n=what["held_out"], seed=what["seed"])
 
 
 def _card(run, data, name, report):
-    what = run.record["what"]
-    simulated = what["data"]["simulated"]
-    n = what.get("n_labels") or what.get("n_images") or what["data"]["n"]
-    labels = "with redshifts" if what["kind"] == "finetune" else "without redshifts"
-    start = f", from the weights of {Path(what['init']).name}" if what.get("init") else ""
+    what, labelled = run.record["what"], run.record["what"]["kind"] != "pretrain"
+    simulated, origin = what["data"]["simulated"], what.get("origin") or {}
+    n = what.get("n_labels") or what.get("n_images") or what["data"]["n"] - what.get("held_out", 0)
+    labels = "with redshifts" if labelled else "without redshifts"
+    start = f", from the weights of {origin.get('name') or Path(what['init']).name}" if what.get("init") else ""
+    limits = [_GRID, *([_SIMULATED] if simulated else [])]
+    if origin.get("simulated") and not simulated:
+        limits.append(_BEGAN.format(**origin))
     return {
         "name": name,
         "version": "1",
@@ -124,23 +134,33 @@ def _card(run, data, name, report):
             "sha256": what["data"]["sha256"],
             "seed": what["seed"],
         },
-        "training_range": training_range(data, labelled=what["kind"] == "finetune"),
+        "training_range": _wider(training_range(data, labelled=labelled), origin.get("training_range") or {}),
         "metrics": _metrics(run),
         "calibration": report,
-        "limits": [_GRID, *([_SIMULATED] if simulated else [])],
-        "recipe": run.recipe.as_dict(),
+        "limits": limits,
+        "recipe": run.recipe.as_dict() if run.recipe else {"shift": run.metrics["shift"]},
         "versions": run.record["versions"],
     }
 
 
+def _wider(ranges, others):
+    """Ranges that hold those of another training too, which this one began with."""
+    pairs = {name: (one, others.get(name, one)) for name, one in ranges.items()}
+    return {name: [min(a[0], b[0]), max(a[1], b[1])] for name, (a, b) in pairs.items()}
+
+
 def _metrics(run):
-    """Those of the epoch that was kept."""
+    """Those of the epoch that was kept, or of what was adapted, before it was calibrated."""
     metrics = run.metrics
+    if "after" in metrics:
+        return {"galaxies held out for calibration": metrics["after"]}
     if "val_loss" not in metrics:
         return {}
     best = int(np.argmin([loss for _, loss in metrics["val_loss"]]))
     chosen = {name: round(metrics[f"val_{name}"][best][1], 6) for name in ("sigma_mad", "bias")}
-    return {"validation galaxies, by which the epoch was chosen": chosen | {"n": run.record["what"]["validation"]["n"]}}
+    what = run.record["what"]
+    n = what["validation"]["n"] if what["validation"] else what["held_out"]
+    return {"validation galaxies, by which the epoch was chosen": chosen | {"n": n}}
 
 
 def training_range(path, *, labelled=True, n=4096):

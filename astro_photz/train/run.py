@@ -7,28 +7,28 @@ that could go wrong after an hour is looked at before the first step.
 """
 
 import contextlib
+import copy
 import logging
 import warnings
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from pathlib import Path
 
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
-from astro_photz.cutouts.hdf5 import open_cutouts
-
 from ._lightning import lightning
 from ._torch import torch
+from .adaptation import held_out
+from .calibrate import linear_layer
 from .callbacks import SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
-from .data import StampData, data_hash
+from .data import StampData, Stamps
 from .probe import RedshiftProbe
 from .recipe import Recipe
 from .redshift import RedshiftModel
-from .run_folder import RunFolder
-from .weights import WEIGHTS, load_weights, write_weights
+from .run_folder import RunFolder, contents
+from .weights import WEIGHTS, load_weights, origin, read_head, read_weights, write_weights
 
 __all__ = ["Machine", "finetune", "pretrain"]
 
@@ -106,6 +106,8 @@ def pretrain(
         If recipe, data and machine do not go together, or the data are not such as can be trained on.
     """
     recipe, machine, folder = _recipe(recipe), machine or Machine(), RunFolder(folder)
+    if not recipe.encoder:
+        raise ValueError(f"recipe {recipe.name!r} must have a table [encoder]")
     settings = recipe.pretrain
     with _quietly():
         lightning.seed_everything(seed, verbose=False)
@@ -117,7 +119,7 @@ def pretrain(
         options = recipe.pretrain.model_options() | {"groups": _groups(settings, trainer)}
         model = ContrastiveModel(encoder=recipe.encoder, **options)
         files = {"data": data, "validation": validation}
-        what = {"kind": "pretrain", "seed": seed, "n_images": n_images} | _contents(files)
+        what = {"kind": "pretrain", "seed": seed, "n_images": n_images} | contents(files)
         outcome = {"keep": "last", "curves": ("probe_sigma_mad", "uniformity", "alignment")}
         start = {"resume": resume, "overwrite": overwrite}
         return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
@@ -128,7 +130,7 @@ def finetune(
     data,
     folder,
     *,
-    validation,
+    validation=None,
     init=None,
     n_labels=None,
     seed=0,
@@ -137,7 +139,7 @@ def finetune(
     machine=None,
 ):
     """
-    Train redshifts, from a pretrained encoder or from scratch.
+    Train redshifts, from a pretrained encoder, from a model that is there, or from scratch.
 
     Parameters
     ----------
@@ -146,10 +148,12 @@ def finetune(
         HDF5 file of labelled stamps.
     folder : str or path-like
         Where everything goes: see `astro_photz.train.run_folder`. An unfinished training there is gone on with.
-    validation : str or path-like
-        HDF5 file of labelled stamps, by which the best epoch is chosen.
+    validation : str or path-like, optional
+        HDF5 file of labelled stamps, by which the best epoch is chosen. Without it, the larger of 100 galaxies and a
+        fifth of ``data``, drawn by the seed, are held out for that.
     init : str or path-like, optional
-        What the encoder begins with: see `~astro_photz.train.weights.read_weights`. Random weights by default.
+        What the training begins with: see `~astro_photz.train.weights.read_weights`. Where that has a redshift head,
+        the head begins there too, and what it began with is kept if no epoch is better. Random weights by default.
     n_labels : int, optional
         How many of the stamps to use, drawn by the seed; all by default.
     seed : int, optional
@@ -176,39 +180,46 @@ def finetune(
     settings = recipe.finetune
     if settings.frozen and init is None:
         raise ValueError("frozen must be false, or init be given: random weights would stay what they are")
+    if not recipe.encoder:
+        if init is None:
+            raise ValueError(f"recipe {recipe.name!r} has no table [encoder]: give it one, or init")
+        recipe = replace(recipe, encoder=read_weights(init)[0])
     with _quietly():
         lightning.seed_everything(seed, verbose=False)
         model = RedshiftModel(encoder=recipe.encoder, **settings.model_options())
-        if init is not None:
-            load_weights(model.encoder, init, settings=recipe.encoder)
+        head = None if init is None else _begin(model, init, recipe)
         best = ModelCheckpoint(folder.checkpoints, "best", monitor="val_loss", enable_version_counter=False)
         callbacks = [_checkpoints(folder, machine), best]
         if settings.patience:
             callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
         trainer = _trainer(folder, settings, machine, callbacks, seed)
+        n_held = 0 if validation else held_out(len(Stamps(data)))
         batch_size = min(_share(settings, trainer), n_labels or settings.batch_size)
         reading = _reading(machine) | {"validation": validation, "n_labels": n_labels, "batch_size": batch_size}
+        if n_held:
+            reading["held_out"] = n_held
         stamps = StampData(data, labelled=True, seed=seed, **reading)
         files = {"data": data, "validation": validation}
-        what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": init and str(init)} | _contents(files)
-        outcome = {"keep": "best", "curves": ("val_loss", "val_sigma_mad", "val_bias")}
+        what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": init and str(init)} | contents(files)
+        known = {"held_out": n_held, "origin": None if init is None else origin(init)}
+        what |= {name: fact for name, fact in known.items() if fact}
+        curves = ("val_loss", "val_sigma_mad", "val_bias")
+        outcome = {"keep": "best", "curves": curves, "start_counts": head is not None}
         start = {"resume": resume, "overwrite": overwrite}
         return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
 
 
+def _begin(model, init, recipe):
+    """Let a model begin where another training ended; its head too, if that had one, which is returned."""
+    load_weights(model.encoder, init, settings=recipe.encoder)
+    head = read_head(init)
+    if head is not None:
+        model.head.load_state_dict(linear_layer(head).state_dict())
+    return head
+
+
 def _recipe(recipe):
     return recipe if isinstance(recipe, Recipe) else Recipe.read(recipe)
-
-
-def _contents(files):
-    """What is in files, wherever they are."""
-    return {name: path and _content(path) for name, path in files.items()}
-
-
-def _content(path):
-    with open_cutouts(path) as file:
-        facts = {"n": len(file["images"]), "simulated": bool(file.attrs.get("simulated", False))}
-    return facts | {"sha256": data_hash(path)}
 
 
 def _reading(machine):
@@ -285,27 +296,36 @@ def _trainer(folder, settings, machine, callbacks, seed):
     return trainer
 
 
-def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves):
+def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves, start_counts=False):
     """Train, unless that has been done, and write down what came of it."""
     if trainer.is_global_zero:
         if overwrite:
             folder.clear()
-        folder.begin(what, recipe, files={name: path and str(Path(path).resolve()) for name, path in files.items()})
+        folder.begin(what, recipe, files=files)
         check_disk(folder.path, model)
     goes_on = not (overwrite or resume)
     if goes_on and folder.metrics:
         return folder.metrics
+    start = _start(trainer, model, stamps) if start_counts else None
     trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
     trainer.save_checkpoint(folder.last_path)
     if not trainer.is_global_zero:
         return {}
-    kept = torch.load(folder.checkpoints / f"{keep}.ckpt", map_location="cpu", weights_only=True)
-    model.load_state_dict(kept["state_dict"])
-    write_weights(folder.path / WEIGHTS, model.encoder, recipe.encoder)
+    kept = torch.load(folder.checkpoints / f"{keep}.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    if start and start["loss"] <= min(loss for _, loss in folder.curve("val_loss")):
+        kept = start["state_dict"]
+    model.load_state_dict(kept)
+    write_weights(folder.path / WEIGHTS, model.encoder, recipe.encoder, head=getattr(model, "head", None))
     if not folder.draw():
         warnings.warn('there is no learning_curve.png: pip install "astro-photz[plot]"', UserWarning, stacklevel=4)
     progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step}
     return folder.finish(progress | {name: folder.curve(name) for name in curves})
+
+
+def _start(trainer, model, stamps):
+    """What a training begins with, and how good that is already."""
+    (judged,) = trainer.validate(model, stamps, verbose=False)
+    return {"loss": judged["val_loss"], "state_dict": copy.deepcopy(model.state_dict())}
 
 
 _ADVICE = (

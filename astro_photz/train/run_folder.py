@@ -4,11 +4,11 @@ The folder of a training: what was done, with what, and what came of it.
 
 ====================== ===============================================================================================
 ``run.json``           what was run: seed, versions, data with their hashes
-``recipe.toml``        the recipe as run, every setting in it
+``recipe.toml``        the recipe as run, every setting in it; none for an adaptation
 ``log/``               numbers of each step and epoch: a part for each start
 ``tensorboard/``       the same, where TensorBoard is installed
 ``checkpoints/``       ``last.ckpt``, to go on from; of a fine-tuning also ``best.ckpt``, of least validation loss
-``encoder.pt``         the encoder's weights, when the training is over
+``encoder.pt``         the weights of the encoder, and of its redshift head, when the training is over
 ``metrics.json``       the numbers at its end, and those of each epoch
 ``learning_curve.png`` losses and scatters over the steps
 ====================== ===============================================================================================
@@ -25,10 +25,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from astro_photz._files import aside
+from astro_photz.cutouts.hdf5 import open_cutouts
 
+from .data import data_hash
 from .recipe import Recipe
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "contents"]
 
 _VERSIONED = ("astro-photz", "torch", "lightning", "numpy", "h5py")
 
@@ -77,10 +79,11 @@ class RunFolder:
 
     @property
     def recipe(self):
-        """The `~astro_photz.train.recipe.Recipe` as run."""
-        return Recipe.read(self.path / "recipe.toml")
+        """The `~astro_photz.train.recipe.Recipe` as run; None if there was none."""
+        path = self.path / "recipe.toml"
+        return Recipe.read(path) if path.is_file() else None
 
-    def begin(self, what, recipe, *, files):
+    def begin(self, what, recipe=None, *, files):
         """
         Write down what is run, in a new folder or in that of the same training.
 
@@ -88,8 +91,8 @@ class RunFolder:
         ----------
         what : dict
             What is to be run: kind, seed, data.
-        recipe : `~astro_photz.train.recipe.Recipe`
-        files : dict of str
+        recipe : `~astro_photz.train.recipe.Recipe`, optional
+        files : dict of str or path-like or None
             Where the data are, which may change.
 
         Raises
@@ -99,15 +102,16 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         if not any(self.path.iterdir()):
-            self.write("recipe.toml", recipe.as_toml())
-            record = {"what": what, "files": files, "versions": _versions()}
+            if recipe:
+                self.write("recipe.toml", recipe.as_toml())
+            places = {name: path and str(Path(path).resolve()) for name, path in files.items()}
+            record = {"what": what, "files": places, "versions": _versions()}
             self.write("run.json", json.dumps(record, indent=2) + "\n")
         self._check_same(what, recipe)
 
     def _check_same(self, what, recipe):
         self._check_training()
-        stored = self.record["what"] | {"recipe": self.recipe.as_dict()}
-        different = sorted(_differences(stored, what | {"recipe": recipe.as_dict()}))
+        different = sorted(_differences(_facts(self.record["what"], self.recipe), _facts(what, recipe)))
         if different:
             raise FileExistsError(
                 f"{self.path} holds a training that differs in {', '.join(different)}: choose another folder, or "
@@ -220,6 +224,28 @@ class RunFolder:
         return True
 
 
+def contents(files):
+    """
+    What is in the files of a training, wherever they are.
+
+    Parameters
+    ----------
+    files : dict of str or path-like or None
+
+    Returns
+    -------
+    dict
+        For each ``n``, the number of stamps, whether they are ``simulated``, and ``sha256``; None for no file.
+    """
+    return {name: path and _content(path) for name, path in files.items()}
+
+
+def _content(path):
+    with open_cutouts(path) as file:
+        facts = {"n": len(file["images"]), "simulated": bool(file.attrs.get("simulated", False))}
+    return facts | {"sha256": data_hash(path)}
+
+
 _LOSSES = ("train_loss", "contrastive_loss", "photometry_loss", "val_loss")
 _SCATTERS = ("probe_sigma_mad", "val_sigma_mad")
 
@@ -237,6 +263,10 @@ def _version(name):
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _facts(what, recipe):
+    return what | ({"recipe": recipe.as_dict()} if recipe else {})
 
 
 def _differences(stored, wanted, where=""):

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-An encoder's weights on disk, and how another training begins with them.
+An encoder's weights on disk, with those of its redshift head if it has one, and how another training begins with them.
 
 They are kept in the form of Lightning's checkpoints: ``state_dict``, the weights, and ``hyper_parameters``, where
 ``encoder`` holds the keywords of `~astro_photz.train.make_encoder`. So the checkpoints of a pretraining or of a
@@ -12,21 +12,25 @@ from pathlib import Path
 
 from astro_photz._files import aside
 from astro_photz.models import load_model
+from astro_photz.models.model import read_card
 
 from ._torch import torch
+from .calibrate import CalibratedHead
 from .encoder import make_encoder
+from .redshift import Z_EDGES
 
-__all__ = ["WEIGHTS", "load_weights", "read_weights", "write_weights"]
+__all__ = ["WEIGHTS", "load_weights", "origin", "read_head", "read_weights", "write_weights"]
 
 WEIGHTS = "encoder.pt"
 """Name of the file in the folder of a run, or of a model."""
 
 _PREFIXES = ("query.encoder.", "encoder.")  # of a pretraining, and of everything else
+_HEAD = "head."
 
 
-def write_weights(path, encoder, settings):
+def write_weights(path, encoder, settings, *, head=None):
     """
-    Write an encoder.
+    Write an encoder, and its head.
 
     Parameters
     ----------
@@ -35,8 +39,11 @@ def write_weights(path, encoder, settings):
     encoder : `torch.nn.Module`
     settings : dict
         Keywords of `~astro_photz.train.make_encoder` that it was made with.
+    head : `torch.nn.Linear` or `~astro_photz.train.calibrate.CalibratedHead`, optional
     """
     state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
+    if head is not None:
+        state |= {f"{_HEAD}{name}": value for name, value in head.state_dict().items()}
     with aside(path) as part:
         torch.save({"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}}, part)
 
@@ -48,7 +55,8 @@ def read_weights(source):
     Parameters
     ----------
     source : str or path-like
-        File of `write_weights`, checkpoint of a training, folder of a run or of a model, or name of a model.
+        File of `write_weights`, checkpoint of a training, folder of a run or of a model, or name of a model;
+        ``"bundled"`` is the one that comes with the package.
 
     Returns
     -------
@@ -64,13 +72,7 @@ def read_weights(source):
         If it holds no encoder.
     """
     path = _file_of(source)
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"{path} cannot be read as weights, without running code that it may hold: {reason}"
-        ) from error
+    content = _read(path)
     try:
         settings, state = content["hyper_parameters"]["encoder"], content["state_dict"]
         prefix = next(prefix for prefix in _PREFIXES if any(name.startswith(prefix) for name in state))
@@ -78,7 +80,75 @@ def read_weights(source):
         raise ValueError(
             f"{path} holds no encoder of this package; published checkpoints are read by: astro-photz models import"
         ) from error
-    return settings, {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return settings, _part(state, prefix)
+
+
+def read_head(source):
+    """
+    Read a redshift head.
+
+    Parameters
+    ----------
+    source : str or path-like
+        As in `read_weights`.
+
+    Returns
+    -------
+    `torch.nn.Linear`, `~astro_photz.train.calibrate.CalibratedHead` or None
+        None if there is an encoder only, as after a pretraining.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `read_weights`; ValueError too if it is a head for other bins of redshift.
+    """
+    path = _file_of(source)
+    state = _part(_read(path).get("state_dict", {}), _HEAD)
+    if not state:
+        return None
+    levels = state.pop("levels", None)
+    linear = state if levels is None else _part(state, _HEAD)
+    bins, width = linear["weight"].shape
+    if bins != len(Z_EDGES) - 1:
+        raise ValueError(f"{path} holds a head for {bins} bins of redshift, not {len(Z_EDGES) - 1}")
+    head = torch.nn.Linear(width, bins)
+    head.load_state_dict(linear)
+    return head if levels is None else CalibratedHead(head, levels)
+
+
+def origin(source):
+    """
+    Where weights come from, as far as a card beside them tells.
+
+    Parameters
+    ----------
+    source : str or path-like
+        As in `read_weights`.
+
+    Returns
+    -------
+    dict or None
+        Of a model: its ``name``, whether it is ``simulated``, and its ``training_range``. None for a run or a file.
+    """
+    folder = _file_of(source).parent
+    if not (folder / "card.json").is_file():
+        return None
+    card = read_card(folder)
+    return {name: card.get(name) for name in ("name", "simulated", "training_range")}
+
+
+def _read(path):
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(
+            f"{path} cannot be read as weights, without running code that it may hold: {reason}"
+        ) from error
+
+
+def _part(state, prefix):
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _file_of(source):
