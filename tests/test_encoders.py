@@ -16,6 +16,7 @@ from astro_photz.train.pixels import (
     aperture_photometry,
     asinh,
     central,
+    colours,
     deredden,
 )
 from astro_photz.train.resnet import ResNet
@@ -28,6 +29,8 @@ ENCODERS = {
     "resnet34": {"width": 4, "stem": "pooled"},
     "resnet50": {"width": 4, "scaling": "none", "stem": "pooled"},
 }
+MEASURING = {"kind": "resnet18", "width": 4, "stem": "pooled", "photometry": True}
+SETTINGS = [{"kind": kind, **options} for kind, options in ENCODERS.items()] + [MEASURING]
 
 
 def make_flux(n=6, *, size=64):
@@ -50,10 +53,10 @@ def _seed():
 # What holds for all
 
 
-@pytest.fixture(params=ENCODERS, scope="module")
+@pytest.fixture(params=SETTINGS, scope="module", ids=lambda settings: "-".join(map(str, settings.values())))
 def encoder(request):
     torch.manual_seed(0)
-    return seen(make_encoder(request.param, **ENCODERS[request.param]))
+    return seen(make_encoder(**request.param))
 
 
 @torch.no_grad()
@@ -296,8 +299,34 @@ def test_the_embedding_sees_more_than_the_light_in_circles():
 
 
 @torch.no_grad()
-def test_photometry_keeps_its_digits_in_half_precision():
-    encoder = SymmetricEncoder(fields=1, embedding_dim=8).train()
+def test_colours_are_differences_of_magnitudes():
+    flux = torch.from_numpy(gaussian_cutouts(20, r_mag=(15, 16), noise=False).flux)
+    photometer = AperturePhotometry(64)
+
+    def measured(brighter):
+        scaled = PixelScaling("linear")(flux * torch.tensor(brighter)[:, None, None], torch.zeros(20))
+        return colours(photometer(scaled)).unflatten(1, (-1, 5)) * 1.0857
+
+    change = measured([1.0, 1.0, 10**0.2, 1.0, 1.0]) - measured([1.0] * 5)  # half a magnitude in r
+    expected = torch.tensor([-0.5, 0.0, 0.5, -0.5, 0.0]).expand_as(change)
+    torch.testing.assert_close(change, expected, rtol=0, atol=0.02)
+
+
+@torch.no_grad()
+def test_photometry_beside_a_resnet_does_not_need_its_convolutions():
+    torch.manual_seed(0)
+    encoder = seen(make_encoder(**MEASURING))
+    for parameter in encoder.encoder.parameters():
+        parameter.zero_()  # what its convolutions give is the same for all images
+    flux = make_flux()
+    redder = flux * torch.tensor([0.5, 0.7, 1.0, 1.2, 1.4])[:, None, None]
+    assert (encoder(redder, torch.zeros(6)) - encoder(flux, torch.zeros(6))).abs().amax(dim=1).min() > 1e-2
+
+
+@pytest.mark.parametrize("settings", [{"kind": "symmetric", "fields": 1, "embedding_dim": 8}, MEASURING])
+@torch.no_grad()
+def test_photometry_keeps_its_digits_in_half_precision(settings):
+    encoder = make_encoder(**settings).train()
     measured = []
     encoder.photometry.register_forward_hook(lambda module, inputs, output: measured.append(output))
     flux, ebv = 10 * torch.rand(4, 5, 64, 64, generator=torch.Generator().manual_seed(0)), torch.zeros(4)
