@@ -31,6 +31,8 @@ distributed = torch.distributed
 
 __all__ = ["ContrastiveModel", "KeyQueue", "contrastive_loss", "in_groups", "queue_length"]
 
+_SMALLEST = 1e-6  # of the auxiliary losses, whose logarithms are taken: a thousandth of their unit
+
 
 def contrastive_loss(query, key, others, *, temperature):
     """
@@ -193,7 +195,13 @@ class _Projected(nn.Module):
 
 
 class _PhotometryHead(nn.Module):
-    """Predicts the photometry of the untouched stamp; gives the loss over what could be measured of it."""
+    """
+    Predicts the photometry of the untouched stamp; gives the loss over what could be measured of it.
+
+    That is the mean of the logarithms of the quantities' losses: each counts in units of how well it is known so far,
+    as if it had a weight that is always at its best (Kendall, Gal & Cipolla 2018, arXiv 1705.07115, equation 7). In
+    a plain mean, u-g, which noise keeps any network from knowing well, would drown r-i and i-z, which say as much.
+    """
 
     def __init__(self, embedding_dim, hidden, n_measured):
         super().__init__()
@@ -202,7 +210,9 @@ class _PhotometryHead(nn.Module):
     def forward(self, embedding, measured):
         known = measured.isfinite()
         error = F.smooth_l1_loss(self.predict(embedding).float(), measured.nan_to_num(), reduction="none")
-        return (error * known).sum() / known.sum().clamp(min=1)
+        seen = known.sum(dim=0)
+        error = (error * known).sum(dim=0) / seen.clamp(min=1)
+        return (error.clamp(min=_SMALLEST).log() * (seen > 0)).sum() / (seen > 0).sum().clamp(min=1)
 
 
 class ContrastiveModel(lightning.LightningModule):

@@ -1,12 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Make the bundled model and the demonstration set, from a seed to the exported folder.
+Make the bundled model and the demonstration set, from a seed to the page that tells how good the model is.
 
-    python benchmarks/model/train_bundled.py RUN_FOLDER [--recipe small.toml] [--install]
+    python benchmarks/model/train_bundled.py RUN_FOLDER [--settings bundled.toml] [--install]
 
-simulates the three data sets, trains, calibrates on the validation set, measures once on the test set, and exports.
-Each step leaves its result in the run folder and is skipped, or resumed, when the command is given again.
-``--install`` copies the model and the demonstration set into the package.
+simulates three data sets, pretrains without labels, fine-tunes, calibrates on the validation set, exports, and
+measures once on the test set. Each step leaves its result in the run folder and is skipped, or resumed, when the
+command is given again. ``--install`` copies the model, the encoder as pretrained and the demonstration set into the
+package, and the measurement into the documentation, of which ``astro-photz card`` makes the page.
 """
 
 import argparse
@@ -17,26 +18,24 @@ import subprocess
 import tomllib
 from pathlib import Path
 
-import lightning
 import numpy as np
-import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
 
 from astro_photz import simulate, train
+from astro_photz._files import aside
 from astro_photz.cutouts.hdf5 import CutoutWriter
-from astro_photz.pdf import RedshiftPDF
 from astro_photz.simulate.generate import truth_columns
 from astro_photz.simulate.seeds import SPLIT_SEED
-from astro_photz.train import probe
 from astro_photz.train.data import data_hash
-from astro_photz.train.redshift import Z_EDGES
-from astro_photz.train.release import training_range
 
 HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "astro_photz"
+ROOT = HERE.parents[1]
 SPLITS = ("train", "validation", "test")
+EVALUATION = "evaluation.json"
 
+DESCRIPTION = (
+    "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of 7,000 real Main Galaxy "
+    "Sample galaxies (those of kcorrect), seen from distances of their own"
+)
 LIMITS = [
     "Trained, calibrated and measured on simulated images only: its figures hold for those, not for the real sky.",
     "Simulated galaxies are bulges and discs with arms or clumps: no dust lanes, mergers or active nuclei.",
@@ -50,121 +49,85 @@ LIMITS = [
 def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("run", type=Path, help="folder for data, checkpoints and results")
-    parser.add_argument("--recipe", type=Path, default=HERE / "small.toml")
+    parser.add_argument("--settings", type=Path, default=HERE / "bundled.toml")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="for simulation and training")
+    parser.add_argument("--threads", type=int, help="of the trainings; all processors by default")
     parser.add_argument("--install", action="store_true", help="copy the results into the package")
     arguments = parser.parse_args()
-    recipe = tomllib.loads(arguments.recipe.read_text())
-    torch.set_num_threads(recipe["threads"])
-    arguments.run.mkdir(parents=True, exist_ok=True)
+    settings = tomllib.loads(arguments.settings.read_text(encoding="utf-8"))
+    recipe = train.Recipe.read(settings["recipe"], changes=settings["changes"])
+    run = arguments.run
+    run.mkdir(parents=True, exist_ok=True)
+    accelerator = "gpu" if arguments.device == "cuda" else "cpu"
+    machine = train.Machine(accelerator=accelerator, devices=1, threads=arguments.threads or os.cpu_count())
 
-    data = simulate_data(arguments.run, recipe["simulate"])
-    model = fit(arguments.run, recipe, data)
-    exported = calibrate_and_export(arguments.run, recipe, data, model)
-    demo = make_demo(arguments.run, recipe["demo"])
+    data = simulate_data(run, settings["simulate"], arguments.device)
+    common = {"validation": data["validation"], "seed": settings["seed"], "machine": machine}
+    train.pretrain(recipe, data["train"], run / "pretrained", **common)
+    train.finetune(recipe, data["train"], run / "finetuned", init=run / "pretrained", **common)
+    export(run, settings, data)
+    demo = make_demo(run, settings["demo"])
     if arguments.install:
-        folder = PACKAGE / "data" / "models" / recipe["name"]
-        shutil.copytree(exported, folder, dirs_exist_ok=True)
-        shutil.copy(demo, PACKAGE / "data" / "demo.h5")
-        print(f"installed {folder} and {PACKAGE / 'data' / 'demo.h5'}")
+        install(run, settings["name"], demo)
 
 
-def simulate_data(run, recipe):
+def simulate_data(run, settings, device):
     """The three data sets, one a split of the seed galaxies."""
     data = {}
     for split in SPLITS:
         data[split] = run / f"{split}.h5"
         if not data[split].exists():
-            print(f"simulating {data[split]}")
+            print(f"simulating {data[split]}", flush=True)
             simulate.write(
                 data[split],
-                **recipe[split],
+                **settings[split],
                 split=split,
-                size=recipe["size"],
-                config=recipe["settings"],
-                workers=os.cpu_count(),  # the file is the same, whatever their number
+                size=settings["size"],
+                config=settings["settings"],
+                device=device,
+                workers=os.cpu_count() if device == "cpu" else 1,  # the file is the same, whatever their number
             )
     return data
 
 
-def fit(run, recipe, data):
-    """Train, or go on training, and return the model of the epoch that is best on the validation set."""
-    lightning.seed_everything(recipe["train"]["seed"], verbose=False)
-    batches = recipe["train"]["batch_size"]
-    checkpoint = ModelCheckpoint(run / "checkpoints", monitor="val_loss", save_last=True)
-    trainer = lightning.Trainer(
-        accelerator="cpu",
-        max_epochs=recipe["train"]["epochs"],
-        logger=CSVLogger(run, name="log", version=""),
-        callbacks=[checkpoint],
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        gradient_clip_val=1.0,
-        log_every_n_steps=20,
-    )
-    last = run / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        train.RedshiftModel(**recipe["model"]),
-        train.StampData(data["train"], validation=data["validation"], batch_size=batches, seed=recipe["train"]["seed"]),
-        ckpt_path=last if last.exists() else None,
-    )
-    best = checkpoint.best_model_path or last
-    print(f"best epoch: {best}, validation loss {checkpoint.best_model_score}")
-    return train.RedshiftModel.load_from_checkpoint(best, map_location="cpu").eval()
+def export(run, settings, data):
+    """Calibrate, export and measure; the measurement goes into the card, and the model is written once more."""
+    if (run / EVALUATION).exists():
+        return
+    model, name = run / settings["name"], settings["name"]
+    card = facts(settings, data)
+    train.export_run(run / "finetuned", model, card=card, overwrite=True)
+    evaluation = train.evaluate_model(model, data["test"])
+    card["metrics"] = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
+    report = train.export_run(run / "finetuned", model, card=card, int8=True, overwrite=True)
+    card = facts(settings, data) | {"name": f"{name}-pretrained"}
+    train.export_run(run / "pretrained", run / f"{name}-pretrained", card=card, overwrite=True)
+    print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
+    with aside(run / EVALUATION) as part:
+        part.write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
 
 
-def embed(model, path):
-    """Embeddings and redshifts of a data set."""
-    stamps = train.Stamps(path)
-    return probe.embed(model.encoder, stamps, np.arange(len(stamps))), torch.from_numpy(stamps.redshift)
-
-
-def calibrate_and_export(run, recipe, data, model):
-    """Fold the temperature into the head, measure on the test set, and write the folder of the model."""
-    embedding, redshift = embed(model, data["validation"])
-    with torch.no_grad():
-        temperature = train.fit_temperature(model.head(embedding), redshift)
-    train.fold_temperature(model.head, temperature)
-
-    embedding, redshift = embed(model, data["test"])
-    with torch.no_grad():
-        pdf = RedshiftPDF(model.head(embedding).softmax(dim=1).numpy(), Z_EDGES)
-    metrics = train.evaluate(pdf, redshift.numpy())
-    print(f"temperature {temperature:.3f}; test set {json.dumps(metrics)}")
-
-    numbers = {split: recipe["simulate"][split] | {"sha256": data_hash(data[split])} for split in SPLITS}
-    card = {
-        "name": recipe["name"],
-        "version": recipe["version"],
-        "simulated": True,
-        "training_data": {
-            "description": "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of "
-            "7,000 real Main Galaxy Sample galaxies (those of kcorrect), seen from distances of their own",
-            "n": numbers["train"]["n"],
-            "sha256": numbers["train"]["sha256"],
-            "seed": numbers["train"]["seed"],
-            "splits": numbers | {"split_seed": SPLIT_SEED},
-        },
-        "training_range": training_range(data["train"]),
-        "metrics": {"simulated test galaxies (seeds not trained on)": metrics},
-        "calibration": {
-            "method": "temperature, on simulated validation galaxies",
-            "temperature": round(temperature, 4),
-        },
+def facts(settings, data):
+    """What the card of the model tells of how it was made."""
+    numbers = {split: settings["simulate"][split] | {"sha256": data_hash(data[split])} for split in SPLITS}
+    return {
+        "version": settings["version"],
+        "training_data": {"description": DESCRIPTION, **numbers["train"]}
+        | {"splits": numbers | {"split_seed": SPLIT_SEED}},
         "limits": LIMITS,
-        "recipe": recipe,
+        "made_by": settings,
         "commit": commit(),
     }
-    path = run / recipe["name"]
-    train.export_model(model.encoder, model.head, path, card=card, overwrite=True)
-    print(f"graphs against torch: {json.loads((path / 'card.json').read_text())['difference_from_torch']}")
-    return path
 
 
-def make_demo(run, recipe):
+def make_demo(run, settings):
     """Galaxies of the test split, evenly spread in redshift, as a small file."""
-    cutouts, truth = simulate.galaxies(recipe["pool"], seed=recipe["seed"], split="test")
+    path = run / "demo.h5"
+    if path.exists():
+        return path
+    cutouts, truth = simulate.galaxies(settings["pool"], seed=settings["seed"], split="test")
     redshift = truth["redshift"]
-    wanted = np.linspace(0.025, 0.32, recipe["n"])
+    wanted = np.linspace(0.025, 0.32, settings["n"])
     rows = []
     for z in wanted:
         distance = np.abs(redshift - z)
@@ -175,14 +138,23 @@ def make_demo(run, recipe):
     attributes = {
         "simulated": True,
         "description": "Simulated galaxies with the colours and redshifts of real ones; no pixel here was observed.",
-        "seed": recipe["seed"],
+        "seed": settings["seed"],
         "split": "test",
     }
-    path = run / "demo.h5"
     columns = truth_columns(truth[rows])
-    with CutoutWriter(path, len(rows), overwrite=True, attributes=attributes) as writer:
+    with CutoutWriter(path, len(rows), attributes=attributes) as writer:
         writer.append(chosen, **columns)
     return path
+
+
+def install(run, name, demo):
+    """Copy what was made to where it ships."""
+    data = ROOT / "astro_photz" / "data"
+    for model in (name, f"{name}-pretrained"):
+        shutil.copytree(run / model, data / "models" / model, dirs_exist_ok=True)
+    shutil.copy(demo, data / "demo.h5")
+    shutil.copy(run / EVALUATION, ROOT / "docs" / "model_card" / EVALUATION)
+    print(f"installed into {data} and {ROOT / 'docs' / 'model_card'}")
 
 
 def commit():

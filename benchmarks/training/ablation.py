@@ -14,21 +14,18 @@ The test set is used for the tables only, the validation set for the choice of e
 """
 
 import argparse
-import json
 import math
-import shutil
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from _experiments import SPLITS, Experiments, estimate, finetune, hashes, measure, told
 
-from astro_photz import metrics, train
-from astro_photz._files import aside
-from astro_photz.train.data import Stamps, data_hash
+from astro_photz import train
+from astro_photz.train.data import Stamps
 from astro_photz.train.pixels import PixelScaling, central
-from astro_photz.train.probe import embed, probe_scatter
-from astro_photz.train.redshift import Z_EDGES
+from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
 
 ARMS = {
@@ -39,7 +36,7 @@ ARMS = {
 }
 """Changes of the recipe, by the name of the arm; the first is the recipe itself."""
 
-MODES = {"frozen": "finetune.frozen = true", "whole": "finetune.frozen = false"}
+MODES = {"frozen": ("finetune.frozen = true",), "whole": ("finetune.frozen = false",)}
 DELTA = 0.05  # error of E(B-V), mag
 PCA_STAMPS, PCA_COMPONENTS = 4000, 64
 
@@ -55,7 +52,7 @@ QUICK = {
 
 def main():
     arguments = _arguments()
-    bench = Bench(arguments)
+    bench = Ablation(arguments)
     if not arguments.table:
         bench.run()
     bench.print_tables()
@@ -85,63 +82,35 @@ def _arguments():
     return arguments
 
 
-class Bench:
-    """The experiments, each known by its name, and their stored results."""
+class Ablation:
+    """The experiments, each known by its name, and their tables."""
 
     def __init__(self, arguments):
         self.arguments = arguments
-        self.results = arguments.folder / "results"
+        self.data = {split: getattr(arguments, split) for split in SPLITS}
         self.machine = train.Machine(accelerator="cpu", devices=1, threads=arguments.threads, progress=False)
-        self.end = time.monotonic() + 3600 * arguments.hours
+        names = ("changes", "n_images", "n_labels", "n_test", "steps")
+        settings = {name: getattr(arguments, name) for name in names} | hashes(self.data)
+        settings["recipe"] = self.recipe().as_dict()
+        self.results = Experiments(arguments.folder, settings, hours=arguments.hours)
 
     def run(self):
         """All that has no result yet, seed by seed, so that what there is can be compared."""
-        self._check_same()
         torch.set_num_threads(self.arguments.threads)
-        self.store("pca", self.pca)
+        self.results.store("pca", self.pca)
         for seed in self.arguments.seeds:
-            for labels in self.labels():
-                self.store(f"scratch-{labels}-{seed}", lambda s=seed, n=labels: self.finetune("scratch", s, n_labels=n))
+            for n_labels in self.labels():
+                self.results.store(f"scratch-{n_labels}-{seed}", partial(self.scratch, seed, n_labels))
             for arm in self.arguments.arms:
-                self.store(f"pretrain-{_slug(arm)}-{seed}", lambda a=arm, s=seed: self.pretrain(a, s))
+                self.results.store(f"pretrain-{_slug(arm)}-{seed}", partial(self.pretrain, arm, seed))
+                if RunFolder(self.folder("pretrain", arm, seed)).metrics is None:
+                    continue
                 for mode in MODES:
-                    self.store(f"{mode}-{_slug(arm)}-{seed}", lambda a=arm, s=seed, m=mode: self.tune(a, s, m))
+                    self.results.store(f"{mode}-{_slug(arm)}-{seed}", partial(self.tune, arm, seed, mode))
 
     def labels(self):
         """Few and all."""
         return self.arguments.n_labels, self.arguments.n_images
-
-    def store(self, name, experiment):
-        """Do an experiment, unless its result is there or the time is over."""
-        path = self.results / f"{name}.json"
-        if path.exists():
-            return
-        if time.monotonic() > self.end:
-            print(f"{name}: no time left; give the command again", flush=True)
-            return
-        begun = time.monotonic()
-        result = experiment()
-        if result is None:  # what it builds upon is not there
-            return
-        result["seconds"] = round(time.monotonic() - begun, 1)
-        _write(path, result)
-        print(f"{name}: {json.dumps(result)[:200]}", flush=True)
-
-    def load(self, name):
-        """A stored result, or None."""
-        path = self.results / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-    def _check_same(self):
-        """Results of one folder are of one set of options."""
-        names = ("recipe", "changes", "n_images", "n_labels", "n_test", "steps")
-        settings = {name: getattr(self.arguments, name) for name in names}
-        settings |= {name: data_hash(getattr(self.arguments, name)) for name in ("train", "validation", "test")}
-        settings["recipe"] = self.recipe().as_dict()
-        path = self.arguments.folder / "settings.json"
-        if path.exists() and json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(settings)):
-            raise SystemExit(f"{path} tells of other options: choose another folder")
-        _write(path, settings)
 
     def recipe(self, *changes):
         """The recipe with changes."""
@@ -153,68 +122,40 @@ class Bench:
         """The redshift probe before and after each epoch."""
         outcome = train.pretrain(
             self.recipe(*ARMS[arm]),
-            self.arguments.train,
+            self.data["train"],
             self.folder("pretrain", arm, seed),
-            validation=self.arguments.validation,
+            validation=self.data["validation"],
             n_images=self.arguments.n_images,
             seed=seed,
             machine=self.machine,
         )
         return {name: [value for _, value in outcome[name]] for name in ("probe_sigma_mad", "uniformity", "alignment")}
 
+    def scratch(self, seed, n_labels):
+        """Train without a pretraining."""
+        return self.finetune(self.folder(f"scratch-{n_labels}", "none", seed), self.recipe(), seed, n_labels)
+
     def tune(self, arm, seed, mode):
         """Fine-tune a pretrained encoder with few labels."""
-        folder = self.folder("pretrain", arm, seed)
-        if RunFolder(folder).metrics is None:
-            return None
-        return self.finetune(mode, seed, MODES[mode], arm=arm, init=folder, n_labels=self.arguments.n_labels)
+        init = self.folder("pretrain", arm, seed)
+        folder = self.folder(mode, arm, seed)
+        return self.finetune(folder, self.recipe(*MODES[mode]), seed, self.arguments.n_labels, init=init)
 
-    def finetune(self, mode, seed, *changes, arm="none", init=None, n_labels):
+    def finetune(self, folder, recipe, seed, n_labels, **options):
         """Train with labels, and measure on the test set."""
-        settings = self.recipe(*changes).finetune
-        epochs = max(settings.epochs, math.ceil(self.arguments.steps * settings.batch_size / n_labels))
-        length = f"finetune.epochs = {epochs}", f"finetune.validate_every = {max(1, epochs // 10)}"
-        folder = self.folder(f"{mode}-{n_labels}", arm, seed)
-        train.finetune(
-            self.recipe(*changes, *length),
-            self.arguments.train,
-            folder,
-            validation=self.arguments.validation,
-            init=init,
-            n_labels=n_labels,
-            seed=seed,
-            machine=self.machine,
-        )
-        best = folder / "checkpoints" / "best.ckpt"
-        model = train.RedshiftModel.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
-        result = self.measure(model)
-        if not self.arguments.keep:
-            shutil.rmtree(folder)
-        return result
+        options |= {"steps": self.arguments.steps, "n_labels": n_labels, "keep": self.arguments.keep}
+        model = finetune(recipe, self.data, folder, seed=seed, machine=self.machine, **options)
+        n = self.arguments.n_test
+        return measure(model, self.data["test"], n) | {"dz_debv": slope(model, self.data["test"], n)}
 
     def folder(self, kind, arm, seed):
         """Of a run."""
         return self.arguments.folder / "runs" / f"{kind}-{_slug(arm)}-{seed}"
 
     @torch.no_grad()
-    def measure(self, model):
-        """Scatter and outliers on the test set, and how the redshift moves with a wrong E(B-V)."""
-        stamps = Stamps(self.arguments.test)
-        rows = np.arange(min(self.arguments.n_test, len(stamps)))
-        redshift = stamps.redshift[rows]
-        right, more, less = (estimates(model, stamps, rows, offset=offset) for offset in (0, DELTA, -DELTA))
-        deviation = (right - redshift) / (1 + redshift)
-        return {
-            "sigma_mad": metrics.sigma_mad(deviation),
-            "eta": metrics.eta(deviation),
-            "bias": metrics.bias(deviation),
-            "dz_debv": float(np.mean(more - less) / (2 * DELTA)),
-        }
-
-    @torch.no_grad()
     def pca(self):
         """The redshift probe on the principal components of the pixels."""
-        stamps = {name: Stamps(getattr(self.arguments, name)) for name in ("train", "validation")}
+        stamps = {name: Stamps(self.data[name]) for name in ("train", "validation")}
         n = min(PCA_STAMPS, len(stamps["train"]))
         torch.manual_seed(0)
         learnt = pixels(stamps["train"], np.arange(n))
@@ -234,37 +175,35 @@ class Bench:
         self._print_tuning()
 
     def _over_seeds(self, name, quantity):
-        """Values of those seeds that have a result."""
-        found = (self.load(f"{name}-{seed}") for seed in self.arguments.seeds)
-        return np.array([quantity(result) for result in found if result])
+        return self.results.over_seeds(name, self.arguments.seeds, quantity)
 
     def _print_probe(self):
         print("\nRedshift probe: sigma_MAD of the neighbours' redshifts on the validation set")
         first = self._over_seeds(f"pretrain-{_slug(next(iter(ARMS)))}", lambda r: r["probe_sigma_mad"][0])
-        pca = self.load("pca")
-        print(f"  {'random weights':28s} {_told(first)}")
+        pca = self.results.load("pca")
+        print(f"  {'random weights':28s} {told(first)}")
         print(f"  {'PCA of the pixels':28s} {pca['probe_sigma_mad'] if pca else math.nan:.5f}")
         for arm in self.arguments.arms:
-            curves = self._over_seeds(f"pretrain-{_slug(arm)}", lambda r: r["probe_sigma_mad"])
+            curves = self._over_seeds(f"pretrain-{_slug(arm)}", "probe_sigma_mad")
             if not len(curves):
                 continue
             minutes = self._over_seeds(f"pretrain-{_slug(arm)}", lambda r: r["seconds"] / 60).mean()
             last = curves[:, -1]
             ratio = last.mean() / min(first.mean(), pca["probe_sigma_mad"]) if pca and len(first) else math.nan
-            print(f"  {arm:28s} {_told(last)}  {ratio:.2f} of the better one above, {minutes:.0f} min")
+            print(f"  {arm:28s} {told(last)}  {ratio:.2f} of the better one above, {minutes:.0f} min")
             print(f"  {'':28s} by epoch: {' '.join(f'{value:.4f}' for value in curves.mean(axis=0))}")
 
     def _print_tuning(self):
         few, every = self.labels()
         print(f"\nFine-tuning with {few} labels: test set; dz/dE(B-V) is the slope for a wrong E(B-V)")
-        scratch = {n: self._over_seeds(f"scratch-{n}", lambda r: r["sigma_mad"]) for n in (few, every)}
+        scratch = {n: self._over_seeds(f"scratch-{n}", "sigma_mad") for n in (few, every)}
         gap = scratch[few].mean() - scratch[every].mean() if all(map(len, scratch.values())) else math.nan
         for n in scratch:
             self._print_line(f"from scratch, {n} labels", f"scratch-{n}")
         for arm in self.arguments.arms:
             for mode in MODES:
                 name = f"{mode}-{_slug(arm)}"
-                sigma = self._over_seeds(name, lambda r: r["sigma_mad"])
+                sigma = self._over_seeds(name, "sigma_mad")
                 if len(sigma) and math.isfinite(gap):
                     closed = f"{(scratch[few].mean() - sigma.mean()) / gap:.2f} of the gap closed"
                 else:
@@ -272,32 +211,16 @@ class Bench:
                 self._print_line(f"{arm}, {mode}", name, closed)
 
     def _print_line(self, label, name, remark=""):
-        columns = (_told(self._over_seeds(name, lambda r, q=q: r[q])) for q in ("sigma_mad", "eta", "dz_debv"))
+        columns = (told(self._over_seeds(name, q)) for q in ("sigma_mad", "eta", "dz_debv"))
         print(f"  {label:36s} {'  '.join(columns)}  {remark}")
 
 
-@torch.no_grad()
-def estimates(model, stamps, rows, *, offset=0.0, batch_size=256):
-    """Means of the PDFs, with an error of E(B-V)."""
-    centres = torch.as_tensor((Z_EDGES[1:] + Z_EDGES[:-1]) / 2, dtype=torch.float32)
-
-    def encoder(flux, ebv):
-        return model.head(model.encoder(flux, ebv + offset)).softmax(dim=1) @ centres
-
-    network = _Like(model.encoder, encoder)
-    return embed(network, stamps, rows, batch_size=batch_size).numpy()
-
-
-class _Like(torch.nn.Module):
-    """A function in the place of an encoder."""
-
-    def __init__(self, encoder, function):
-        super().__init__()
-        self.image_size = encoder.image_size
-        self.function = function
-
-    def forward(self, flux, ebv):
-        return self.function(flux, ebv)
+def slope(model, path, n):
+    """Change of the mean redshift per magnitude by which E(B-V) is wrong."""
+    stamps = Stamps(path)
+    rows = np.arange(min(n, len(stamps)))
+    more, less = (estimate(model, stamps, rows, offset=offset).mean() for offset in (DELTA, -DELTA))
+    return float(np.mean(more - less) / (2 * DELTA))
 
 
 def pixels(stamps, rows):
@@ -308,19 +231,6 @@ def pixels(stamps, rows):
 
 def _slug(arm):
     return arm.replace(", ", "-").replace(" ", "_")
-
-
-def _told(values):
-    if not len(values):
-        return f"{'-':>20s}"
-    spread = f"± {values.std(ddof=1):.5f}" if len(values) > 1 else ""
-    return f"{values.mean():9.5f} {spread:10s}"
-
-
-def _write(path, value):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with aside(path) as part:
-        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,214 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+How many labels a pretraining is worth: the scatter against the number of labels, with it and without.
+
+    python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
+
+One pretraining, on all images; then, for each number of labels and each seed, which draws them, a fine-tuning of the
+whole network and a training from scratch, of the same network with the same augmentations. The learning rate of either
+is the one of ``RATES`` that is best on the validation set at the number of labels of ``SEARCHED`` that is nearest.
+``--pretrained`` takes a pretraining that is there. Each result is stored as JSON in the folder and not made again, so
+the command can be stopped, or stop itself after ``--hours``, and be given again.
+
+It ends with a table of what there is. The equivalent factor is how many times as many labels the training from scratch
+needs for the same scatter, by a monotone curve through its points; its error is from the spread over seeds.
+``--output`` writes both for the model card (``astro-photz card``).
+"""
+
+import argparse
+import math
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from _experiments import SPLITS, Experiments, finetune, hashes, measure, write_json
+from scipy.interpolate import PchipInterpolator
+from scipy.optimize import isotonic_regression
+
+from astro_photz import train
+
+WAYS = {"fine-tuned": True, "from scratch": False}
+"""Whether they begin with the pretrained encoder."""
+
+LABELS = (500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000)
+RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+SEARCHED = (1000, 16_000)
+METRICS = ("sigma_mad", "eta", "crps")
+DRAWS = 1000
+
+
+def main():
+    arguments = _arguments()
+    bench = LabelEfficiency(arguments)
+    if not arguments.table:
+        bench.run()
+    result = bench.result()
+    print_tables(result)
+    if arguments.output:
+        write_json(arguments.output, result)
+
+
+def _arguments():
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument("folder", type=Path, help="for runs and results")
+    for name in SPLITS:
+        parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE.h5", help="labelled stamps")
+    parser.add_argument("--recipe", default="small")
+    parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe")
+    parser.add_argument("--pretrained", type=Path, help="folder of a pretraining; by default one is made")
+    parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--n-test", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, default=2000, help="least number of steps of a training")
+    parser.add_argument("--hours", type=float, default=math.inf, help="begin nothing new after these")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="for the model card")
+    return parser.parse_args()
+
+
+class LabelEfficiency:
+    """The trainings, and what they tell."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.data = {split: getattr(arguments, split) for split in SPLITS}
+        self.machine = train.Machine(accelerator="cpu", devices=1, threads=arguments.threads, progress=False)
+        self.recipe = train.Recipe.read(arguments.recipe, changes=arguments.changes)
+        self.pretrained = arguments.pretrained or arguments.folder / "pretrained"
+        settings = {"n_test": arguments.n_test, "steps": arguments.steps, "recipe": self.recipe.as_dict()}
+        self.results = Experiments(arguments.folder, settings | hashes(self.data), hours=arguments.hours)
+
+    def run(self):
+        """All that has no result yet, seed by seed, the few labels first."""
+        if not self.arguments.pretrained:
+            options = {"validation": self.data["validation"], "machine": self.machine}
+            train.pretrain(self.recipe, self.data["train"], self.pretrained, **options)
+        for way in WAYS:
+            for n_labels in SEARCHED:
+                for rate in RATES:
+                    search = partial(self.train, way, n_labels, seed=0, rate=rate, judge="validation")
+                    self.results.store(_name("search", way, n_labels, rate), search)
+        for seed in self.arguments.seeds:
+            for n_labels in self.arguments.labels:
+                for way in WAYS:
+                    rate = self.rate(way, n_labels)
+                    if rate is not None:
+                        judge = partial(self.train, way, n_labels, seed=seed, rate=rate, judge="test")
+                        self.results.store(_name(way, n_labels, seed), judge)
+
+    def train(self, way, n_labels, *, seed, rate, judge):
+        """Train, and measure on one of the data sets."""
+        changes = [*self.arguments.changes, f"finetune.optimizer.learning_rate = {rate}"]
+        recipe = train.Recipe.read(self.arguments.recipe, changes=changes)
+        folder = self.arguments.folder / "runs" / _name(judge, way, n_labels, seed, rate)
+        init = self.pretrained if WAYS[way] else None
+        options = {"steps": self.arguments.steps, "n_labels": n_labels, "seed": seed, "machine": self.machine}
+        model = finetune(recipe, self.data, folder, init=init, **options)
+        return measure(model, self.data[judge], self.arguments.n_test) | {"learning_rate": rate}
+
+    def rate(self, way, n_labels):
+        """The best learning rate; none if they have not all been tried."""
+        nearest = min(SEARCHED, key=lambda n: abs(math.log(n / n_labels)))
+        tried = {rate: self.results.load(_name("search", way, nearest, rate)) for rate in RATES}
+        if not all(tried.values()):
+            return None
+        return min(RATES, key=lambda rate: tried[rate]["crps"])
+
+    def result(self):
+        """Curves over the number of labels and equivalent factors, in the form that the model card takes."""
+        return {
+            "kind": "label_efficiency",
+            "simulated": True,
+            "learning_rates": {way: {str(n): self.rate(way, n) for n in SEARCHED} for way in WAYS},
+            "curves": {way: list(self._points(way)) for way in WAYS},
+            "equivalent": list(self._equivalents()),
+            "command": "python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 "
+            "--validation validation.h5 --test test.h5 --output docs/model_card/label_efficiency.json",
+        }
+
+    def _values(self, way, n_labels, metric="sigma_mad"):
+        return self.results.over_seeds(_name(way, n_labels), self.arguments.seeds, metric)
+
+    def _points(self, way):
+        for n_labels in self.arguments.labels:
+            values = {metric: self._values(way, n_labels, metric) for metric in METRICS}
+            if not len(values["sigma_mad"]):
+                continue
+            point = {"n_labels": n_labels, "n_seeds": len(values["sigma_mad"])}
+            for metric, value in values.items():
+                point |= {metric: float(value.mean()), f"{metric}_err": _error(value)}
+            yield point
+
+    def _equivalents(self):
+        scratch = {n: self._values("from scratch", n) for n in self.arguments.labels}
+        scratch = {n: values for n, values in scratch.items() if len(values)}
+        for n_labels in self.arguments.labels:
+            tuned = self._values("fine-tuned", n_labels)
+            if len(tuned) and len(scratch) > 1:
+                factor, error, beyond = equivalent_factor(n_labels, tuned, scratch)
+                yield {"n_labels": n_labels, "factor": factor, "factor_err": error, "at_least": beyond}
+
+
+def equivalent_factor(n_labels, tuned, scratch):
+    """
+    How many times as many labels are needed from scratch.
+
+    Parameters
+    ----------
+    n_labels : int
+    tuned : ndarray (n_seeds,)
+        Scatter of fine-tuned models with so many labels.
+    scratch : dict of ndarray (n_seeds,)
+        Scatter of models from scratch, by their number of labels.
+
+    Returns
+    -------
+    factor, error : float
+    at_least : bool
+        Whether even the most labels are too few from scratch: the factor is that of those.
+    """
+    numbers = np.log(list(scratch))
+    mean = np.array([values.mean() for values in scratch.values()])
+    error = np.array([_error(values) for values in scratch.values()])
+    rng = np.random.default_rng(0)
+    drawn = [_crossing(numbers, rng.normal(mean, error), rng.normal(tuned.mean(), _error(tuned))) for _ in range(DRAWS)]
+    best = _crossing(numbers, mean, tuned.mean())
+    factor = math.exp(best) / n_labels
+    return factor, float(factor * np.std(drawn)), bool(best >= numbers[-1])
+
+
+def _crossing(numbers, scatter, wanted):
+    """Where a falling curve through points has the value wanted, within the points."""
+    falling = isotonic_regression(scatter, increasing=False).x
+    fine = np.linspace(numbers[0], numbers[-1], 2000)
+    curve = PchipInterpolator(numbers, falling)(fine)
+    return fine[min(np.searchsorted(-curve, -wanted), len(fine) - 1)]
+
+
+def _error(values):
+    """Of the mean over seeds; of one alone, nothing is known."""
+    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
+
+
+def print_tables(result):
+    """Curves and factors."""
+    print("learning rates:", result["learning_rates"])
+    for way, points in result["curves"].items():
+        print(f"\n{way} (simulated images; mean over seeds, and its error)")
+        print(f"{'labels':>8s}{'seeds':>6s}" + "".join(f"{metric:>22s}" for metric in METRICS))
+        for point in points:
+            columns = "".join(f"{point[m]:12.5f} ±{point[f'{m}_err']:8.5f}" for m in METRICS)
+            print(f"{point['n_labels']:8d}{point['n_seeds']:6d}{columns}")
+    print("\nequivalent factor")
+    for one in result["equivalent"]:
+        bound = "at least " if one["at_least"] else ""
+        print(f"{one['n_labels']:8d} {bound}{one['factor']:.2f} ± {one['factor_err']:.2f}")
+
+
+def _name(*parts):
+    return "-".join(str(part).replace(" ", "_") for part in parts)
+
+
+if __name__ == "__main__":
+    main()
