@@ -258,10 +258,28 @@ def test_larger_stamps_are_measured_in_their_middle():
 
 def test_a_band_that_lacks_pixels_is_not_measured():
     flux = make_flux()
-    flux[0, 1, 0, 0] = torch.nan
+    flux[0, 1] = torch.nan
+    flux[1, 1, :, 46:] = torch.nan  # beyond what the smaller apertures reach
+    flux[2, 1, 0, 0] = torch.nan
     unknown = aperture_photometry(flux).isnan().view(-1, 3, 5)
-    assert unknown[0].tolist() == [[False, True, True, False, False]] * 3  # r, u-g, g-r, r-i, i-z
-    assert not unknown[1:].any()
+    lacking = [False, True, True, False, False]  # r, u-g, g-r, r-i, i-z
+    assert unknown[0].tolist() == [lacking] * 3
+    assert unknown[1].tolist() == [[False] * 5] * 2 + [lacking]
+    assert not unknown[2:].any()
+
+
+@torch.no_grad()
+def test_a_lost_band_is_no_strange_colour():
+    """What depends on it is taken to be as usual; the rest stays."""
+    encoder = make_encoder(**MEASURING).eval()
+    joined = []
+    encoder.join.register_forward_hook(lambda module, inputs, output: joined.append(inputs[0][:, -15:].view(-1, 3, 5)))
+    flux = make_flux()
+    for lost in (flux, torch.where(torch.arange(5)[:, None, None] == 4, torch.nan, flux)):
+        encoder(lost, torch.zeros(6))
+    whole, lacking = joined
+    assert (lacking[..., 4] == 0).all()  # i-z
+    torch.testing.assert_close(lacking[..., :4], whole[..., :4])
 
 
 # Symmetry

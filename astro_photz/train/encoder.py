@@ -18,7 +18,7 @@ from functools import partial
 from astro_photz._advice import advice
 
 from ._torch import torch
-from .pixels import APERTURES, AperturePhotometry, PixelScaling, asinh, colours
+from .pixels import APERTURES, AperturePhotometry, PixelScaling, StandardPhotometry, asinh
 from .resnet import DEPTHS, ResNet
 from .symmetry import SymmetricConv, SymmetricPool
 
@@ -155,6 +155,10 @@ def _radius(size):
     return torch.hypot(axis[:, None], axis[None, :])[None]
 
 
+_WIDER = 4  # numbers of an embedding for each one of the convolutions'
+_FAR_OUT = 10.0  # scatters
+
+
 class PhotometricEncoder(nn.Module):
     """
     Another encoder and aperture photometry beside it, joined in one embedding.
@@ -174,22 +178,17 @@ class PhotometricEncoder(nn.Module):
     >>> from astro_photz.train.encoder import PhotometricEncoder, make_encoder
     >>> encoder = PhotometricEncoder(make_encoder("resnet18", width=4, stem="pooled")).eval()
     >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
-    torch.Size([3, 32])
+    torch.Size([3, 128])
     """
 
     def __init__(self, encoder):
         super().__init__()
         self.encoder = encoder
-        self.embedding_dim, self.image_size = encoder.embedding_dim, encoder.image_size
-        measured = 5 * len(APERTURES)
-        self.flux = PixelScaling("linear")
-        self.photometry = AperturePhotometry(encoder.image_size)
-        self.norm = nn.BatchNorm1d(measured, affine=False)
-        self.join = nn.Sequential(
-            nn.Linear(encoder.embedding_dim + measured, 2 * encoder.embedding_dim),
-            nn.ReLU(),
-            nn.Linear(2 * encoder.embedding_dim, encoder.embedding_dim),
-        )
+        self.embedding_dim, self.image_size = _WIDER * encoder.embedding_dim, encoder.image_size
+        self.linear = PixelScaling("linear")
+        self.photometry = StandardPhotometry(encoder.image_size)
+        measured = len(self.photometry.centre)
+        self.join = nn.Sequential(nn.Linear(encoder.embedding_dim + measured, self.embedding_dim), nn.ReLU())
 
     @property
     def scaling(self):
@@ -213,7 +212,9 @@ class PhotometricEncoder(nn.Module):
         """
         # Photometry needs all digits, whatever precision the training has.
         with torch.autocast(flux.device.type, enabled=False) if self.training else nullcontext():
-            measured = self.norm(colours(self.photometry(self.flux(flux, ebv))))
+            measured, known = self.photometry(self.linear(flux, ebv), ~torch.isnan(flux))
+        # What is not known is taken to be as usual; what lies far out is no colour of a galaxy, but a band without one.
+        measured = torch.where(known, measured.clamp(-_FAR_OUT, _FAR_OUT), 0.0)
         return self.join(torch.cat([self.encoder(flux, ebv), measured], dim=1))
 
 

@@ -3,8 +3,9 @@
 From observed fluxes to the numbers that networks and augmentations work on.
 
 `deredden` takes the dust of our Galaxy off, `PixelScaling` makes the first layer of every encoder of it, and
-`AperturePhotometry` adds pixels up to the light within apertures about the centre. `aperture_photometry` gives the
-same light as brightness and colours: what pretraining has a network predict, since it needs no label.
+`AperturePhotometry` adds pixels up to the light within apertures about the centre, and `StandardPhotometry` makes
+brightness and colours of it, each in units of its own scatter. They stand beside a network's convolutions, and
+`aperture_photometry` gives the same of stamps: what pretraining has a network predict, since it needs no label.
 """
 
 import functools
@@ -16,7 +17,16 @@ from ._torch import torch
 
 nn = torch.nn
 
-__all__ = ["AperturePhotometry", "PixelScaling", "aperture_photometry", "asinh", "central", "colours", "deredden"]
+__all__ = [
+    "AperturePhotometry",
+    "PixelScaling",
+    "StandardPhotometry",
+    "aperture_photometry",
+    "asinh",
+    "central",
+    "colours",
+    "deredden",
+]
 
 SOFTENING = (0.06, 0.024, 0.042, 0.068, 0.25)
 """Flux (nanomaggies a pixel) in *ugriz* where the scale turns from linear to logarithmic: 1.5 times the usual noise."""
@@ -223,15 +233,58 @@ def colours(measured):
 
 _RADII = (3.0, 6.0, 12.0)  # pixels, one standard deviation
 _STAMP = 64  # pixels: of larger stamps the middle is measured, so that all are measured alike
+_COVERED = 0.95  # of an aperture's weight: less of it with pixels is no measurement
+
+
+class StandardPhotometry(nn.Module):
+    """
+    Brightness and colours in three apertures, in units of their scatter over galaxies.
+
+    Magnitudes are asinh magnitudes, finite whatever the noise (Lupton, Gunn & Szalay 1999), in Gaussian apertures of 3,
+    6 and 12 pixels (one standard deviation). They are standardised by the median and the scatter over simulated
+    galaxies of the SDSS main sample, so that a colour, whose range is narrow, weighs as much as a brightness.
+
+    Parameters
+    ----------
+    image_size : int
+        Side of the images (pixels).
+    """
+
+    def __init__(self, image_size):
+        super().__init__()
+        self.photometry = AperturePhotometry(image_size, apertures=_RADII)
+        weights = self.photometry.weights
+        self.register_buffer("share", weights / weights.sum(dim=1, keepdim=True), persistent=False)
+        self.register_buffer("centre", torch.tensor(_MEAN).flatten(), persistent=False)
+        self.register_buffer("scatter", torch.tensor(_SCATTER).flatten(), persistent=False)
+
+    def forward(self, scaled, covered):
+        """
+        Measure.
+
+        Parameters
+        ----------
+        scaled : `torch.Tensor` (B, 5, S, S)
+            On the scale ``'linear'`` of `PixelScaling`, dereddened, 0 where there is no image.
+        covered : `torch.Tensor` (B, 5, S, S) of bool
+            Where there is one.
+
+        Returns
+        -------
+        measured : `torch.Tensor` (B, 15)
+            In each aperture in turn *r*, *u-g*, *g-r*, *r-i* and *i-z*, of order one.
+        known : `torch.Tensor` (B, 15) of bool
+            Whether the bands have pixels there.
+        """
+        measured = (colours(self.photometry(scaled)) - self.centre) / self.scatter
+        seen = (covered.flatten(2).to(scaled.dtype) @ self.share.T > _COVERED).transpose(1, 2)
+        known = torch.cat([seen[..., 2:3], seen[..., 1:] & seen[..., :-1]], dim=2).flatten(1)
+        return measured, known
 
 
 def aperture_photometry(flux):
     """
-    Brightness and colours of galaxies in three apertures, as a task for pretraining that needs no label.
-
-    Magnitudes are asinh magnitudes, finite whatever the noise (Lupton, Gunn & Szalay 1999), in Gaussian apertures of 3,
-    6 and 12 pixels (one standard deviation). They are standardised by the median and the scatter over galaxies of the
-    SDSS main sample, so that a colour, whose range is narrow, weighs as much as a brightness.
+    Brightness and colours of galaxies, as a task for pretraining that needs no label: see `StandardPhotometry`.
 
     Parameters
     ----------
@@ -241,17 +294,18 @@ def aperture_photometry(flux):
     Returns
     -------
     `torch.Tensor` (B, 15)
-        In each aperture in turn *r*, *u-g*, *g-r*, *r-i* and *i-z*, of order one. NaN where a band lacks pixels.
+        NaN where a band lacks pixels.
     """
-    size = min(flux.shape[-1], _STAMP)
-    scaled = central(flux, size) / flux.new_tensor(SOFTENING)[:, None, None]
-    measured = colours(_photometer(size, flux.device)(scaled)).unflatten(1, (len(_RADII), 5))
-    return ((measured - flux.new_tensor(_MEAN)) / flux.new_tensor(_SCATTER)).flatten(1)
+    flux = central(flux, min(flux.shape[-1], _STAMP))
+    missing = torch.isnan(flux)
+    scaled = torch.where(missing, 0.0, flux) / flux.new_tensor(SOFTENING)[:, None, None]
+    measured, known = _photometer(flux.shape[-1], flux.device)(scaled, ~missing)
+    return torch.where(known, measured, torch.nan)
 
 
 @functools.cache
 def _photometer(size, device):
-    return AperturePhotometry(size, apertures=_RADII).to(device)
+    return StandardPhotometry(size).to(device)
 
 
 # Median, and half of the range that holds 68 %, of r, u-g, g-r, r-i, i-z in the apertures of _RADII, over simulated
