@@ -14,6 +14,7 @@ _SIMULATE_EXAMPLES = """\
 examples:
   astro-photz simulate galaxies sky.h5 --n 10000 --seed 1
   astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2
+  astro-photz simulate patches frames/ patches.h5          real sky, to simulate upon: [background] of a config
   astro-photz simulate frames field/ --seed 1              whole fields, and the truth about them in field/truth.ecsv
 
 An unfinished file is gone on with when the same command is given again.
@@ -44,6 +45,12 @@ def add_commands(commands):
     frames.add_argument("--field", type=int, default=11, help="number of the first field (default: %(default)s)")
     frames.add_argument("--ra", type=float, default=180.0, help="of the first field's centre (default: %(default)s)")
     frames.add_argument("--dec", type=float, default=30.0, help="of the first field's centre (default: %(default)s)")
+    patches = add_command(
+        kinds, "patches", _cut_patches, "cut real sky out of a folder of frames, to simulate on", _SIMULATE_EXAMPLES
+    )
+    patches.add_argument("frames", type=Path, metavar="DIR", help="folder of SDSS frames, of all five bands")
+    patches.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
+    patches.add_argument("--size", type=int, default=64, help="side of a patch in pixels (default: %(default)s)")
     for parser in (galaxies, frames):
         parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same sky")
         parser.add_argument(
@@ -53,6 +60,7 @@ def add_commands(commands):
             help="which of the real galaxies to begin with (default: %(default)s)",
         )
         parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings, where not the default ones")
+    for parser in (galaxies, frames, patches):
         parser.add_argument("--overwrite", action="store_true", help="replace what is there")
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -88,6 +96,17 @@ def _simulate_frames(arguments):
     )
     known = int((truth["redshift"] > 0).sum())
     say(f"{arguments.output}: {arguments.n} fields with {len(truth)} objects, {known} of them galaxies of the sample")
+
+
+def _cut_patches(arguments):
+    from ..simulate import cut_patches
+
+    check_output(arguments)
+    progress = False if arguments.quiet else None
+    n = cut_patches(
+        arguments.frames, arguments.output, size=arguments.size, overwrite=arguments.overwrite, progress=progress
+    )
+    say(f"{arguments.output}: {n} patches of sky")
 
 
 def _simulation(arguments):

@@ -68,6 +68,34 @@ class FrameDirectory:
     def __repr__(self):
         return f"<FrameDirectory {self.path}: {len(self._paths)} frames>"
 
+    @property
+    def field_ids(self):
+        """The fields whose *r* frame is there and can be read, list of `~astro_photz.sdss.FieldID`."""
+        return list(self._index())
+
+    def frame_path(self, field_id, band):
+        """
+        Where the frame of a field lies.
+
+        Parameters
+        ----------
+        field_id : `~astro_photz.sdss.FieldID`
+        band : str
+
+        Returns
+        -------
+        `~pathlib.Path`
+
+        Raises
+        ------
+        OSError
+            If there is none.
+        """
+        key = band, field_id.run, field_id.camcol, field_id.field
+        if key not in self._paths:
+            raise FrameError(f"{self.path} has no {band} frame of run {key[1]}, camcol {key[2]}, field {key[3]}")
+        return self._paths[key]
+
     def batches(self, positions, *, size=MINIMUM_SIZE):
         """
         Cut the stamps of all galaxies: see `~astro_photz.cutouts.CutoutSource`.
@@ -117,10 +145,7 @@ class FrameDirectory:
         return Targets(positions.coord, ebv, np.full((n, 5), np.nan, dtype=np.float32), self.data_release)
 
     def _load(self, field_id, band, coord, *, size):
-        key = band, field_id.run, field_id.camcol, field_id.field
-        if key not in self._paths:
-            raise FrameError(f"{self.path} has no {band} frame of run {key[1]}, camcol {key[2]}, field {key[3]}")
-        return read_frame(self._paths[key], coord=coord, size=size)
+        return read_frame(self.frame_path(field_id, band), coord=coord, size=size)
 
     def _index(self):
         """Shape and WCS of every r frame, read once."""

@@ -94,6 +94,11 @@ def write_frames(
     >>> cutouts = fetch(sample, source=FrameDirectory("field/"))  # doctest: +SKIP
     """
     recipe = Recipe(seed=seed, split=split, settings=Settings.of(config))
+    if recipe.settings.background["patches"]:
+        raise ValueError(
+            "patches in [background] are for galaxies in stamps, got "
+            f"{recipe.settings.background['patches']!r}; whole fields need a simulated sky: leave the setting out"
+        )
     n_fields = check_count("n_fields", n_fields)
     first = _first_field(run, camcol, field, n_fields)
     coord = SkyCoord(180, 30, unit=u.deg) if coord is None else coord

@@ -7,7 +7,7 @@ depends on the seed and its own number alone, not on how many are made, in what 
 """
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import index
 
 import numpy as np
@@ -16,16 +16,17 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable, vstack
 
 from astro_photz.cutouts import Cutouts
-from astro_photz.sdss import R_UGRIZ
+from astro_photz.sdss import R_UGRIZ, ZERO_POINT
 
 from ._torch import torch
 from .morphology import disc_inclination, draw_morphology
-from .neighbours import draw_neighbours
+from .neighbours import FAINTEST_SINGLE, draw_neighbours
+from .patches import check_patches, draw_patches
 from .population import draw_population
 from .rendering import render
 from .seeds import SPLITS
 from .settings import Settings
-from .sky import FILTER_MARGIN, add_noise, draw_conditions
+from .sky import FILTER_MARGIN, add_light, add_noise, draw_conditions
 from .sources import PROFILES, Sources
 
 __all__ = ["BLOCK", "Recipe", "check_count", "draw_targets", "galaxies", "truth_columns"]
@@ -149,6 +150,12 @@ class Recipe:
         if not _SIZES[0] <= check_count("size", self.size) <= _SIZES[1]:
             raise ValueError(f"size must lie between {_SIZES[0]} and {_SIZES[1]} pixels, got {self.size}")
         _check_device(self.device)
+        if self._on_patches:
+            check_patches(self.settings.background["patches"], size=self.size)
+
+    @property
+    def _on_patches(self):
+        return bool(self.settings.background["patches"])
 
     def block(self, number, n):
         """
@@ -171,6 +178,8 @@ class Recipe:
         target_xy = (self.size - 1) / 2 + rng.uniform(-0.5, 0.5, size=(BLOCK, 2))
         targets, truth = draw_targets(population, rng, target_xy)
         neighbours = draw_neighbours(population.ebv, rng, size=self.size, split=self.split, **self.settings.neighbours)
+        if self._on_patches:  # which have the faint ones
+            neighbours = neighbours[neighbours.flux[:, 2] > 10 ** (0.4 * (ZERO_POINT - FAINTEST_SINGLE))]
         truth["neighbours"], truth["neighbour_flux"] = _count(neighbours, self.size, BLOCK)
         conditions = draw_conditions(BLOCK, rng, **self.settings.sky)
         cutouts = Cutouts(
@@ -194,7 +203,13 @@ class Recipe:
                 shift=conditions.shift,
                 device=self.device,
             )
-            return add_noise(ideal, conditions, rng).cpu().numpy()
+            return self._add_sky(ideal, conditions, rng).cpu().numpy()
+
+    def _add_sky(self, ideal, conditions, rng):
+        if not self._on_patches:
+            return add_noise(ideal, conditions, rng)
+        flux, camera = draw_patches(len(ideal), rng, size=self.size, **self.settings.background)
+        return add_light(torch.as_tensor(flux, device=self.device), ideal, replace(conditions, **camera), rng)
 
 
 def _check_device(device):

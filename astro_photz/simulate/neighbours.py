@@ -24,7 +24,10 @@ from .population import draw_population
 from .rendering import REACH
 from .sources import PROFILES, Sources
 
-__all__ = ["draw_neighbours"]
+__all__ = ["FAINTEST_SINGLE", "draw_neighbours"]
+
+FAINTEST_SINGLE = 22.7
+"""r magnitude to which neighbours are seen one by one; fainter ones are part of what the sky is like."""
 
 _GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
 _FAINT_GALAXIES = {"number": 20_500.0, "at": 22.7, "slope": 0.35, "faintest": 24.5, "brightest": 22.7}

@@ -22,6 +22,7 @@ from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 
 from astro_photz import __version__
+from astro_photz._files import sha256
 from astro_photz.cutouts.collect import progress_bar
 from astro_photz.cutouts.hdf5 import BlockWriter
 
@@ -100,6 +101,8 @@ def write(
         "settings": json.dumps(recipe.settings.as_dict()),
         "astro_photz_version": __version__,
     } | (attributes or {})
+    if patches := recipe.settings.background["patches"]:
+        noted["patches_sha256"] = sha256(patches)
     task = {"n": n, "size": size, "device": str(device), "attributes": noted}
     journal = _Journal.open(part, task, start=partial(_lay_out, part, n, recipe, noted), overwrite=overwrite)
     with closing(journal), progress_bar(n, progress) as advance:

@@ -5,12 +5,14 @@ What a user may set about the simulated sky, and the check that it can be meant.
 Settings come in three sections, each of which belongs to one step of the simulation: ``[sample]`` says which galaxies
 are drawn (`~astro_photz.simulate.population.Sample`), ``[sky]`` under what conditions they are seen
 (`~astro_photz.simulate.sky.draw_conditions`), ``[neighbours]`` what else shines into their stamps
-(`~astro_photz.simulate.neighbours.draw_neighbours`). The step itself names its settings and their defaults: what it
-takes by keyword, with a number or a range as the default, can be set here, and nothing else.
+(`~astro_photz.simulate.neighbours.draw_neighbours`), ``[background]`` on what real sky they are put, if on any
+(`~astro_photz.simulate.patches.draw_patches`). The step itself names its settings and their defaults: what it
+takes by keyword, with a number, a range or a text as the default, can be set here, and nothing else.
 """
 
 import inspect
 import math
+import os
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from pathlib import Path
 from astro_photz._advice import advice
 
 from .neighbours import draw_neighbours
+from .patches import draw_patches
 from .population import Sample
 from .sky import draw_conditions
 
@@ -37,6 +40,9 @@ class Settings:
         Keywords of `~astro_photz.simulate.sky.draw_conditions`; those left out have its defaults.
     neighbours : dict, optional
         Keywords of `~astro_photz.simulate.neighbours.draw_neighbours`.
+    background : dict, optional
+        Keywords of `~astro_photz.simulate.patches.draw_patches`: ``patches``, a file of real sky that stands for
+        simulated noise; by default none.
 
     Raises
     ------
@@ -60,6 +66,7 @@ class Settings:
     sample: Sample = field(default_factory=Sample)
     sky: dict = field(default_factory=dict)
     neighbours: dict = field(default_factory=dict)
+    background: dict = field(default_factory=dict)
 
     def __post_init__(self):
         for section, step in _STEPS.items():
@@ -131,21 +138,22 @@ class Settings:
         -------
         dict of dict
         """
-        return {"sample": asdict(self.sample), "sky": dict(self.sky), "neighbours": dict(self.neighbours)}
+        sections = (section for section in _STEPS if section != "sample")
+        return {"sample": asdict(self.sample)} | {section: dict(getattr(self, section)) for section in sections}
 
 
-_STEPS = {"sample": Sample, "sky": draw_conditions, "neighbours": draw_neighbours}
+_STEPS = {"sample": Sample, "sky": draw_conditions, "neighbours": draw_neighbours, "background": draw_patches}
 
 
 def _defaults(step):
-    """What can be set of a step, with the defaults: keywords whose default is a number, or a range."""
+    """What can be set of a step, with the defaults: keywords whose default is a number, a range or a text."""
     parameters = inspect.signature(step).parameters.values()
     return {parameter.name: parameter.default for parameter in parameters if _is_setting(parameter.default)}
 
 
 def _is_setting(default):
     values = default if isinstance(default, tuple) else (default,)
-    return all(isinstance(value, bool | int | float) for value in values)
+    return all(isinstance(value, bool | int | float | str) for value in values)
 
 
 def _checked(section, given, defaults):
@@ -163,6 +171,10 @@ def _like(name, value, default):
         if not isinstance(value, bool):
             raise TypeError(f"{name} must be true or false, got {value!r}")
         return value
+    if isinstance(default, str):
+        if not isinstance(value, str | os.PathLike):
+            raise TypeError(f"{name} must be a text, got {value!r}")
+        return os.fspath(value)
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple) or len(value) != len(default):
             raise TypeError(f"{name} must be {len(default)} numbers, like {list(default)}, got {value!r}")

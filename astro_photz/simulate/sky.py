@@ -16,7 +16,7 @@ from astro_photz.sdss import PIXEL_SCALE, dark_variance, gain
 
 from ._torch import torch
 
-__all__ = ["FILTER_MARGIN", "Conditions", "add_noise", "draw_conditions"]
+__all__ = ["FILTER_MARGIN", "Conditions", "add_light", "add_noise", "draw_conditions"]
 
 FILTER_MARGIN = 6
 """Pixels around an image that the resampling of its noise needs."""
@@ -255,6 +255,44 @@ def add_noise(images, conditions, rng):
     for first in range(0, len(images), _IMAGES_AT_ONCE):
         rows = slice(first, first + _IMAGES_AT_ONCE)
         observed[rows] = _observe(images[rows], conditions, rows, generator)
+    return observed
+
+
+def add_light(sky, images, conditions, rng):
+    """
+    Shine ideal images onto observed sky, with the noise of their own photons alone.
+
+    Parameters
+    ----------
+    sky : `torch.Tensor` (N, 5, S, S)
+        Observed, sky-subtracted flux (nanomaggies), in the pixels of *r*.
+    images : `torch.Tensor` (N, 5, S + 2 m, S + 2 m)
+        Ideal flux (nanomaggies), with a margin m of `FILTER_MARGIN` pixels.
+    conditions : `Conditions` (N,)
+        Of which gain and calibration are the sky's own.
+    rng : `~numpy.random.Generator`
+        As in `add_noise`.
+
+    Returns
+    -------
+    `torch.Tensor` (N, 5, S, S) float32
+    """
+    generator = torch.Generator(images.device).manual_seed(int(rng.integers(2**63)))
+
+    def grid(values):
+        return torch.as_tensor(values, dtype=torch.float32, device=images.device)[..., None, None]
+
+    flux = images * grid(conditions.zero_point)
+    counts = flux / grid(conditions.calibration)
+    noise = torch.randn(images.shape, generator=generator, device=images.device)
+    noise *= (counts.clamp_min(0) / grid(conditions.gain)).sqrt_()
+    # The sky is in whole DN, and stays so: chance decides between the two next to the light, which keeps its mean.
+    chance = torch.rand(images.shape, generator=generator, device=images.device)
+    residual = noise.add_(counts).add_(chance).floor_().sub_(counts)
+    inner = slice(FILTER_MARGIN, -FILTER_MARGIN)
+    observed = sky + flux[..., inner, inner]
+    observed += _resample(residual, conditions.phase) * grid(conditions.calibration)
+    observed[:, _NATIVE_BAND] = _as_stored(observed[:, _NATIVE_BAND])
     return observed
 
 

@@ -6,7 +6,8 @@ Three things, from recorded seeds:
 
 - Kolmogorov-Smirnov distances of unweighted draws to held-out seeds, both with total fluxes that are free of noise but
   for the intrinsic scatter, which the seeds' are given too. To r = 17.1 the seeds are complete, so moved ones should be
-  like those that were not. To r = 17.8 they should not: seeds lack faint galaxies, blue ones above all.
+  like those that were not. To r = 17.8 they should not: seeds lack faint galaxies, blue ones above all. Seeds are few:
+  how far real ones lie from each other, by the same split or by chance, is printed beside.
 - Distances of weighted draws, as a catalogue would list them (model magnitudes, with errors), to the main sample.
 - Redshifts by gradient boosting on r and four colours: trained on simulated galaxies, or on as many real ones
   (kcorrect's and the even rows of the main sample), and applied to real or to simulated ones (test seeds).
@@ -30,6 +31,8 @@ SEED = 5
 DRAWN = 20_000
 TESTED = 5_000
 REPEATS = 5
+SCATTERED = 8  # times each seed: its scatter is a draw, which shall not count as a distance
+SHUFFLES = 200
 COLUMNS = ("r", "u-g", "g-r", "r-i", "i-z", "z")
 BOOSTING = {"max_iter": 300, "learning_rate": 0.05, "min_samples_leaf": 20, "l2_regularization": 1.0, "random_state": 0}
 
@@ -39,15 +42,32 @@ def distances(one, other):
     return [ks_2samp(*pair).statistic for pair in zip(one.T, other.T, strict=True)]
 
 
-def held_out_distances(faintest, splits, rng):
+def seed_features(sample, splits, rng):
+    """Features (M, 6) of the seeds of some splits within the limits, each with `SCATTERED` draws of the scatter."""
+    seeds = load_seeds()
+    rows = np.repeat(np.flatnonzero(np.isin(seeds.split, splits) & seeds.usable), SCATTERED)
+    flux = seeds.flux[rows] * 10 ** (0.4 * INTRINSIC_SCATTER * rng.standard_normal((len(rows), 5)))
+    within = sample.contains(flux, seeds.redshift[rows])
+    return features(magnitudes(flux[within]), seeds.redshift[rows[within]])
+
+
+def held_out_distances(sample, splits, rng):
     """Of unweighted draws from the train seeds to those of other splits within the limits, and the number of those."""
-    seeds, sample = load_seeds(), Sample(faintest=faintest)
-    flux = seeds.flux * 10 ** (0.4 * INTRINSIC_SCATTER * rng.standard_normal(seeds.flux.shape))
-    rows = np.flatnonzero(np.isin(seeds.split, splits) & seeds.usable)
-    rows = rows[sample.contains(flux[rows], seeds.redshift[rows])]
     drawn = draw_population(DRAWN, rng, sample=sample, weighted=False)
-    held_out = features(magnitudes(flux[rows]), seeds.redshift[rows])
-    return distances(features(magnitudes(drawn.flux), drawn.redshift), held_out), len(rows)
+    held_out = seed_features(sample, splits, rng)
+    return distances(features(magnitudes(drawn.flux), drawn.redshift), held_out), round(len(held_out) / SCATTERED)
+
+
+def distances_by_chance(sample, splits, rng):
+    """
+    What distance real seeds have: those for training to those held out; and of random parts as large, the median and
+    what one of twenty exceeds.
+    """
+    train, held_out = (seed_features(sample, part, rng) for part in (["train"], splits))
+    every, n = np.concatenate([train, held_out])[::SCATTERED], len(held_out) // SCATTERED
+    shuffled = (rng.permutation(every) for _ in range(SHUFFLES))
+    by_chance = [distances(one[:n], one[n:]) for one in shuffled]
+    return distances(train, held_out), *np.percentile(by_chance, [50, 95], axis=0)
 
 
 def simulated_catalogue(n, rng, *, split, model, like):
@@ -104,8 +124,13 @@ def main():
     print(f"{'KS distances':58}", *(f"{column:>8}" for column in COLUMNS))
     for faintest in (COMPLETE_TO, MAIN_SAMPLE.faintest):
         for splits in (["test"], ["validation", "test"]):
-            found, n = held_out_distances(faintest, splits, rng)
-            print_row(f"unweighted draws to {n} {' and '.join(splits)} seeds, r <= {faintest}", found)
+            sample, names = Sample(faintest=faintest), " and ".join(splits)
+            found, n = held_out_distances(sample, splits, rng)
+            print_row(f"unweighted draws to {n} {names} seeds, r <= {faintest}", found)
+            by_split, median, largest = distances_by_chance(sample, splits, rng)
+            print_row("    the train seeds to the same", by_split)
+            print_row("    random parts of all these seeds, in the median", median)
+            print_row("    and what one of twenty exceeds", largest)
     model = ModelMagnitudes()
     x, z = simulated_catalogue(DRAWN, rng, split="train", model=model, like=even[:2])
     print_row(f"weighted draws to {name}", distances(np.c_[x, z], np.c_[features(real), redshift]))
