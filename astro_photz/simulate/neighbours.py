@@ -5,12 +5,13 @@ What else falls into a stamp: other galaxies, and stars of our own.
 Galaxies brighter than r = 18 number 120 a square degree: 92 to r = 17.77, the density of the Main Galaxy Sample
 (Strauss et al. 2002, AJ 124, 1810), and a little more for what it leaves out, whose images are too faint in surface
 brightness or too close to others. Their number grows as 10^(0.475 r), about as in the counts of SDSS to r = 21 (Yasuda
-et al. 2001, AJ 122, 1104). Stars at high Galactic latitude number 4,000 a square degree at r < 21 and grow as
-10^(0.18 r). Galaxies cluster: their number varies from stamp to stamp by more than chance, its variance in excess being
-the mean of the angular correlation function over a stamp (Peebles 1980, The Large-Scale Structure of the Universe,
-section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42). Fainter than r = 22.7, where they grow
-as 10^(0.35 r) (Metcalfe et al. 2001, MNRAS 323, 795), single ones disappear in the noise: they are drawn as small round
-blobs, down to where all together no longer matter.
+et al. 2001, AJ 122, 1104), where these end, and as 10^(0.35 r) from there (Metcalfe et al. 2001, MNRAS 323, 795): two
+real catalogues have 8,300 and 8,500 a square degree at r < 22, where this has 7,100, and 10,200 and 10,600 at r < 22.4,
+where this has 9,900. Stars number 3,100 a square degree at r < 21, the mean of the same two (2,100 and 4,100), and grow
+as 10^(0.18 r). Galaxies cluster: their number varies from stamp to stamp by more than chance, its variance in excess
+being the mean of the angular correlation function over a stamp (Peebles 1980, The Large-Scale Structure of the
+Universe, section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42). Fainter than r = 22.7, single
+galaxies disappear in the noise: they are drawn as small round blobs, down to where all together no longer matter.
 """
 
 from dataclasses import replace
@@ -29,9 +30,10 @@ __all__ = ["FAINTEST_SINGLE", "draw_neighbours"]
 FAINTEST_SINGLE = 22.7
 """r magnitude to which neighbours are seen one by one; fainter ones are part of what the sky is like."""
 
-_GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 22.7, "brightest": 15.0}
-_FAINT_GALAXIES = {"number": 20_500.0, "at": 22.7, "slope": 0.35, "faintest": 24.5, "brightest": 22.7}
-_STARS = {"number": 4000.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
+_BRIGHT_GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 21.0, "brightest": 15.0}
+_GALAXIES = {"number": 3200.0, "at": 21.0, "slope": 0.35, "faintest": FAINTEST_SINGLE, "brightest": 21.0}
+_FAINT_GALAXIES = {"number": 3200.0, "at": 21.0, "slope": 0.35, "faintest": 24.5, "brightest": FAINTEST_SINGLE}
+_STARS = {"number": 3100.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
 _CLUSTERING = 0.2  # variance of the galaxies' number in a stamp beyond Poisson's, relative to the mean squared
 _FAINT_COLOURS = np.array([1.0, 0.6, 0.0, -0.25, -0.4])  # mag relative to r: blue galaxies at z = 0.3 to 1
@@ -77,7 +79,8 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
         raise ValueError(f"density must lie between 0 and 10, got {density!r}")
     area = density * ((size + 2 * REACH) * PIXEL_SCALE / 3600) ** 2
     clustered = rng.gamma(1 / _CLUSTERING, area * _CLUSTERING, size=len(ebv))
-    galaxies = _shape_galaxies(*_place(_GALAXIES, clustered, size, rng), rng, split)
+    single = (_place(counts, clustered, size, rng) for counts in (_BRIGHT_GALAXIES, _GALAXIES))
+    galaxies = _shape_galaxies(*map(np.concatenate, zip(*single, strict=True)), rng, split)
     faint = _blur_faint(*_place(_FAINT_GALAXIES, clustered, size, rng), rng)
     stars = _colour_stars(*_place(_STARS, np.full(len(ebv), area), size, rng), rng)
     every = Sources.concatenate([galaxies, faint, stars])

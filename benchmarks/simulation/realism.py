@@ -138,34 +138,38 @@ def simulated_sky(field, places, rng):
 
 def separate(features, real, groups, rng):
     """
-    Areas under the curve (repeats x folds), and for each feature the area lost when it is shuffled.
+    Areas under the curve (repeats x folds), for each feature the area lost when it is shuffled, and each row's mean score.
 
     ``groups`` stay together in a fold.
     """
-    areas, lost = [], []
+    areas, lost, scores = [], [], np.zeros(len(real))
     for repeat in range(REPEATS):
         folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=repeat)
         for train, test in folds.split(features, real, groups):
             weight = np.where(real[train], np.mean(~real[train]), np.mean(real[train]))
             model = HistGradientBoostingClassifier(**BOOSTING, random_state=repeat)
             model.fit(features[train], real[train], sample_weight=weight)
-            areas.append(roc_auc_score(real[test], model.predict_proba(features[test])[:, 1]))
+            score = model.predict_proba(features[test])[:, 1]
+            areas.append(roc_auc_score(real[test], score))
+            scores[test] += score / REPEATS
             if repeat:
                 continue
             shuffled = permutation_importance(
                 model, features[test], real[test], scoring="roc_auc", n_repeats=2, random_state=repeat
             )
             lost.append(shuffled.importances_mean)
-    return np.array(areas), np.mean(lost, axis=0)
+    return np.array(areas), np.mean(lost, axis=0), scores
 
 
-def report(title, rows, real, groups, rng, *, shown):
-    """Print how well the two are told apart, and by what."""
+def report(title, rows, real, groups, rng, *, shown, runs=None):
+    """Print how well the two are told apart, also within the fields of each run (if ``runs`` of the rows are given)."""
     names = list(rows[0])
     features = np.array([[row[name] for name in names] for row in rows], dtype=float)
-    areas, lost = separate(features, real, groups, rng)
+    areas, lost, scores = separate(features, real, groups, rng)
     print(f"\n{title}: {real.sum()} real, {(~real).sum()} simulated, {len(names)} features")
     print(f"area under the curve {areas.mean():.3f}, over {FOLDS} folds {areas.std():.3f} (each of {REPEATS} times)")
+    for run in [] if runs is None else np.unique(runs):
+        print(f"    within run {run}: {roc_auc_score(real[runs == run], scores[runs == run]):.3f}")
     print(f"{'feature':24}{'lost':>8}{'KS':>8}{'real 16 %':>13}{'50 %':>10}{'84 %':>10}{'simulated':>13}")
     for column in np.argsort(-lost)[:shown]:
         one, other = features[real, column], features[~real, column]
@@ -188,7 +192,7 @@ def compare_galaxies(fields, rng, *, shown, plot):
 
 def compare_sky(fields, rng, *, shown, step):
     """The sky's part: stamps that are neighbours, and may overlap, stay in one fold."""
-    rows, is_real, groups = [], [], []
+    rows, is_real, groups, runs = [], [], [], []
     for field in fields:
         corners = field.empty_corners(SIZE, step=step)
         flux = [field.stamp(tuple(corner), SIZE) for corner in corners]
@@ -202,7 +206,9 @@ def compare_sky(fields, rng, *, shown, step):
         rows += [sky_features(one) for one in drawn]
         groups += [hash((field.field_id, "drawn", number)) for number in range(len(drawn))]
         is_real += [True] * len(flux) + [False] * len(drawn)
-    report("sky", rows, np.array(is_real), np.unique(groups, return_inverse=True)[1], rng, shown=shown)
+        runs += [field.field_id.run] * (len(flux) + len(drawn))
+    groups = np.unique(groups, return_inverse=True)[1]
+    report("sky", rows, np.array(is_real), groups, rng, shown=shown, runs=np.array(runs))
 
 
 def draw(real, simulated, name, rng):
