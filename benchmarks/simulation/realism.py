@@ -138,7 +138,7 @@ def simulated_sky(field, places, rng):
 
 def separate(features, real, groups, rng):
     """
-    Areas under the curve (repeats x folds), for each feature the area lost when it is shuffled, and each row's mean score.
+    Areas under the curve (repeats x folds), the area lost when a feature is shuffled, and each row's mean score.
 
     ``groups`` stay together in a fold.
     """
