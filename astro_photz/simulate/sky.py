@@ -46,7 +46,7 @@ _WING_HEIGHT = 0.055, 0.35
 _BACKGROUND_MEAN = 0.02
 _BACKGROUND_RELATIVE = np.array([0.75, 1.1, 1.2, 0.95, 0.65])  # scatter of a band
 _BACKGROUND_COMMON = 0.5  # share of the variance that all bands have in common: light of the same sources
-_BACKGROUND_SLOPE = 0.02  # from the middle to the edge of a stamp of 64 pixels
+_BACKGROUND_SLOPE = 0.012  # from the middle to the edge of a stamp of 64 pixels
 # The electronics read a row one pixel after the other: of neighbouring pixels' noise, correlation and its scatter from
 # amplifier to amplifier; noise of a row as a whole, relative to a pixel's, median and scatter of its logarithm.
 _READ_CORRELATION = np.array([0.008, 0.003, 0.015, 0.008, 0.008])

@@ -200,7 +200,7 @@ def compare_sky(fields, rng, *, shown, step):
         groups += [hash((field.field_id, *(corner // (4 * SIZE)))) for corner in corners]
         places = np.repeat(corners + (SIZE - 1) / 2, 2, axis=0)
         drawn = simulated_sky(field, places, rng)
-        tiles = (FRAME_SHAPE[0] // step - 2) * (FRAME_SHAPE[1] // step - 2)
+        tiles = np.prod([len(np.arange(SIZE, length - 2 * SIZE, step)) for length in FRAME_SHAPE])
         share = f"{len(flux) / tiles:.2f} of the field's, and {len(drawn) / len(places):.2f} of those drawn"
         print(f"run {field.field_id.run}: empty stamps are {share}")
         rows += [sky_features(one) for one in drawn]
