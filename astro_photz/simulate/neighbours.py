@@ -5,13 +5,13 @@ What else falls into a stamp: other galaxies, and stars of our own.
 Galaxies brighter than r = 18 number 120 a square degree: 92 to r = 17.77, the density of the Main Galaxy Sample
 (Strauss et al. 2002, AJ 124, 1810), and a little more for what it leaves out, whose images are too faint in surface
 brightness or too close to others. Their number grows as 10^(0.475 r), about as in the counts of SDSS to r = 21 (Yasuda
-et al. 2001, AJ 122, 1104), where these end, and as 10^(0.35 r) from there (Metcalfe et al. 2001, MNRAS 323, 795): two
-real catalogues have 8,300 and 8,500 a square degree at r < 22, where this has 7,100, and 10,200 and 10,600 at r < 22.4,
-where this has 9,900. Stars number 3,100 a square degree at r < 21, the mean of the same two (2,100 and 4,100), and grow
-as 10^(0.18 r). Galaxies cluster: their number varies from stamp to stamp by more than chance, its variance in excess
-being the mean of the angular correlation function over a stamp (Peebles 1980, The Large-Scale Structure of the
-Universe, section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42). Fainter than r = 22.7, single
-galaxies disappear in the noise: they are drawn as small round blobs, down to where all together no longer matter.
+et al. 2001, AJ 122, 1104), where these end, and as 10^(0.40 r) to r = 22.7: two real catalogues have 8,300 and 8,500 a
+square degree at r < 22. Stars number 3,100 a square degree at r < 21, the mean of the same two (2,100 and 4,100), and
+grow as 10^(0.18 r). Galaxies cluster: their number varies from stamp to stamp by more than chance, its variance in
+excess being the mean of the angular correlation function over a stamp (Peebles 1980, The Large-Scale Structure of the
+Universe, section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42). Fainter than r = 22.7, where
+they grow as 10^(0.35 r) (Metcalfe et al. 2001, MNRAS 323, 795), single galaxies disappear in the noise: they are drawn
+as small round blobs, down to where all together no longer matter.
 """
 
 from dataclasses import replace
@@ -31,8 +31,14 @@ FAINTEST_SINGLE = 22.7
 """r magnitude to which neighbours are seen one by one; fainter ones are part of what the sky is like."""
 
 _BRIGHT_GALAXIES = {"number": 120.0, "at": 18.0, "slope": 0.475, "faintest": 21.0, "brightest": 15.0}
-_GALAXIES = {"number": 3200.0, "at": 21.0, "slope": 0.35, "faintest": FAINTEST_SINGLE, "brightest": 21.0}
-_FAINT_GALAXIES = {"number": 3200.0, "at": 21.0, "slope": 0.35, "faintest": 24.5, "brightest": FAINTEST_SINGLE}
+_GALAXIES = {"number": 3200.0, "at": 21.0, "slope": 0.40, "faintest": 22.7, "brightest": 21.0}
+_FAINT_GALAXIES = {
+    "number": 15_300.0,
+    "at": FAINTEST_SINGLE,
+    "slope": 0.35,
+    "faintest": 24.5,
+    "brightest": FAINTEST_SINGLE,
+}
 _STARS = {"number": 3100.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
 _CLUSTERING = 0.2  # variance of the galaxies' number in a stamp beyond Poisson's, relative to the mean squared

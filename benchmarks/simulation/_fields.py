@@ -34,6 +34,8 @@ _STAR_RADII = 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0
 _STARS = 40
 _SECTIONS = 8  # of a frame's columns
 _APART = 6  # pixels: where noise no longer correlates
+# Rows of which the means are compared: several, since the noise of rows is in part periodic.
+_ROWS_APART = range(5, 13)
 _LENGTH = 64  # pixels, of the pieces of rows whose means are compared
 _LIGHT_CORRELATION = 1.2  # of blurred light: between neighbours, over that between pixels two apart
 _BASELINE = 16  # pixels, over which the slope of the sky is taken
@@ -261,7 +263,7 @@ def _variance_of_means(image):
     """Of the means of pieces of rows, from the differences of those some rows apart."""
     rows, columns = image.shape[0], image.shape[1] // _LENGTH
     means = image[:, : columns * _LENGTH].reshape(rows, columns, _LENGTH).mean(axis=2)
-    return _clipped_rms(means[_APART:] - means[:-_APART]) ** 2 / 2
+    return np.mean([_clipped_rms(means[apart:] - means[:-apart]) ** 2 / 2 for apart in _ROWS_APART])
 
 
 def _sections(image):
