@@ -18,6 +18,8 @@ from astro_photz.train.probe import embed
 from astro_photz.train.redshift import Z_EDGES
 
 SPLITS = ("train", "validation", "test")
+VALIDATIONS = 5
+"""How often a fine-tuning is judged, to keep the best."""
 
 
 class Experiments:
@@ -79,7 +81,7 @@ def finetune(recipe, data, folder, *, steps, n_labels, keep=False, **options):
     settings = recipe.finetune
     batch_size = min(settings.batch_size, n_labels)
     epochs = max(settings.epochs, math.ceil(steps / (n_labels // batch_size)))
-    settings = replace(settings, epochs=epochs, validate_every=max(1, epochs // 10))
+    settings = replace(settings, epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
     recipe = replace(recipe, finetune=settings)
     train.finetune(recipe, data["train"], folder, validation=data["validation"], n_labels=n_labels, **options)
     best = folder / "checkpoints" / "best.ckpt"

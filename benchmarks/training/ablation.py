@@ -36,8 +36,13 @@ ARMS = {
 }
 """Changes of the recipe, by the name of the arm; the first is the recipe itself."""
 
-MODES = {"frozen": ("finetune.frozen = true",), "whole": ("finetune.frozen = false",)}
+MODES = {
+    "frozen": ("finetune.frozen = true", "finetune.optimizer.learning_rate = 0.01"),
+    "whole": ("finetune.frozen = false",),
+}
+"""Changes of the recipe, by the way of fine-tuning; the head alone takes a larger learning rate."""
 DELTA = 0.05  # error of E(B-V), mag
+SLOPE_STAMPS = 2000  # each seen with both errors: few tell the slope
 PCA_STAMPS, PCA_COMPONENTS = 4000, 64
 
 QUICK = {
@@ -145,8 +150,8 @@ class Ablation:
         """Train with labels, and measure on the test set."""
         options |= {"steps": self.arguments.steps, "n_labels": n_labels, "keep": self.arguments.keep}
         model = finetune(recipe, self.data, folder, seed=seed, machine=self.machine, **options)
-        n = self.arguments.n_test
-        return measure(model, self.data["test"], n) | {"dz_debv": slope(model, self.data["test"], n)}
+        path = self.data["test"]
+        return measure(model, path, self.arguments.n_test) | {"dz_debv": slope(model, path, SLOPE_STAMPS)}
 
     def folder(self, kind, arm, seed):
         """Of a run."""
