@@ -10,6 +10,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.stats import mad_std
 from astropy.table import QTable
 from scipy.ndimage import map_coordinates
 
@@ -28,13 +29,14 @@ from helpers import SHARED, needs_shared
 from loopback import LoopbackArchive, photo_catalogue
 
 FIRST = FieldID(9000, 301, 3, 11)
+SEED = 4  # of a field with stars that are bright in u too
 
 
 @pytest.fixture(scope="module")
 def field(tmp_path_factory):
     """A folder with one simulated field, and the truth."""
     path = tmp_path_factory.mktemp("field")
-    return path, simulate.write_frames(path, seed=1)
+    return path, simulate.write_frames(path, seed=SEED)
 
 
 def open_frame(path, band, field_id=FIRST):
@@ -178,12 +180,14 @@ def test_positions_and_fluxes_hold_in_every_band(field):
             offsets.append(centroid - [x - column, y - row])
             ratios.append(stamp.sum() / flux)
         assert len(offsets) >= 5
-        assert np.abs(np.median(offsets, axis=0)).max() < 0.05
+        # By chance, a median is off by 1.25 times the scatter over the root of the number.
+        chance = 1.25 * mad_std(offsets, axis=0) / np.sqrt(len(offsets))
+        assert (np.abs(np.median(offsets, axis=0)) < 0.02 + 3 * chance).all()
         assert np.median(ratios) == pytest.approx(0.95, abs=0.05)  # the wings are lost
 
 
 def test_fields_of_a_scan_share_their_overlap(field, tmp_path):
-    truth = simulate.write_frames(tmp_path, seed=1, n_fields=2)
+    truth = simulate.write_frames(tmp_path, seed=SEED, n_fields=2)
     for band in BANDS:
         name = frame_name(band, FIRST)
         assert (tmp_path / name).read_bytes() == (field[0] / name).read_bytes()  # whatever comes after it
