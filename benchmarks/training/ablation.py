@@ -8,7 +8,8 @@ For each seed: two trainings from scratch, with few labels and with all; then, f
 artificial reddening, with and without the auxiliary task), a pretraining on the same images, and with few labels a
 fine-tuning of the frozen encoder and one of the whole network. All that use few labels make as many steps. Each result
 is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself after ``--hours``, and
-be given again; it ends with the tables of what there is. ``--table`` prints them alone.
+be given again; it ends with the tables of what there is. ``--table`` prints them alone, and ``--probe`` leaves out what
+takes labels. Without photometry beside the network: ``--set encoder.photometry=false``.
 
 The test set is used for the tables only, the validation set for the choice of epochs and for the probe.
 """
@@ -76,6 +77,7 @@ def _arguments():
     parser.add_argument("--n-labels", type=int, default=2000, help="few labels")
     parser.add_argument("--n-test", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=2000, help="least number of steps of a fine-tuning")
+    parser.add_argument("--probe", action="store_true", help="pretrain only, for the table of the probe")
     parser.add_argument("--hours", type=float, default=math.inf, help="begin nothing new after these")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep the folders of fine-tunings, for a look at them")
@@ -104,11 +106,11 @@ class Ablation:
         torch.set_num_threads(self.arguments.threads)
         self.results.store("pca", self.pca)
         for seed in self.arguments.seeds:
-            for n_labels in self.labels():
+            for n_labels in () if self.arguments.probe else self.labels():
                 self.results.store(f"scratch-{n_labels}-{seed}", partial(self.scratch, seed, n_labels))
             for arm in self.arguments.arms:
                 self.results.store(f"pretrain-{_slug(arm)}-{seed}", partial(self.pretrain, arm, seed))
-                if RunFolder(self.folder("pretrain", arm, seed)).metrics is None:
+                if self.arguments.probe or RunFolder(self.folder("pretrain", arm, seed)).metrics is None:
                     continue
                 for mode in MODES:
                     self.results.store(f"{mode}-{_slug(arm)}-{seed}", partial(self.tune, arm, seed, mode))
@@ -177,7 +179,8 @@ class Ablation:
     def print_tables(self):
         """Mean and spread over seeds of all that there is."""
         self._print_probe()
-        self._print_tuning()
+        if not self.arguments.probe:
+            self._print_tuning()
 
     def _over_seeds(self, name, quantity):
         return self.results.over_seeds(name, self.arguments.seeds, quantity)
