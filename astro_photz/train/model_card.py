@@ -268,10 +268,8 @@ def _table_of(result):
     counted = any("n" in row for row in result["rows"])
     rows = []
     for row in result["rows"]:
-        values = [
-            _with_error(row.get(name, np.nan), row.get(f"{name}_err", np.nan), 5 if name in METRICS else 3)
-            for name in names
-        ]
+        pairs = [(row.get(name, np.nan), row.get(f"{name}_err", np.nan)) for name in names]
+        values = [_with_error(value, error, 1 if abs(value) >= 10 else 5) for value, error in pairs]
         rows.append([_escaped(row["method"]), *([f"{row['n']:,}" if "n" in row else ""] if counted else []), *values])
     yield _table(["method", *(["galaxies"] if counted else []), *(symbols[name] for name in names)], rows)
 

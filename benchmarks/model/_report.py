@@ -143,8 +143,9 @@ def report(title, rows, arguments, *, text="", columns=None, simulated=True, sho
 def _cell(row, name):
     if name not in row:
         return ""
-    error = f" ± {row[f'{name}_err']:.5f}" if f"{name}_err" in row else ""
-    return f"{row[name]:.5f}{error}"
+    digits = 1 if abs(row[name]) >= 10 else 5
+    error = f" ± {row[f'{name}_err']:.{digits}f}" if f"{name}_err" in row else ""
+    return f"{row[name]:.{digits}f}{error}"
 
 
 def _command():

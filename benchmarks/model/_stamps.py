@@ -8,15 +8,24 @@ from astro_photz.simulate.generate import BLOCK, Recipe
 from astro_photz.simulate.morphology import draw_morphology
 from astro_photz.simulate.population import draw_population
 
-__all__ = ["drawn", "estimates", "observed", "recipe_of"]
+__all__ = ["drawn", "estimates", "generator", "observed", "recipe_of"]
 
-_POPULATION, _SHAPE, _OBSERVATION = range(3)
+_PURPOSES = "population", "shape", "observation", "catalogue"
 
 
 def recipe_of(model, *, seed, split="test", size=64):
     """How a model's training set was simulated, for another seed, and for galaxies that it was not trained on."""
-    made = model.card.get("made_by", model.card["recipe"])
+    # cards of models made before there were recipes for all of it tell it under "recipe"
+    told = (model.card.get(entry, {}) for entry in ("made_by", "recipe"))
+    made = next((one for one in told if "simulate" in one), None)
+    if made is None:
+        raise SystemExit(f"the card of {model.name} does not tell how its training set was simulated")
     return Recipe(seed=seed, split=split, size=size, settings=Settings.of(made["simulate"]["settings"]))
+
+
+def generator(recipe, purpose, *key):
+    """A random generator of its own for each purpose."""
+    return np.random.default_rng([recipe.seed, _PURPOSES.index(purpose), *key])
 
 
 def drawn(recipe, n):
@@ -33,9 +42,9 @@ def drawn(recipe, n):
     population : `~astro_photz.simulate.population.Population` (n,)
     shape : `~astro_photz.simulate.morphology.Morphology` (n,)
     """
-    rng = np.random.default_rng([recipe.seed, _POPULATION])
+    rng = generator(recipe, "population")
     population = draw_population(n, rng, split=recipe.split, sample=recipe.settings.sample)
-    return population, draw_morphology(population, np.random.default_rng([recipe.seed, _SHAPE]))
+    return population, draw_morphology(population, generator(recipe, "shape"))
 
 
 def observed(recipe, population, shape):
@@ -55,7 +64,7 @@ def observed(recipe, population, shape):
     """
     for number, first in enumerate(range(0, len(population), BLOCK)):
         rows = slice(first, first + BLOCK)
-        rng = np.random.default_rng([recipe.seed, _OBSERVATION, number])
+        rng = generator(recipe, "observation", number)
         yield rows, recipe.observe(population[rows], rng, shape=shape[rows])[0]
 
 

@@ -24,7 +24,7 @@ from _boosting import Boosting, listed
 from _catalogues import main_sample_halves, seed_halves
 from _photometry import magnitude_features, magnitudes, measure
 from _report import arguments_of, deviations, judged, measured, report
-from _stamps import estimates, observed, recipe_of
+from _stamps import estimates, generator, observed, recipe_of
 
 from astro_photz import load_model, metrics
 from astro_photz.simulate.morphology import draw_morphology
@@ -96,11 +96,12 @@ class Seen(NamedTuple):
 
 def see(catalogue, seed, *, split, like):
     """Stamps of a catalogue's galaxies, of the kind that the model ``like`` was trained on, which estimates: `Seen`."""
-    recipe, rng = recipe_of(like, seed=seed, split=split), np.random.default_rng(seed)
-    dust = load_seeds().ebv
-    population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=rng.choice(dust, len(catalogue.redshift)))
+    recipe = recipe_of(like, seed=seed, split=split)
+    rng = generator(recipe, "catalogue")
+    ebv = rng.choice(load_seeds().ebv, len(catalogue.redshift))
+    population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
     errors, estimate = [], []
-    for _, cutouts in observed(recipe, population, draw_morphology(population, rng)):
+    for _, cutouts in observed(recipe, population, draw_morphology(population, generator(recipe, "shape"))):
         errors.append(measure(cutouts.flux, cutouts.ebv).error)
         estimate.append(estimates(like, cutouts.flux, cutouts.ebv).mean())
     zero_point = recipe.settings.sky["zero_point_scatter"]

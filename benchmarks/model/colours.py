@@ -21,7 +21,7 @@ import numpy as np
 from _boosting import Boosting, listed
 from _photometry import COLOURS, magnitude_features, magnitudes, measure
 from _report import arguments_of, deviations, judged, measured, report
-from _stamps import drawn, estimates, observed, recipe_of
+from _stamps import drawn, estimates, generator, observed, recipe_of
 from scipy.spatial import KDTree
 
 from astro_photz import load_model, metrics
@@ -54,12 +54,12 @@ def main():
         n_lending={"type": int, "default": 200_000, "help": "galaxies that lend shapes (default: %(default)s)"},
     )
     model = load_model(arguments.model)
-    learning = recipe_of(model, seed=arguments.seed, split="train")
+    learning = recipe_of(model, seed=arguments.seed + 1, split="train")
     judging = recipe_of(model, seed=arguments.seed)
     methods = train(learning, arguments.n_train)
 
     population, shape = drawn(judging, arguments.n)
-    lending = recipe_of(model, seed=arguments.seed + 1, split="train")
+    lending = recipe_of(model, seed=arguments.seed + 2, split="train")
     borrowed, apart, dz = shuffled(population, shape, *drawn(lending, arguments.n_lending))
     own = judge(Sample(judging, population, shape, model), methods)
     other = judge(Sample(judging, population, borrowed, model), methods)
@@ -91,7 +91,7 @@ class Sample:
                 p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
         self.redshift = population.redshift
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        zero_point, rng = recipe.settings.sky["zero_point_scatter"], np.random.default_rng(recipe.seed)
+        zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
         noisy = listed(population.flux, np.concatenate(errors), rng, zero_point=zero_point)
         self.catalogue = magnitude_features(magnitudes(noisy))
         self.pdf = RedshiftPDF(np.concatenate(p), model.edges) if model else None

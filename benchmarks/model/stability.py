@@ -2,16 +2,14 @@
 """
 How far the redshift of a galaxy moves with what says nothing of it: crop, orientation, noise.
 
-    python benchmarks/model/stability.py [--model bundled] [--n 1000]
+    python benchmarks/model/stability.py [--model bundled] [--n 1000 | --real]
 
 Each galaxy is cut out again, up to two pixels off; turned and mirrored in all eight ways; and given noise, four times,
 to 1.3 times the rms of its sky. A case is a galaxy in one such version; it counts as stable if its redshift is less
 than the ``z_phot_err`` of the galaxy as it was from what that was. Shares have errors by bootstrap over galaxies.
 
-Galaxies are simulated; and the clean bright ones of ``../shared``, cut from real frames, if that is there.
+Galaxies are simulated, or, with ``--real``, the clean bright ones of ``../shared``, cut from real frames.
 """
-
-from pathlib import Path
 
 import numpy as np
 from _report import arguments_of, measured, report
@@ -38,29 +36,33 @@ TEXT = (
 
 
 def main():
-    arguments = arguments_of(__doc__, n=1000)
+    real = {"action": "store_true", "help": "clean galaxies of real frames, which ../shared has"}
+    arguments = arguments_of(__doc__, n=1000, real=real)
     model, rng = load_model(arguments.model), np.random.default_rng(arguments.seed)
+    blocks = real_galaxies() if arguments.real else simulated_galaxies(model, arguments)
     rows = []
-    for name, cutouts in samples(model, arguments):
-        for change, versions in VERSIONS.items():
-            moves = [moved(model, part.flux, part.ebv, versions, rng) for part in cutouts]
-            rows.append(row(f"{name}: {change}", np.concatenate(moves)))
+    for change, versions in VERSIONS.items():
+        moves = [moved(model, block.flux, block.ebv, versions, rng) for block in blocks]
+        rows.append(row(change, np.concatenate(moves)))
     columns = {"share": "share that is stable", "median": "median move / error"}
     text = TEXT.format(off=OFF, noisier=NOISIER)
-    report("Stability", rows, arguments, text=text, columns=columns, simulated=len(rows) == len(VERSIONS), shown=())
+    report("Stability", rows, arguments, text=text, columns=columns, simulated=not arguments.real, shown=())
 
 
-def samples(model, arguments):
-    """Names, and lists of cutouts with a margin around the stamp."""
+def simulated_galaxies(model, arguments):
+    """Cutouts with a margin around the stamp, in blocks."""
     recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * OFF)
-    yield "simulated", [cutouts for _, cutouts in observed(recipe, *drawn(recipe, arguments.n))]
+    return [cutouts for _, cutouts in observed(recipe, *drawn(recipe, arguments.n))]
+
+
+def real_galaxies():
+    """Cutouts of those that have neither a neighbour nor a star on top."""
     if not SHARED.is_dir():
-        print(f"Without real galaxies: there is no folder {SHARED}.\n")
-        return
-    galaxies = Table.read(Path(SHARED) / "real_galaxies.ecsv")
+        raise SystemExit(f"there are no real galaxies here: {SHARED} is missing")
+    galaxies = Table.read(SHARED / "real_galaxies.ecsv")
     chosen = (np.asarray(galaxies["r_aper"]) < BRIGHT) & np.ma.filled(galaxies["clean"], False)
-    source = astro_photz.FrameDirectory(Path(SHARED) / "sdss_frames", data_release=17)
-    yield "real, clean", [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)]
+    source = astro_photz.FrameDirectory(SHARED / "sdss_frames", data_release=17)
+    return [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)]
 
 
 def crop(flux, x=0, y=0):

@@ -13,10 +13,11 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from _report import arguments_of, report
 from _stamps import recipe_of
-from _timing import alternate, measure, medians, ratios, use_one_thread
+from _timing import alternate, measure, use_one_thread
 from predict import Graphs
 
 from astro_photz import load_model, simulate
@@ -31,8 +32,8 @@ FEWER = 16  # times fewer galaxies go through the reference
 STAMPS = 512  # that scales are set on, and again as many to measure the loss on
 
 TEXT = (
-    "Galaxies per second on one thread, by the clock; medians of {repeats} runs in turn. Ratio: to the reference "
-    "network, by processor time. Pixels are those of simulated galaxies, the speed is the same for any."
+    "Galaxies per second on one thread, by the clock; medians of {repeats} runs in turn, with the scatter. Ratio: to "
+    "the reference network, by processor time."
 )
 
 
@@ -49,7 +50,8 @@ def main():
         }
         timed = {name: partial(measure, function) for name, function in functions.items()}
         results = alternate(timed, repeats=arguments.repeats)
-    rows = [row(name, result, results[REFERENCE], fewer, cutouts) for name, result in results.items()]
+    number = dict.fromkeys(results, len(cutouts)) | {REFERENCE: len(fewer)}
+    rows = [row(name, costs, results[REFERENCE], number[name], len(fewer)) for name, costs in results.items()]
     columns = {"speed": "galaxies/s", "ratio": "ratio"}
     report("Speed", rows, arguments, text=TEXT.format(repeats=arguments.repeats), columns=columns, shown=())
 
@@ -73,7 +75,7 @@ class Reference:
 
     def __init__(self):
         self._encoder = make_encoder("resnet50").eval()
-        self._head = torch.nn.LazyLinear(BINS).eval()
+        self._head = torch.nn.Linear(self._encoder.embedding_dim, BINS).eval()
 
     @torch.inference_mode()
     def run(self, cutouts):
@@ -84,13 +86,28 @@ class Reference:
             self._head(self._encoder(flux, ebv)).softmax(dim=1)
 
 
-def row(name, result, baseline, fewer, cutouts):
-    """Speed, and how many times that of the baseline, which had fewer galaxies."""
-    wall, _ = medians(result)
-    if result is baseline:
-        return {"method": name, "speed": len(fewer) / wall}
-    _, ratio = ratios(baseline, result)
-    return {"method": name, "speed": len(cutouts) / wall, "ratio": ratio * len(cutouts) / len(fewer)}
+def row(name, costs, baseline, n, n_baseline):
+    """
+    Speed of what took n galaxies, and how many times that of the baseline, over the rounds.
+
+    Parameters
+    ----------
+    name : str
+    costs, baseline : list of `_timing.Cost`
+        Of the same rounds.
+    n, n_baseline : int
+
+    Returns
+    -------
+    dict
+        Medians, and standard deviations over the rounds.
+    """
+    speeds = n / np.array([cost.wall for cost in costs])
+    numbers = {"speed": np.median(speeds), "speed_err": speeds.std()}
+    if name != REFERENCE:
+        ratio = np.array([one.cpu / cost.cpu for cost, one in zip(costs, baseline, strict=True)]) * n / n_baseline
+        numbers |= {"ratio": np.median(ratio), "ratio_err": ratio.std()}
+    return {"method": name} | {key: float(value) for key, value in numbers.items()}
 
 
 if __name__ == "__main__":
