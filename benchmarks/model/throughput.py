@@ -74,8 +74,7 @@ class Reference:
     """The reference network with its head, in eager torch."""
 
     def __init__(self):
-        self._encoder = make_encoder("resnet50").eval()
-        self._head = torch.nn.Linear(self._encoder.embedding_dim, BINS).eval()
+        self._network = make_encoder("resnet50", n_bins=BINS).eval()
 
     @torch.inference_mode()
     def run(self, cutouts):
@@ -83,7 +82,7 @@ class Reference:
         for start in range(0, len(cutouts), REFERENCE_BATCH):
             part = slice(start, start + REFERENCE_BATCH)
             flux, ebv = torch.from_numpy(cutouts.flux[part]), torch.from_numpy(cutouts.ebv[part])
-            self._head(self._encoder(flux, ebv)).softmax(dim=1)
+            self._network(flux, ebv).softmax(dim=1)
 
 
 def row(name, costs, baseline, n, n_baseline):
