@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -19,6 +20,8 @@ from astro_photz.cutouts.hdf5 import BlockWriter
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.simulate import Settings, output
 from astro_photz.simulate.generate import BLOCK, Recipe
+from astro_photz.simulate.morphology import draw_morphology
+from astro_photz.simulate.population import draw_population
 from helpers import gaussian_cutouts
 
 # Settings
@@ -136,6 +139,34 @@ def test_the_truth_counts_the_neighbours():
     light = truth["neighbour_flux"].value[:, 2]
     rank = np.argsort(np.argsort([outside, light], axis=1), axis=1)
     assert np.corrcoef(rank)[0, 1] > 0.3
+
+
+def observe(population, *, seed=1, **options):
+    return Recipe(seed=0).observe(population, np.random.default_rng(seed), **options)
+
+
+def test_of_the_same_galaxies_only_what_was_changed_differs():
+    """Dust dims what shines, by the law of extinction; sky and noise stay as they were."""
+    clear = replace(draw_population(64, np.random.default_rng(0)), ebv=np.zeros(64))
+    (before, truth), (after, _) = observe(clear), observe(replace(clear, ebv=np.full(64, 0.3)))
+    np.testing.assert_array_equal(before.target_xy, after.target_xy)
+    np.testing.assert_array_equal(before.psf_fwhm, after.psf_fwhm)
+    core = np.s_[:, :, 30:34, 30:34]
+    bright = truth["flux"].value[:, 2] > 100
+    dimming = (after.flux[core].sum(axis=(2, 3)) / before.flux[core].sum(axis=(2, 3)))[bright]
+    assert np.median(dimming, axis=0) == pytest.approx(10 ** (-0.4 * R_UGRIZ * 0.3), rel=0.02)
+    corner = np.s_[:, 3, :8, :8]
+    # of the noise, the variance of a few photons less, and that in some corners something shines
+    assert np.median(np.abs(after.flux[corner] - before.flux[corner])) < 0.1 * np.std(before.flux[corner])
+
+
+def test_galaxies_may_be_given_their_shapes():
+    population = draw_population(16, np.random.default_rng(0), split="test")
+    shape = draw_morphology(population, np.random.default_rng(1))
+    _, truth = observe(population, shape=shape)
+    np.testing.assert_array_equal(truth["half_light_radius"].value, shape.radius)
+    with pytest.raises(ValueError, match="shape must have one for each of the 16 galaxies, got 15"):
+        observe(population, shape=shape[:15])
 
 
 def test_discs_are_inclined_at_random():

@@ -69,6 +69,13 @@ def png_software(path):
     return re.search(rb"Software\0([^\0]{1,40})", path.read_bytes())[1]
 
 
+def test_a_table_may_have_columns_of_its_own(tmp_path):
+    rows = [{"method": "fp32", "speed": 355.5, "speed_err": 2.5}, {"method": "int8", "speed": 700.0}]
+    table = {"kind": "table", "simulated": True, "title": "Speed", "columns": {"speed": "galaxies/s"}, "rows": rows}
+    text = page(tmp_path, make_evaluation(), table)
+    assert re.search(r"- galaxies/s\n.*- fp32\n\s+- 355.5 ± 2.5\n.*- int8\n\s+- 700.0", text, flags=re.DOTALL)
+
+
 def test_the_committed_page_is_what_its_command_makes(tmp_path, monkeypatch):
     committed = (DOCS / "model_card.rst").read_text(encoding="utf-8")
     command = shlex.split(committed.splitlines()[-1])

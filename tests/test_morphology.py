@@ -191,3 +191,22 @@ def test_discs_that_bend_down_have_less_light_far_out():
     bent = shape.component_profile[:, 1] == PROFILES.index("gaussian")
     assert not bent[shape.early].any()
     assert bent[~shape.early].mean() == pytest.approx(0.3, abs=0.03)  # for half of the three in five
+
+
+def test_shapes_of_some_galaxies_keep_their_clumps():
+    _, shape = make_galaxies(50)
+    rows = np.array([30, 3, 30, 7])
+    some = shape[rows]
+    assert len(some) == 4
+    np.testing.assert_array_equal(some.radius, shape.radius[rows])
+    np.testing.assert_array_equal(clump_flux(some), clump_flux(shape)[rows])
+    assert (np.diff(some.clumps.galaxy) >= 0).all()
+    np.testing.assert_array_equal(shape[np.zeros(50, dtype=bool)].clumps.galaxy, [])
+
+
+def test_a_shape_in_the_light_of_another_galaxy_has_its_fluxes():
+    population, shape = make_galaxies(50)
+    rows = np.random.default_rng(0).permutation(50)
+    lent = shape[rows].dimmed(population.flux / population.flux[rows])
+    np.testing.assert_allclose(lent.component_flux.sum(axis=1) + clump_flux(lent), population.flux)
+    np.testing.assert_array_equal(lent.radius, shape.radius[rows])

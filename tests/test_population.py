@@ -16,6 +16,7 @@ from astro_photz.simulate.population import (
     MAIN_SAMPLE,
     Sample,
     _number_thinning,
+    catalogue_population,
     draw_population,
 )
 from astro_photz.simulate.seeds import SPLITS, load_seeds
@@ -258,3 +259,31 @@ def test_a_sample_without_galaxies_is_refused(limits):
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match=r"split must be one of train, validation, test, got 'dev'"):
         draw(10, split="dev")
+
+
+# Catalogues
+
+
+def test_galaxies_of_a_catalogue_have_the_luminosities_of_seeds_alike():
+    seeds = load_seeds()
+    rows = np.flatnonzero(seeds.usable)[:200]
+    population = catalogue_population(seeds.measured_flux[rows], seeds.redshift[rows], ebv=0.02)
+    np.testing.assert_array_equal(population.flux, seeds.measured_flux[rows])
+    np.testing.assert_allclose(population.rest_colour, seeds.rest_colour[rows], atol=1e-6)
+    np.testing.assert_allclose(population.absolute_magnitude, r_magnitude(seeds.rest[rows]), atol=1e-6)
+    assert (population.ebv == 0.02).all()
+    assert (population.seed_index == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"flux": np.ones((2, 4))}, r"flux must have the shape \(N, 5\)"),
+        ({"flux": np.full((2, 5), np.nan)}, "flux must be finite and positive, got nan: leave out"),
+        ({"redshift": np.array([0.1, 1.5])}, "redshift must lie between 0 and 1, got 1.5"),
+        ({"ebv": -0.1}, "ebv must be finite and not below 0, got -0.1"),
+    ],
+)
+def test_a_catalogue_that_makes_no_sense_is_refused(changed, message):
+    with pytest.raises(ValueError, match=message):
+        catalogue_population(**({"flux": np.ones((2, 5)), "redshift": np.full(2, 0.1), "ebv": 0.0} | changed))

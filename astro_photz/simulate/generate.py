@@ -175,23 +175,69 @@ class Recipe:
         """
         rng = np.random.default_rng([self.seed, number])
         population = draw_population(BLOCK, rng, split=self.split, sample=self.settings.sample)
-        target_xy = (self.size - 1) / 2 + rng.uniform(-0.5, 0.5, size=(BLOCK, 2))
-        targets, truth = draw_targets(population, rng, target_xy)
+        cutouts, truth = self.observe(population, rng)
+        cutouts.ids = number * BLOCK + np.arange(BLOCK)
+        wanted = slice(min(BLOCK, n - number * BLOCK))
+        return cutouts[wanted], truth[wanted]
+
+    def observe(self, population, rng, *, shape=None):
+        """
+        Images of given galaxies, whichever they are: as drawn, changed since, or those of a catalogue.
+
+        A generator in the same state gives the same places, neighbours, sky and noise, whatever the galaxies' E(B-V) or
+        flux; to compare shapes as well, give them all.
+
+        Parameters
+        ----------
+        population : `~astro_photz.simulate.population.Population` (N,)
+        rng : `~numpy.random.Generator`
+        shape : `~astro_photz.simulate.morphology.Morphology` (N,), optional
+            Of these galaxies, with their fluxes; drawn if it is not given.
+
+        Returns
+        -------
+        cutouts : `~astro_photz.Cutouts` (N,)
+        truth : `~astropy.table.QTable` (N,)
+
+        Raises
+        ------
+        ValueError
+            If there are not as many shapes as galaxies.
+
+        Examples
+        --------
+        The same galaxies behind more dust:
+
+        >>> from dataclasses import replace
+        >>> import numpy as np
+        >>> from astro_photz.simulate.generate import Recipe
+        >>> from astro_photz.simulate.population import Sample, draw_population
+        >>> recipe = Recipe(seed=0)
+        >>> clear = draw_population(4, np.random.default_rng(0), sample=Sample(faintest=16.0))
+        >>> dusty = replace(clear, ebv=clear.ebv + 0.3)
+        >>> pair = [recipe.observe(one, np.random.default_rng(1))[0] for one in (clear, dusty)]
+        >>> light = [cutouts.flux[:, 1, 28:36, 28:36].sum(axis=(1, 2)) for cutouts in pair]
+        >>> bool((light[1] < light[0]).all())
+        True
+        """
+        n = len(population)
+        if shape is not None and len(shape) != n:
+            raise ValueError(f"shape must have one for each of the {n} galaxies, got {len(shape)}")
+        target_xy = (self.size - 1) / 2 + rng.uniform(-0.5, 0.5, size=(n, 2))
+        targets, truth = draw_targets(population, rng, target_xy, shape=shape)
         neighbours = draw_neighbours(population.ebv, rng, size=self.size, split=self.split, **self.settings.neighbours)
-        if self._on_patches:  # which have the faint ones
+        if self._on_patches:  # real sky has its own faint ones
             neighbours = neighbours[neighbours.flux[:, 2] > 10 ** (0.4 * (ZERO_POINT - FAINTEST_SINGLE))]
-        truth["neighbours"], truth["neighbour_flux"] = _count(neighbours, self.size, BLOCK)
-        conditions = draw_conditions(BLOCK, rng, **self.settings.sky)
+        truth["neighbours"], truth["neighbour_flux"] = _count(neighbours, self.size, n)
+        conditions = draw_conditions(n, rng, **self.settings.sky)
         cutouts = Cutouts(
             self._observe(Sources.concatenate([targets, neighbours]), conditions, rng),
             ebv=population.ebv,
             coord=SkyCoord(population.ra, population.dec, unit=u.deg),
-            ids=number * BLOCK + np.arange(BLOCK),
             target_xy=target_xy,
             psf_fwhm=conditions.psf_fwhm,
         )
-        wanted = slice(min(BLOCK, n - number * BLOCK))
-        return cutouts[wanted], truth[wanted]
+        return cutouts, truth
 
     def _observe(self, sources, conditions, rng):
         sources.x, sources.y = sources.x + FILTER_MARGIN, sources.y + FILTER_MARGIN
@@ -256,7 +302,7 @@ def truth_columns(truth):
     }
 
 
-def draw_targets(population, rng, xy):
+def draw_targets(population, rng, xy, *, shape=None):
     """
     Give galaxies shapes and places.
 
@@ -266,6 +312,8 @@ def draw_targets(population, rng, xy):
     rng : `~numpy.random.Generator`
     xy : `~numpy.ndarray` (N, 2)
         Column and row of each (pixels).
+    shape : `~astro_photz.simulate.morphology.Morphology` (N,), optional
+        Drawn if it is not given.
 
     Returns
     -------
@@ -274,7 +322,7 @@ def draw_targets(population, rng, xy):
     truth : `~astropy.table.QTable` (N,)
         What they are.
     """
-    shape = draw_morphology(population, rng)
+    shape = draw_morphology(population, rng) if shape is None else shape
     return _targets(population, shape, xy), _truth(population, shape)
 
 

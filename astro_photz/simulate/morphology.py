@@ -27,7 +27,7 @@ What galaxies look like: a bulge, a disc and clumps in its arms, by type, lumino
   dipole of that size (Zaritsky & Rix 1997, ApJ 477, 118).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, gammainc, logit, ndtr
@@ -101,6 +101,23 @@ class Clumps:
     flux: np.ndarray
     radius: np.ndarray
 
+    def of(self, galaxies):
+        """
+        The clumps of some galaxies, which are numbered anew; one may be there several times.
+
+        Parameters
+        ----------
+        galaxies : `~numpy.ndarray` (K,) of int
+
+        Returns
+        -------
+        `Clumps`
+        """
+        first, last = (np.searchsorted(self.galaxy, galaxies, side=side) for side in ("left", "right"))
+        rows = np.concatenate([np.arange(0), *map(np.arange, first, last)])
+        galaxy = np.repeat(np.arange(len(galaxies)), last - first)
+        return Clumps(galaxy=galaxy, offset=self.offset[rows], flux=self.flux[rows], radius=self.radius[rows])
+
 
 @dataclass(frozen=True)
 class Morphology:
@@ -138,6 +155,30 @@ class Morphology:
     axis_ratio: np.ndarray
     angle: np.ndarray
     clumps: Clumps
+
+    def __len__(self):
+        return len(self.early)
+
+    def __getitem__(self, rows):
+        rows = np.arange(len(self))[rows]
+        values = {name: value[rows] for name, value in vars(self).items() if name != "clumps"}
+        return Morphology(**values, clumps=self.clumps.of(rows))
+
+    def dimmed(self, factor):
+        """
+        The same shapes in another light: bulge, disc and clumps alike.
+
+        Parameters
+        ----------
+        factor : `~numpy.ndarray` (N, 5)
+            By which the fluxes are multiplied.
+
+        Returns
+        -------
+        `Morphology` (N,)
+        """
+        clumps = replace(self.clumps, flux=self.clumps.flux * factor[self.clumps.galaxy])
+        return replace(self, component_flux=self.component_flux * factor[:, None], clumps=clumps)
 
 
 def shen_radius(absolute_magnitude, early):

@@ -34,7 +34,7 @@ from astro_photz.sdss import ZERO_POINT
 from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
 from .seeds import SPLITS, load_seeds
 
-__all__ = ["MAIN_SAMPLE", "Population", "Sample", "draw_population", "red_share"]
+__all__ = ["MAIN_SAMPLE", "Population", "Sample", "catalogue_population", "draw_population", "red_share"]
 
 INTRINSIC_SCATTER = 0.012
 """Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
@@ -60,9 +60,9 @@ class Population:
     Attributes
     ----------
     seed_index : `~numpy.ndarray` (N,)
-        Row of the seed in kcorrect's table.
+        Row of the seed in kcorrect's table; -1 for a galaxy of another catalogue.
     ra, dec : `~numpy.ndarray` (N,)
-        Position of the seed (deg).
+        Position of the seed (deg); NaN where it is not known.
     ebv : `~numpy.ndarray` (N,)
         E(B-V) of our Galaxy towards it (mag, SFD98 scale).
     redshift : `~numpy.ndarray` (N,)
@@ -226,6 +226,60 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
         flux=flux,
         absolute_magnitude=ZERO_POINT - 2.5 * np.log10(seeds.rest[rows, 2]),
         rest_colour=seeds.rest_colour[rows],
+    )
+
+
+def catalogue_population(flux, redshift, *, ebv):
+    """
+    The galaxies of a catalogue as they are, instead of drawn ones; their luminosities are those of template fits.
+
+    Parameters
+    ----------
+    flux : array_like (N, 5)
+        Total flux in *ugriz* (nanomaggies), free of our Galaxy's extinction.
+    redshift : array_like (N,)
+        Between 0 and 1, not included.
+    ebv : array_like (N,) or float
+        E(B-V) of our Galaxy (mag, SFD98 scale) to see them through.
+
+    Returns
+    -------
+    `Population` (N,)
+
+    Raises
+    ------
+    ValueError
+        If a parameter does not have its shape, or is out of its range.
+
+    Examples
+    --------
+    >>> from astro_photz.simulate.population import catalogue_population
+    >>> population = catalogue_population([[18.0, 79.0, 158.0, 224.0, 286.0]], [0.1], ebv=0.03)
+    >>> population.absolute_magnitude.round(1), population.rest_colour.round(2)
+    (array([-21.2]), array([0.76]))
+    """
+    flux, redshift = np.asarray(flux, dtype=float), np.asarray(redshift, dtype=float)
+    ebv = np.broadcast_to(np.asarray(ebv, dtype=float), redshift.shape)
+    if redshift.ndim != 1 or flux.shape != (len(redshift), 5):
+        raise ValueError(f"flux must have the shape (N, 5) and redshift (N,), got {flux.shape} and {redshift.shape}")
+    for name, value, valid, remedy in (
+        ("flux", flux, np.isfinite(flux) & (flux > 0), "be finite and positive"),
+        ("redshift", redshift, (redshift > 0) & (redshift < _FURTHEST), f"lie between 0 and {_FURTHEST:g}"),
+        ("ebv", ebv, np.isfinite(ebv) & (ebv >= 0), "be finite and not below 0"),
+    ):
+        if not valid.all():
+            raise ValueError(f"{name} must {remedy}, got {value[~valid][0]:g}: leave out such galaxies")
+    rest = load_seeds().rest_flux(flux, redshift)
+    unknown = np.full(len(redshift), np.nan)
+    return Population(
+        seed_index=np.full(len(redshift), -1),
+        ra=unknown,
+        dec=unknown,
+        ebv=ebv,
+        redshift=redshift,
+        flux=flux,
+        absolute_magnitude=_r_magnitude(rest),
+        rest_colour=-2.5 * np.log10(rest[:, 1] / rest[:, 2]),
     )
 
 

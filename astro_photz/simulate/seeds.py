@@ -195,9 +195,30 @@ class Seeds:
     @cached_property
     def rest(self):
         """Fluxes (N, 5) of the template fits in the bands shifted to z = 0.1, at 10 pc."""
-        distance = 10 ** (0.4 * distance_modulus(self.redshift))
-        at_rest = self.reconstruct(self._coefficients, np.zeros_like(self.redshift), band_shift=0.1)
-        return at_rest * (self._missed[:, 2] * distance)[:, None]
+        return self._at_rest(self._coefficients, self._missed[:, 2], self.redshift)
+
+    def rest_flux(self, flux, redshift):
+        """
+        Fluxes of other galaxies in the bands shifted to z = 0.1, at 10 pc, by template fits.
+
+        Parameters
+        ----------
+        flux : `~numpy.ndarray` (N, 5)
+            In *ugriz* (nanomaggies), free of extinction.
+        redshift : `~numpy.ndarray` (N,)
+
+        Returns
+        -------
+        `~numpy.ndarray` (N, 5)
+        """
+        coefficients = self.fit(flux, redshift)
+        missed = flux[:, 2] / self.reconstruct(coefficients, redshift)[:, 2]
+        return self._at_rest(coefficients, missed, redshift)
+
+    def _at_rest(self, coefficients, missed, redshift):
+        distance = 10 ** (0.4 * distance_modulus(redshift))
+        at_rest = self.reconstruct(coefficients, np.zeros_like(redshift), band_shift=0.1)
+        return at_rest * (missed * distance)[:, None]
 
     @cached_property
     def rest_colour(self):

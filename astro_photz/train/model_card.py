@@ -17,7 +17,8 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
 ``"table"``
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
     ``text``, perhaps, a paragraph; ``rows``, each with ``method`` and any of ``n`` and the names of
-    `astro_photz.metrics.METRICS`, with their errors under the name and ``_err``.
+    `astro_photz.metrics.METRICS`, with their errors under the name and ``_err``; ``columns``, perhaps, what other
+    numbers the rows have: by the name of each, the heading of its column.
 
 The latter two may hold ``command``, the one that makes them.
 """
@@ -262,13 +263,15 @@ def _table_of(result):
     yield _heading(_escaped(result["title"]), "-")
     told = f"{_escaped(result['text'])} " if result.get("text") else ""
     yield f"{told}({_images(result).capitalize()}.)"
-    names = [name for name in METRICS if any(name in row for row in result["rows"])]
+    symbols = _SYMBOLS | {name: _escaped(heading) for name, heading in result.get("columns", {}).items()}
+    names = [name for name in symbols if any(name in row for row in result["rows"])]
     counted = any("n" in row for row in result["rows"])
     rows = []
     for row in result["rows"]:
-        values = [_with_error(row.get(name, np.nan), row.get(f"{name}_err", np.nan)) for name in names]
+        pairs = [(row.get(name, np.nan), row.get(f"{name}_err", np.nan)) for name in names]
+        values = [_with_error(value, error, 1 if abs(value) >= 10 else 5) for value, error in pairs]
         rows.append([_escaped(row["method"]), *([f"{row['n']:,}" if "n" in row else ""] if counted else []), *values])
-    yield _table(["method", *(["galaxies"] if counted else []), *(_SYMBOLS[name] for name in names)], rows)
+    yield _table(["method", *(["galaxies"] if counted else []), *(symbols[name] for name in names)], rows)
 
 
 def _limits(card):

@@ -1,0 +1,159 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+How the comparisons of this folder are asked for, and told: options, errors by bootstrap, a table, a result as JSON.
+
+A result is of the kind "table" of the model card (`astro_photz.train.model_card`). Rows are made by `judged`, of PDFs
+or, for a method that gives numbers only, of their deviations.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from astro_photz import metrics
+from astro_photz._files import aside
+from astro_photz.metrics import METRICS
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+from _timing import print_table
+
+__all__ = ["arguments_of", "bootstrap_error", "deviations", "judged", "measured", "report"]
+
+_OF_NUMBERS = ("bias", "sigma_mad", "eta")  # metrics that need no PDF
+_HEADINGS = {"sigma_mad": "σ_MAD", "eta": "η", "crps": "CRPS", "coverage68": "in 68 %", "coverage95": "in 95 %"}
+
+
+def arguments_of(doc, *, n=None, **options):
+    """
+    Arguments of a script: the model, how many galaxies, the seed, where the result goes.
+
+    Parameters
+    ----------
+    doc : str
+        Of the script: its first line describes it.
+    n : int, optional
+        Default number of galaxies; None for all that there are.
+    **options
+        Others, by name: what `argparse.ArgumentParser.add_argument` takes.
+
+    Returns
+    -------
+    `argparse.Namespace`
+    """
+    parser = argparse.ArgumentParser(description=doc.strip().splitlines()[0])
+    parser.add_argument("--model", default="bundled", help="name or folder of a model (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=n, help=f"galaxies to judge by (default: {n or 'all'})")
+    parser.add_argument("--seed", type=int, default=100, help="of the simulation (default: %(default)s)")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="write the result for the model card")
+    for name, option in options.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", **option)
+    return parser.parse_args()
+
+
+def deviations(estimate, redshift):
+    """Deviations (N,) in units of 1 + z."""
+    return (estimate - redshift) / (1 + redshift)
+
+
+def bootstrap_error(statistic, *samples, resamples=200, seed=0):
+    """
+    Error of a number that is computed of galaxies, the same ones in all samples.
+
+    Parameters
+    ----------
+    statistic : callable
+        Takes as many arrays as there are samples, gives a number.
+    *samples : `~numpy.ndarray` (N, ...)
+    resamples, seed : int, optional
+
+    Returns
+    -------
+    float
+        Standard deviation over samples of N galaxies, drawn with replacement.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(len(samples[0]), size=len(samples[0])) for _ in range(resamples))
+    return float(np.std([statistic(*(sample[rows] for sample in samples)) for rows in drawn]))
+
+
+def measured(name, statistic, *samples):
+    """A number of a row, and its error by bootstrap: dict."""
+    return {name: float(statistic(*samples)), f"{name}_err": bootstrap_error(statistic, *samples)}
+
+
+def judged(method, scores, **others):
+    """
+    A row of a table.
+
+    Parameters
+    ----------
+    method : str
+    scores : `~astro_photz.metrics.Scores` or `~numpy.ndarray` (N,)
+        Of PDFs; or deviations, where there are no PDFs.
+    **others
+        Other numbers of the row.
+
+    Returns
+    -------
+    dict
+    """
+    if isinstance(scores, metrics.Scores):
+        values, errors = metrics.summary(scores), metrics.bootstrap(scores)
+        numbers = {name: values[name] for name in METRICS} | {f"{name}_err": errors[name] for name in METRICS}
+        return {"method": method, "n": values["n"], **numbers, **others}
+    numbers = {}
+    for name in _OF_NUMBERS:
+        numbers |= measured(name, getattr(metrics, name), scores)
+    return {"method": method, "n": len(scores), **numbers, **others}
+
+
+def report(title, rows, arguments, *, text="", columns=None, simulated=True, shown=_OF_NUMBERS):
+    """
+    Print rows as a table, and write them as a result if that is wanted.
+
+    Parameters
+    ----------
+    title : str
+    rows : list of dict
+    arguments : `argparse.Namespace`
+    text : str, optional
+        A paragraph that says what is compared.
+    columns : dict of str, optional
+        Names and headings of numbers that are no metrics.
+    simulated : bool, optional
+        Whether all images are.
+    shown : sequence of str, optional
+        Metrics to print.
+    """
+    columns = columns or {}
+    headings = {name: _HEADINGS.get(name, name) for name in shown} | columns
+    print(f"{title}. {text}\n" if text else f"{title}\n")
+    cells = [(row["method"], str(row.get("n", "")), *(_cell(row, name) for name in headings)) for row in rows]
+    print_table(("", "galaxies", *headings.values()), cells)
+    if arguments.output:
+        result = {"kind": "table", "simulated": simulated, "title": title, "text": text, "columns": columns}
+        _write(arguments.output, result | {"rows": rows, "command": _command()})
+
+
+def _cell(row, name):
+    if name not in row:
+        return ""
+    digits = 1 if abs(row[name]) >= 10 else 5
+    error = f" ± {row[f'{name}_err']:.{digits}f}" if f"{name}_err" in row else ""
+    return f"{row[name]:.{digits}f}{error}"
+
+
+def _command():
+    """This one, as one would give it in the root of the repository."""
+    script, *options = sys.argv
+    return shlex.join(["python", f"benchmarks/model/{Path(script).name}", *options])
+
+
+def _write(path, result):
+    with aside(path) as part:
+        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,73 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Simulated stamps of the kind that a model was trained on, in blocks, so that any number of them can be measured."""
+
+import numpy as np
+
+from astro_photz.simulate import Settings
+from astro_photz.simulate.generate import BLOCK, Recipe
+from astro_photz.simulate.morphology import draw_morphology
+from astro_photz.simulate.population import draw_population
+
+__all__ = ["drawn", "estimates", "generator", "observed", "recipe_of"]
+
+_PURPOSES = "population", "shape", "observation", "catalogue"
+
+
+def recipe_of(model, *, seed, split="test", size=64):
+    """How a model's training set was simulated, for another seed, and for galaxies that it was not trained on."""
+    # cards of models made before there were recipes for all of it tell it under "recipe"
+    told = (model.card.get(entry, {}) for entry in ("made_by", "recipe"))
+    made = next((one for one in told if "simulate" in one), None)
+    if made is None:
+        raise SystemExit(f"the card of {model.name} does not tell how its training set was simulated")
+    return Recipe(seed=seed, split=split, size=size, settings=Settings.of(made["simulate"]["settings"]))
+
+
+def generator(recipe, purpose, *key):
+    """A random generator of its own for each purpose."""
+    return np.random.default_rng([recipe.seed, _PURPOSES.index(purpose), *key])
+
+
+def drawn(recipe, n):
+    """
+    Galaxies, and their shapes.
+
+    Parameters
+    ----------
+    recipe : `~astro_photz.simulate.generate.Recipe`
+    n : int
+
+    Returns
+    -------
+    population : `~astro_photz.simulate.population.Population` (n,)
+    shape : `~astro_photz.simulate.morphology.Morphology` (n,)
+    """
+    rng = generator(recipe, "population")
+    population = draw_population(n, rng, split=recipe.split, sample=recipe.settings.sample)
+    return population, draw_morphology(population, generator(recipe, "shape"))
+
+
+def observed(recipe, population, shape):
+    """
+    See galaxies, a block at a time: neighbours, sky and noise are the same whenever the recipe is.
+
+    Parameters
+    ----------
+    recipe : `~astro_photz.simulate.generate.Recipe`
+    population : `~astro_photz.simulate.population.Population` (N,)
+    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+
+    Yields
+    ------
+    rows : slice
+    cutouts : `~astro_photz.Cutouts`
+    """
+    for number, first in enumerate(range(0, len(population), BLOCK)):
+        rows = slice(first, first + BLOCK)
+        rng = generator(recipe, "observation", number)
+        yield rows, recipe.observe(population[rows], rng, shape=shape[rows])[0]
+
+
+def estimates(model, flux, ebv):
+    """Redshift PDFs of stamps (N, 5, S, S) seen through dust (N,), by a model."""
+    return model.pdf(model.encode(flux, ebv))

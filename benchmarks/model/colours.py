@@ -1,0 +1,167 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Whether a model sees more than colours: its scatter beside that of gradient boosting on what catalogues list.
+
+    python benchmarks/model/colours.py [--model bundled] [--n 20000] [--n-train 60000]
+
+All judge the same simulated galaxies, of seeds that the model was not trained on; boosting learns from simulated
+galaxies of the training seeds. It is given, measured from the stamps, r and four colours by weighted light, or those
+and apertures and sizes besides; or true magnitudes with the noise that the stamps' sky, and their calibration, make.
+
+Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
+its redshift, and is seen under the same conditions as before. What a shape told beyond type, r and colours is lost, and
+a method that used it must be no better than boosting on colours. Shapes come from the training seeds, of which none is
+the galaxy itself.
+
+The column "ratio" is the scatter of the model over that of the row, "shuffling" that with shuffled shapes over that
+with the galaxies' own; errors are by paired bootstrap.
+"""
+
+import numpy as np
+from _boosting import Boosting, listed
+from _photometry import COLOURS, magnitude_features, magnitudes, measure
+from _report import arguments_of, deviations, judged, measured, report
+from _stamps import drawn, estimates, generator, observed, recipe_of
+from scipy.spatial import KDTree
+
+from astro_photz import load_model, metrics
+from astro_photz.pdf import RedshiftPDF
+
+ALIKE = {"r": 0.1, "u-g": 0.06, "g-r": 0.02, "r-i": 0.02, "i-z": 0.02}
+"""How many magnitudes apart count as much as one another, in the search for galaxies alike."""
+
+MODEL = "the model"
+COLOURS_ONLY = "boosting, r and colours of the stamps"
+PHOTOMETRY = "boosting, all photometry of the stamps"
+CATALOGUE = "boosting, true magnitudes with noise"
+
+TEXT = (
+    "Ratio: σ_MAD of the model over that of the row; shuffling: σ_MAD with shuffled shapes over that with the "
+    "galaxies' own. Boosting was trained on {n_train} galaxies of the training seeds. Shuffled: each galaxy has the "
+    "shape of another one of equal type, r and colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z "
+    "(medians), and by {dz} in z / (1 + z) (σ_MAD). What shapes tell is set by the relations of sizes with luminosity "
+    "and type (Shen et al. 2003, MNRAS 343, 978), of bulges with type (Weinzirl et al. 2009, ApJ 696, 411), of axis "
+    "ratios with luminosity (Vincent & Ryden 2005, ApJ 623, 137) and of colour with inclination (Masters et al. 2010, "
+    "MNRAS 404, 792)."
+)
+
+
+def main():
+    arguments = arguments_of(
+        __doc__,
+        n=20_000,
+        n_train={"type": int, "default": 60_000, "help": "galaxies that boosting learns from (default: %(default)s)"},
+        n_lending={"type": int, "default": 200_000, "help": "galaxies that lend shapes (default: %(default)s)"},
+    )
+    model = load_model(arguments.model)
+    learning = recipe_of(model, seed=arguments.seed + 1, split="train")
+    judging = recipe_of(model, seed=arguments.seed)
+    methods = train(learning, arguments.n_train)
+
+    population, shape = drawn(judging, arguments.n)
+    lending = recipe_of(model, seed=arguments.seed + 2, split="train")
+    borrowed, apart, dz = shuffled(population, shape, *drawn(lending, arguments.n_lending))
+    own = judge(Sample(judging, population, shape, model), methods)
+    other = judge(Sample(judging, population, borrowed, model), methods)
+    rows = [row(name, scores, own) for name, scores in own.items()]
+    rows += [row(name, scores, other, before=own) for name, scores in other.items()]
+    text = TEXT.format(n_train=arguments.n_train, apart=", ".join(f"{one:.3f}" for one in apart), dz=f"{dz:.4f}")
+    report("More than colours", rows, arguments, text=text, columns={"ratio": "ratio", "shuffling": "shuffling"})
+
+
+class Sample:
+    """
+    What is measured of galaxies, and estimated by a model if there is one.
+
+    Parameters
+    ----------
+    recipe : `~astro_photz.simulate.generate.Recipe`
+    population : `~astro_photz.simulate.population.Population` (N,)
+    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    model : `~astro_photz.models.PhotozModel`, optional
+    """
+
+    def __init__(self, recipe, population, shape, model=None):
+        parts, errors, p = [], [], []
+        for _, cutouts in observed(recipe, population, shape):
+            photometry = measure(cutouts.flux, cutouts.ebv)
+            parts.append(photometry.features)
+            errors.append(photometry.error)
+            if model:
+                p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
+        self.redshift = population.redshift
+        self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
+        noisy = listed(population.flux, np.concatenate(errors), rng, zero_point=zero_point)
+        self.catalogue = magnitude_features(magnitudes(noisy))
+        self.pdf = RedshiftPDF(np.concatenate(p), model.edges) if model else None
+
+
+def train(recipe, n):
+    """Ways to estimate redshifts of a `Sample`, by name."""
+    sample = Sample(recipe, *drawn(recipe, n))
+    by_colours = Boosting(sample.features, sample.redshift, names=COLOURS)
+    by_photometry = Boosting(sample.features, sample.redshift)
+    by_catalogue = Boosting(sample.catalogue, sample.redshift)
+    return {
+        COLOURS_ONLY: lambda sample: by_colours.predict(sample.features),
+        PHOTOMETRY: lambda sample: by_photometry.predict(sample.features),
+        CATALOGUE: lambda sample: by_catalogue.predict(sample.catalogue),
+    }
+
+
+def judge(sample, methods):
+    """Scores of the model, and deviations of the other methods, by name."""
+    scores = metrics.score(sample.pdf, sample.redshift)
+    return {MODEL: scores} | {name: deviations(method(sample), sample.redshift) for name, method in methods.items()}
+
+
+def row(name, scores, beside, *, before=None):
+    """A method beside the model; and, if shapes were shuffled, beside itself before."""
+    numbers = {}
+    if name != MODEL:
+        numbers |= measured("ratio", ratio_of_scatters, beside[MODEL].deviation, scores)
+    if before:
+        numbers |= measured("shuffling", ratio_of_scatters, *map(deviation_of, (scores, before[name])))
+    return judged(f"shuffled: {name}" if before else name, scores, **numbers)
+
+
+def deviation_of(scores):
+    return getattr(scores, "deviation", scores)
+
+
+def ratio_of_scatters(one, other):
+    return metrics.sigma_mad(one) / metrics.sigma_mad(other)
+
+
+def shuffled(population, shape, others, other_shape):
+    """
+    Shapes of others that are like the galaxies in type, r and colours, in the galaxies' own light.
+
+    Parameters
+    ----------
+    population, others : `~astro_photz.simulate.population.Population` (N,), (M,)
+    shape, other_shape : `~astro_photz.simulate.morphology.Morphology` (N,), (M,)
+
+    Returns
+    -------
+    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    apart : `~numpy.ndarray` (5,)
+        Median difference of the two in `COLOURS` (mag).
+    dz : float
+        Scatter of the difference of their redshifts, in units of 1 + z.
+    """
+    own, lent = (magnitude_features(magnitudes(one.flux)) for one in (population, others))
+    own, lent = (np.stack([one[name] for name in COLOURS], axis=1) for one in (own, lent))
+    scale = np.array([ALIKE[name] for name in COLOURS])
+    lender = np.empty(len(population), dtype=int)
+    for early in (False, True):
+        rows, candidates = np.flatnonzero(shape.early == early), np.flatnonzero(other_shape.early == early)
+        lender[rows] = candidates[KDTree(lent[candidates] / scale).query(own[rows] / scale)[1]]
+    borrowed = other_shape[lender].dimmed(population.flux / others.flux[lender])
+    dz = metrics.sigma_mad(deviations(others.redshift[lender], population.redshift))
+    return borrowed, np.median(np.abs(lent[lender] - own), axis=0), dz
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+How far the redshift of a galaxy moves with what says nothing of it: crop, orientation, noise.
+
+    python benchmarks/model/stability.py [--model bundled] [--n 1000 | --real]
+
+Each galaxy is cut out again, up to two pixels off; turned and mirrored in all eight ways; and given noise, four times,
+to 1.3 times the rms of its sky. A case is a galaxy in one such version; it counts as stable if its redshift is less
+than the ``z_phot_err`` of the galaxy as it was from what that was. Shares have errors by bootstrap over galaxies.
+
+Galaxies are simulated, or, with ``--real``, the clean bright ones of ``../shared``, cut from real frames.
+"""
+
+import numpy as np
+from _report import arguments_of, measured, report
+from _stamps import drawn, estimates, observed, recipe_of
+from astropy.table import Table
+from invariances import orientations
+from real_galaxies import BRIGHT
+
+import astro_photz
+from astro_photz import load_model
+from astro_photz.quality import sky_rms
+from helpers import SHARED
+
+OFF = 2  # pixels
+NOISIER = 1.3
+NOISES = 4
+SIZE = 64
+
+TEXT = (
+    "Share of cases in which the redshift moves by less than its own error, when the same galaxy is cut out up to "
+    "{off} pixels off, turned and mirrored, or given noise to {noisier} times the rms of the sky; and the median of "
+    "the move over the error."
+)
+
+
+def main():
+    real = {"action": "store_true", "help": "clean galaxies of real frames, which ../shared has"}
+    arguments = arguments_of(__doc__, n=1000, real=real)
+    model, rng = load_model(arguments.model), np.random.default_rng(arguments.seed)
+    blocks = real_galaxies() if arguments.real else simulated_galaxies(model, arguments)
+    rows = []
+    for change, versions in VERSIONS.items():
+        moves = [moved(model, block.flux, block.ebv, versions, rng) for block in blocks]
+        rows.append(row(change, np.concatenate(moves)))
+    columns = {"share": "share that is stable", "median": "median move / error"}
+    text = TEXT.format(off=OFF, noisier=NOISIER)
+    report("Stability", rows, arguments, text=text, columns=columns, simulated=not arguments.real, shown=())
+
+
+def simulated_galaxies(model, arguments):
+    """Cutouts with a margin around the stamp, in blocks."""
+    recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * OFF)
+    return [cutouts for _, cutouts in observed(recipe, *drawn(recipe, arguments.n))]
+
+
+def real_galaxies():
+    """Cutouts of those that have neither a neighbour nor a star on top."""
+    if not SHARED.is_dir():
+        raise SystemExit(f"there are no real galaxies here: {SHARED} is missing")
+    galaxies = Table.read(SHARED / "real_galaxies.ecsv")
+    chosen = (np.asarray(galaxies["r_aper"]) < BRIGHT) & np.ma.filled(galaxies["clean"], False)
+    source = astro_photz.FrameDirectory(SHARED / "sdss_frames", data_release=17)
+    return [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)]
+
+
+def crop(flux, x=0, y=0):
+    """The stamp within the margin, so far from the middle."""
+    return flux[..., OFF + y : OFF + y + SIZE, OFF + x : OFF + x + SIZE]
+
+
+def crops(flux, rng):
+    places = range(-OFF, OFF + 1)
+    return (crop(flux, x, y) for x in places for y in places if x or y)
+
+
+def turned(flux, rng):
+    return orientations(crop(flux))
+
+
+def noisier(flux, rng):
+    stamp = crop(flux)
+    rms = np.sqrt(NOISIER**2 - 1) * sky_rms(stamp)[..., None, None]
+    return (stamp + (rms * rng.standard_normal(stamp.shape)).astype(stamp.dtype) for _ in range(NOISES))
+
+
+VERSIONS = {f"up to {OFF} pixels off": crops, "orientations": turned, f"{NOISIER} times the noise": noisier}
+"""What is changed, and a function that gives the versions of stamps with a margin."""
+
+
+def moved(model, flux, ebv, versions, rng):
+    """How far redshifts move from what they were (N, versions), over the error that they had."""
+    before = estimates(model, crop(flux), ebv)
+    moves = [estimates(model, version, ebv).mean() - before.mean() for version in versions(flux, rng)]
+    return np.abs(moves).T / before.std()[:, None]
+
+
+def row(method, moves):
+    """A row of the table, of moves over errors (N, versions)."""
+    share = measured("share", lambda one: np.mean(one < 1), moves)
+    return {"method": method, "n": len(moves), **share, **measured("median", np.median, moves)}
+
+
+if __name__ == "__main__":
+    main()
