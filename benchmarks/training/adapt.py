@@ -69,7 +69,8 @@ def _judge_sample(name, sample, folder, arguments):
 
 def _galaxies(sample, n, *, seed, split):
     """Stamps and redshifts, in the depth that the bundled model was trained to unless the sample has its own."""
-    trained = load_model("bundled").card["recipe"]["simulate"]["settings"]
+    card = load_model("bundled").card
+    trained = card.get("made_by", card["recipe"])["simulate"]["settings"]
     limits = {name: sample[name] for name in ("brightest", "faintest") if name in sample}
     cutouts, truth = simulate.galaxies(
         n, seed=seed, split=split, size=64, config=trained | {"sample": trained["sample"] | limits}
