@@ -150,11 +150,12 @@ def test_a_few_labels_take_the_bias_of_the_bundled_model_away(adapted):
 
 
 def test_what_is_adapted_becomes_a_model_that_says_where_it_began(sample, adapted, tmp_path):
-    export_run(adapted, tmp_path / "mine")
+    export_run(adapted, tmp_path / "mine", card={"survey": "mine"})
     model = load_model(tmp_path / "mine")
     assert model.card["training_data"]["description"] == "140 observed stamps with redshifts, from the weights of " + (
         "sim-small-v1"
     )
+    assert model.card["survey"] == "mine"
     assert any("began with the weights of sim-small-v1" in limit for limit in model.card["limits"])
     assert model.card["training_range"]["redshift"][1] >= load_model("bundled").card["training_range"]["redshift"][1]
     cutouts = Cutouts.read(sample)

@@ -94,14 +94,14 @@ def export(run, settings, data):
     """Calibrate, export and measure; the measurement goes into the card, and the model is written once more."""
     if (run / EVALUATION).exists():
         return
-    model, name = run / settings["name"], settings["name"]
+    name = settings["name"]
+    model = run / name
     card = facts(settings, data)
     train.export_run(run / "finetuned", model, card=card, overwrite=True)
     evaluation = train.evaluate_model(model, data["test"])
     card["metrics"] = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
     report = train.export_run(run / "finetuned", model, card=card, int8=True, overwrite=True)
-    card = facts(settings, data) | {"name": f"{name}-pretrained"}
-    train.export_run(run / "pretrained", run / f"{name}-pretrained", card=card, overwrite=True)
+    train.export_run(run / "pretrained", run / f"{name}-pretrained", card=facts(settings, data), overwrite=True)
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
     with aside(run / EVALUATION) as part:
         part.write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")

@@ -67,7 +67,7 @@ def main():
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("folder", type=Path, help="for runs and results")
-    for name in ("train", "validation", "test"):
+    for name in SPLITS:
         parser.add_argument(f"--{name}", type=Path, required=True, metavar="FILE.h5", help="labelled stamps")
     parser.add_argument("--recipe", default="small")
     parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe, for all arms")
