@@ -14,18 +14,26 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
-from astro_photz.train.contrastive import ContrastiveModel, KeyQueue, contrastive_loss, in_groups, queue_length
-from astro_photz.train.pixels import aperture_photometry, deredden
+from astro_photz.train.contrastive import (
+    ContrastiveModel,
+    KeyQueue,
+    _photometry_loss,
+    contrastive_loss,
+    in_groups,
+    queue_length,
+)
+from astro_photz.train.pixels import aperture_photometry, catalog_photometry, deredden
 from helpers import gaussian_cutouts
 
 ENCODER = {"kind": "resnet18", "width": 4, "stem": "light"}
 
 
-def make_model(**options):
+def make_model(bottleneck=0, **options):
     """A small model that logs nothing."""
     torch.manual_seed(0)
+    encoder = ENCODER | {"bottleneck": bottleneck}
     options = {"queue_length": 32, "projection_dim": 16, "groups": 2, "photometry_hidden": 16} | options
-    model = ContrastiveModel(encoder=ENCODER, augment={"noise": {"low": 0.5, "high": 1.0}}, **options)
+    model = ContrastiveModel(encoder=encoder, augment={"noise": {"low": 0.5, "high": 1.0}}, **options)
     model.log = model.log_dict = lambda *args, **kwargs: None
     return model.train()
 
@@ -143,7 +151,7 @@ def test_only_the_query_encoder_and_the_heads_learn():
     model = make_model(photometry_weight=1.0)
     model.training_step(make_batch(), 0).backward()
     with_gradient = {name.partition(".")[0] for name, value in model.named_parameters() if value.grad is not None}
-    assert with_gradient == {"query", "photometry"}
+    assert with_gradient == {"query", "predict"}
     assert all(value.grad is not None for value in model.query.parameters())
 
 
@@ -168,7 +176,7 @@ def test_symmetric_is_the_mean_of_both_ways():
 
 
 def test_the_auxiliary_task_teaches_photometry():
-    assert make_model(photometry_weight=0.0).photometry is None
+    assert make_model(photometry_weight=0.0).predict is None
     model = make_model(photometry_weight=1.0)
     batch = make_batch(16)
     clean = deredden(batch["flux"], batch["ebv"])
@@ -177,8 +185,8 @@ def test_the_auxiliary_task_teaches_photometry():
     def error():
         torch.manual_seed(1)
         with torch.no_grad():
-            embedding, _ = model.query(model.augment(clean))
-            return float(model.photometry(embedding, aperture_photometry(clean)))
+            features, _ = model.query(model.augment(clean))
+            return float(_photometry_loss(model.predict(features), aperture_photometry(clean)))
 
     before = error()
     for step in range(20):
@@ -191,11 +199,9 @@ def test_the_auxiliary_task_teaches_photometry():
 
 def test_in_the_auxiliary_task_each_quantity_counts_alike():
     """What noise keeps from being predicted well does not drown what can be."""
-    head = make_model(photometry_weight=1.0).photometry
-    head.predict = torch.nn.Identity()
     measured = torch.randn(200, 15).clamp(-3, 3) * torch.tensor([0.1, 0.3, 0.01]).repeat(5)
     predicted = torch.zeros(200, 15, requires_grad=True)
-    head(predicted, measured).backward()
+    _photometry_loss(predicted, measured).backward()
     pull = -(predicted.grad * measured).sum(dim=0)  # by how much the loss falls as a prediction grows to the truth
     torch.testing.assert_close(pull, torch.full((15,), 2 / 15))
 
@@ -208,6 +214,55 @@ def test_a_band_without_pixels_teaches_nothing():
     loss.backward()
     assert torch.isfinite(loss)
     assert all(torch.isfinite(value.grad).all() for value in model.query.parameters())
+
+
+def with_catalogue(batch):
+    """A batch with the light that a catalogue would have of its galaxies, and a size."""
+    flux = batch["flux"].clamp(min=0).sum(dim=(2, 3))
+    return batch | {"catalog_flux": flux, "catalog_radius": torch.linspace(1.0, 3.0, len(flux))}
+
+
+def test_a_bottleneck_learns_what_a_catalogue_says():
+    model, batch = make_model(bottleneck=8, photometry="catalog", photometry_weight=1.0), with_catalogue(make_batch(16))
+    expand = copy.deepcopy(model.encoder.expand.state_dict())
+    measured = catalog_photometry(batch["catalog_flux"], batch["catalog_radius"], batch["ebv"])
+    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=5e-3)
+
+    def error():
+        with torch.no_grad():
+            features, _ = model.query(model.augment(deredden(batch["flux"], batch["ebv"])))
+            return (model.encoder.describe(features)[:, :6] - measured).abs().median()
+
+    before = error()
+    for step in range(20):
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        model.training_step(batch, step).backward()
+        optimizer.step()
+    assert error() < before / 2
+    torch.testing.assert_close(model.encoder.expand.state_dict(), expand, rtol=0, atol=0)
+
+
+def test_without_the_auxiliary_task_a_bottleneck_stays_as_it_is():
+    model = make_model(bottleneck=6)
+    model.training_step(make_batch(), 0).backward()
+    assert all(value.grad is None for value in model.encoder.describe.parameters())
+    assert all(value.grad is not None for value in model.encoder.encoder.parameters())
+
+
+def test_a_bottleneck_has_room_for_the_photometry():
+    with pytest.raises(ValueError, match=r"encoder\.bottleneck must be at least 6, or 0 for none, .* got 5"):
+        make_model(bottleneck=5, photometry="catalog", photometry_weight=1.0)
+
+
+def test_what_a_catalogue_does_not_know_teaches_nothing():
+    model, batch = make_model(bottleneck=6, photometry="catalog", photometry_weight=1.0), with_catalogue(make_batch())
+    batch["catalog_flux"][:, 0], batch["catalog_radius"][2] = torch.nan, -9999.0
+    model.training_step(batch, 0).backward()
+    last = model.encoder.describe[-1].weight.grad
+    assert torch.isfinite(last).all()
+    assert (last[1] == 0).all()  # u - g
+    assert all((last[one] != 0).any() for one in (0, 2, 3, 4, 5))
 
 
 # Several processes

@@ -95,6 +95,7 @@ def test_missing_pixels_give_finite_embeddings(encoder):
         ("resnet18", {"widt": 8}, r"unknown option 'widt' of the encoder 'resnet18': did you mean 'width'\?"),
         ("resnet18", {"depth": 50}, r"unknown option 'depth' of the encoder 'resnet18'"),
         ("symmetric", {"width": 8}, r"unknown option 'width' of the encoder 'symmetric': .*Known are fields"),
+        ("resnet18", {"bottleneck": -1}, r"bottleneck must be a whole number of 0 or more, got -1"),
         ("resnet18", {"stem": "small"}, r"stem must be one of published, light, pooled, got 'small'"),
         ("resnet18", {"scaling": "log"}, r"scaling must be one of asinh, linear, none, got 'log'"),
         ("resnet18", {"width": 0}, r"width must be a whole number of 1 or more, got 0"),
@@ -379,3 +380,14 @@ def test_folding_the_normalisation_changes_nothing():
     layer.norm.momentum = None
     trained = layer.train()(x)
     torch.testing.assert_close(layer.eval()(x), trained, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_what_a_bottleneck_does_not_hold_the_embedding_does_not_know():
+    encoder = make_encoder("resnet18", width=4, stem="pooled", bottleneck=2).eval()
+    embedding = encoder(torch.randn(64, 5, 64, 64), torch.zeros(64))
+    described = encoder.describe(encoder.encoder(torch.randn(64, 5, 64, 64), torch.zeros(64)))
+    torch.testing.assert_close(encoder.expand(described[:1] + torch.zeros(2, 2)), encoder.expand(described[[0, 0]]))
+    # of an affine map of two numbers, what is not cut off at zero has two dimensions
+    always = embedding[:, (embedding > 0).all(dim=0)]
+    assert torch.linalg.matrix_rank(always - always.mean(dim=0), rtol=1e-3) <= 2

@@ -87,7 +87,7 @@ def test_every_setting_acts():
     """A setting that changes nothing would be a lie."""
     defaults = Settings().as_dict()
     base, _ = simulate.galaxies(8, seed=2)
-    changed = {"brightest": 16.0, "faintest": 16.5, "redshift": (0.1, 0.15), "flat_redshift": True}
+    changed = {"brightest": 16.0, "faintest": 16.5, "redshift": (0.1, 0.15), "flat_redshift": True, "dusty": 1.0}
     for section, values in defaults.items():
         for name, value in values.items():
             if name == "patches":
@@ -386,3 +386,47 @@ def test_blocks_go_to_their_places_in_any_order(tmp_path):
         np.testing.assert_array_equal(file["specz_redshift"][()], redshift)
         assert file.attrs["by"] == "us"
         assert file.attrs["bands"] == "ugriz"
+
+# What a catalogue says of them
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return simulate.galaxies(1024, seed=11)
+
+
+def test_a_catalogue_has_the_light_with_its_extinction(catalogue):
+    cutouts, truth = catalogue
+    observed = truth["flux"].value * 10 ** (-0.4 * R_UGRIZ * cutouts.ebv[:, None])
+    error = 2.5 * np.log10(truth["catalog_flux"].value / observed)
+    error_of_median = 1.253 * error.std(axis=0) / len(error) ** 0.5
+    assert (np.abs(np.median(error, axis=0)) < 4 * error_of_median).all()
+    scatter = (np.percentile(error, 84, axis=0) - np.percentile(error, 16, axis=0)) / 2
+    assert (scatter > 0.01).all()  # the calibration's
+    assert (scatter < [0.1, 0.03, 0.03, 0.03, 0.04]).all()
+    assert np.argmax(scatter) == 0  # u
+
+
+def test_a_catalogue_knows_bright_galaxies_better(catalogue):
+    cutouts, truth = catalogue
+    extinction = R_UGRIZ[0] * cutouts.ebv
+    error = np.abs(2.5 * np.log10(truth["catalog_flux"][:, 0] / truth["flux"][:, 0]).value + extinction)
+    faint, bright = np.array_split(error[np.argsort(truth["flux"][:, 0])], 2)
+    assert 2 * np.median(bright) < np.median(faint)
+
+
+def test_a_catalogue_knows_the_radius_to_a_twentieth(catalogue):
+    _, truth = catalogue
+    error = np.log(truth["catalog_radius"] / truth["half_light_radius"]).value
+    assert error.std() == pytest.approx(0.05, rel=0.15)
+    assert abs(error.mean()) < 0.005
+
+
+def test_some_galaxies_lie_behind_more_dust_the_others_stay_as_they_are():
+    clear, dusty = (simulate.galaxies(512, seed=12, config={"sample": {"dusty": share}}) for share in (0.0, 0.25))
+    np.testing.assert_array_equal(clear[1]["redshift"], dusty[1]["redshift"])
+    np.testing.assert_array_equal(clear[1]["flux"], dusty[1]["flux"])
+    moved = clear[0].ebv != dusty[0].ebv
+    assert 0.17 < moved.mean() < 0.33
+    assert 0.2 < dusty[0].ebv[moved].mean() < 0.3
+    assert dusty[0].ebv[moved].max() <= 0.5

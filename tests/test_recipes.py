@@ -120,6 +120,12 @@ def test_layers_learn_the_slower_the_farther_they_are_from_the_head():
     assert sorted({g["max_lr"] for g in made.param_groups}, reverse=True)[:2] == pytest.approx([0.1, 0.05])
 
 
+def test_of_a_frozen_bottleneck_only_what_expands_it_learns():
+    model = RedshiftModel(encoder={"kind": "resnet18", "width": 4, "bottleneck": 5}, frozen=True)
+    learning = {name.rpartition(".")[0] for name, value in model.named_parameters() if value.requires_grad}
+    assert learning == {"encoder.expand.0", "head"}
+
+
 def test_a_frozen_encoder_neither_learns_nor_changes_its_statistics():
     model = RedshiftModel(encoder={"kind": "resnet18", "width": 4}, frozen=True)
     groups = parameter_groups(model.encoder, model.head, layer_decay=1.0)

@@ -239,6 +239,10 @@ def refused(data, folder, *, kind="finetune", recipe=None, **options):
         ({"init": "absent.ckpt"}, "no weights 'absent.ckpt'"),
         ({"kind": "pretrain", "recipe": small_recipe("pretrain.batch_size = 32")}, "no queue of whole batches fits"),
         ({"recipe": small_recipe("finetune.frozen = true")}, "frozen must be false, or init be given"),
+        (
+            {"kind": "pretrain", "recipe": small_recipe("pretrain.photometry = 'catalog'")},
+            "has no catalog_flux .*--set pretrain.photometry='apertures'",
+        ),
     ],
     ids=str,
 )

@@ -59,6 +59,31 @@ MAPPED = {"a row a chunk", "in one piece", "float16", "big-endian"}
 # Reading
 
 
+def test_a_catalogue_goes_along_with_its_stamps(tmp_path):
+    path = tmp_path / "stamps.h5"
+    flux, radius = np.arange(5 * N, dtype=float).reshape(N, 5) + 1, np.linspace(1, 3, N)
+    make_cutouts().write(path, catalog_flux=flux, catalog_radius=radius)
+    stamps = Stamps(path, labelled=False, photometry=True, n=6, seed=1)
+    batch = stamps.__getitems__([4, 2])
+    np.testing.assert_allclose(batch["catalog_flux"], flux[stamps.rows[[4, 2]]])
+    np.testing.assert_allclose(batch["catalog_radius"], radius[stamps.rows[[4, 2]]])
+    assert "catalog_flux" not in Stamps(path, labelled=False)[0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"catalog_flux": np.ones((N, 5))}, r"lacks the data set catalog_radius"),
+        ({"catalog_flux": np.ones((N, 4)), "catalog_radius": np.ones(N)}, r"catalog_flux must have the shape \(24, 5\)"),
+        ({"catalog_flux": np.ones((N, 5)), "catalog_radius": -np.ones(N)}, r"catalog_radius has no positive number"),
+    ],
+)
+def test_a_catalogue_that_is_none_is_refused(tmp_path, columns, message):
+    make_cutouts().write(tmp_path / "stamps.h5", **columns)
+    with pytest.raises(ValueError, match=message):
+        Stamps(tmp_path / "stamps.h5", labelled=False, photometry=True)
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_any_layout_gives_what_was_written(tmp_path, layout):
     path = rewrite_images(write_stamps(tmp_path / "stamps.h5"), **LAYOUTS[layout])

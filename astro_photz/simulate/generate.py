@@ -19,6 +19,7 @@ from astro_photz.cutouts import Cutouts
 from astro_photz.sdss import R_UGRIZ, ZERO_POINT
 
 from ._torch import torch
+from .catalogue import measure
 from .morphology import disc_inclination, draw_morphology
 from .neighbours import FAINTEST_SINGLE, draw_neighbours
 from .patches import check_patches, draw_patches
@@ -62,7 +63,8 @@ def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
     cutouts : `~astro_photz.Cutouts` (n,)
         Flux in nanomaggies, with the extinction of our Galaxy.
     truth : `~astropy.table.QTable` (n,)
-        Redshift; total flux free of extinction (n, 5); type, bulge fraction, half-light radius and inclination (NaN for
+        Redshift; total flux (n, 5) free of extinction; total flux (n, 5) and half-light radius as a catalogue would give
+        them; type, bulge fraction, half-light radius and inclination (NaN for
         early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the seed.
 
     Raises
@@ -237,6 +239,9 @@ class Recipe:
             target_xy=target_xy,
             psf_fwhm=conditions.psf_fwhm,
         )
+        radius = truth["half_light_radius"].to_value("arcsec")
+        flux, radius = measure(population.flux, population.ebv, radius, conditions, rng)
+        truth["catalog_flux"], truth["catalog_radius"] = flux * u.nmgy, radius * u.arcsec
         return cutouts, truth
 
     def _observe(self, sources, conditions, rng):
@@ -292,6 +297,8 @@ def truth_columns(truth):
     return {
         "specz_redshift": np.asarray(truth["redshift"], dtype=np.float32),
         "true_flux": np.asarray(truth["flux"].value, dtype=np.float32),
+        "catalog_flux": np.asarray(truth["catalog_flux"].value, dtype=np.float32),
+        "catalog_radius": np.asarray(truth["catalog_radius"].value, dtype=np.float32),
         "early": np.asarray(truth["early"]),
         "bulge_fraction": np.asarray(truth["bulge_fraction"], dtype=np.float32),
         "half_light_radius": np.asarray(truth["half_light_radius"].value, dtype=np.float32),

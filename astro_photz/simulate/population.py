@@ -47,6 +47,7 @@ _NUMBER_SLOPE = {"blue": -0.01, "red": -0.41}  # d log(number in a comoving volu
 _SHIFT_RANGE = 0.4  # mag: how differently far the seeds of one sample are moved
 _DEEPEST = 22.2  # of SDSS
 _FURTHEST = 1.0  # of the template fits
+_DUSTIEST = 0.5  # E(B-V), mag
 _FEWEST_SEEDS = 20  # that a sample flat in redshift spreads over any redshift
 _TRIES = 1000
 _MARGIN = 0.1  # mag: ample for the intrinsic scatter
@@ -104,6 +105,9 @@ class Sample:
     flat_redshift : bool, optional
         Draw redshifts uniformly instead of as they occur: at each, what galaxies the sample has there. Below and above
         the redshifts where at least 20 seeds can be seen within the limits there are none, whatever ``redshift`` says.
+    dusty : float, optional
+        Share of the galaxies that lie behind more dust than the survey's fields do, E(B-V) being uniform from 0 to 0.5
+        mag: to train on, so that dust is nothing unusual.
 
     Raises
     ------
@@ -114,13 +118,14 @@ class Sample:
     --------
     >>> from astro_photz.simulate.population import Sample
     >>> Sample(faintest=20.0, redshift=(0.1, 0.3))
-    Sample(faintest=20.0, brightest=13.0, redshift=(0.1, 0.3), flat_redshift=False)
+    Sample(faintest=20.0, brightest=13.0, redshift=(0.1, 0.3), flat_redshift=False, dusty=0.0)
     """
 
     faintest: float = _MAIN_LIMIT
     brightest: float = 13.0
     redshift: tuple[float, float] = (0.0, 0.4)
     flat_redshift: bool = False
+    dusty: float = 0.0
 
     def __post_init__(self):
         for name in ("faintest", "brightest"):
@@ -133,6 +138,9 @@ class Sample:
             )
         if not isinstance(self.flat_redshift, bool):
             raise ValueError(f"flat_redshift must be true or false, got {self.flat_redshift!r}")
+        _check_number("dusty", self.dusty)
+        if not 0 <= self.dusty <= 1:
+            raise ValueError(f"dusty must be a share of the galaxies, from 0 to 1, got {self.dusty}")
         object.__setattr__(self, "redshift", _check_redshift(self.redshift))
 
     @property
@@ -221,12 +229,19 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
         seed_index=rows,
         ra=seeds.ra[rows],
         dec=seeds.dec[rows],
-        ebv=seeds.ebv[rows],
+        ebv=_draw_ebv(seeds.ebv[rows], rng, sample.dusty),
         redshift=redshift,
         flux=flux,
         absolute_magnitude=ZERO_POINT - 2.5 * np.log10(seeds.rest[rows, 2]),
         rest_colour=seeds.rest_colour[rows],
     )
+
+
+def _draw_ebv(ebv, rng, dusty):
+    """E(B-V) (N,), of a share of the galaxies drawn anew; without such a share, nothing is drawn."""
+    if dusty == 0:
+        return ebv
+    return np.where(rng.random(len(ebv)) < dusty, rng.uniform(0, _DUSTIEST, len(ebv)), ebv)
 
 
 def catalogue_population(flux, redshift, *, ebv):

@@ -11,8 +11,8 @@ What may go wrong, and what is done about it here:
 - Batch normalisation betrays which key belongs to a query, if both went through it in the same company. So a batch goes
   through the encoders in groups, and the keys' groups are drawn anew.
 - The queue must forget an image before the image comes by again: `queue_length`.
-- Images may be told apart by what does not matter (brightness, surroundings) better than by what does. An auxiliary
-  head, switched on by its weight, predicts the galaxy's photometry from each view: it needs no labels either.
+- Images may be told apart by what does not matter (brightness, surroundings) better than by what does. So an auxiliary
+  task, switched on by its weight, is to predict the galaxy's photometry from each view: it needs no labels either.
 """
 
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -20,16 +20,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ._lightning import lightning
 from ._torch import torch
 from .augment import make_augmentation
-from .encoder import make_encoder
+from .encoder import Bottleneck, make_encoder
 from .optimizer import Optimizer, total_steps
-from .pixels import aperture_photometry, deredden
+from .pixels import aperture_photometry, catalog_photometry, deredden
 from .probe import alignment, uniformity
 
 nn = torch.nn
 F = torch.nn.functional
 distributed = torch.distributed
 
-__all__ = ["ContrastiveModel", "KeyQueue", "contrastive_loss", "in_groups", "queue_length"]
+__all__ = ["PHOTOMETRY", "ContrastiveModel", "KeyQueue", "contrastive_loss", "in_groups", "queue_length"]
+
+PHOTOMETRY = {"apertures": 15, "catalog": 6}
+"""What photometry can be predicted, and how many numbers it has: the stamp's own, or a catalogue's of the galaxy."""
 
 _SMALLEST = 1e-6  # of the auxiliary losses, whose logarithms are taken: a thousandth of their unit
 
@@ -182,37 +185,49 @@ def in_groups(network, images, *, groups, shuffle=False):
 
 
 class _Projected(nn.Module):
-    """An encoder, and behind it the two layers that the contrastive loss looks through and that are thrown away."""
+    """An encoder, and behind its features the two layers that the contrastive loss looks through, and that are left."""
 
     def __init__(self, encoder, hidden, dim):
         super().__init__()
         self.encoder = encoder
-        self.projection = nn.Sequential(nn.Linear(encoder.embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        width = self.features.embedding_dim
+        self.projection = nn.Sequential(nn.Linear(width, hidden or width), nn.ReLU(), nn.Linear(hidden or width, dim))
+
+    @property
+    def features(self):
+        """What of the encoder lies before a bottleneck."""
+        return self.encoder.encoder if isinstance(self.encoder, Bottleneck) else self.encoder
 
     def forward(self, view):
-        embedding = self.encoder(view, view.new_zeros(len(view)))  # views are dereddened
-        return embedding, F.normalize(self.projection(embedding).float(), dim=1)
+        features = self.features(view, view.new_zeros(len(view)))  # views are dereddened
+        return features, F.normalize(self.projection(features).float(), dim=1)
 
 
-class _PhotometryHead(nn.Module):
+def _predictor(encoder, hidden, n_measured):
+    """What predicts photometry from an encoder's features: its own bottleneck, or layers that are left afterwards."""
+    if not isinstance(encoder, Bottleneck):
+        return nn.Sequential(nn.Linear(encoder.embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, n_measured))
+    if encoder.width < n_measured:
+        raise ValueError(
+            f"encoder.bottleneck must be at least {n_measured}, or 0 for none, to predict as many numbers of photometry, "
+            f"got {encoder.width}"
+        )
+    return encoder.describe
+
+
+def _photometry_loss(predicted, measured):
     """
-    Predicts the photometry of the untouched stamp; gives the loss over what could be measured of it.
+    How badly photometry (B, K) is predicted, over what could be measured of it.
 
     That is the mean of the logarithms of the quantities' losses: each counts in units of how well it is known so far,
     as if it had a weight that is always at its best (Kendall, Gal & Cipolla 2018, arXiv 1705.07115, equation 7). In
     a plain mean, u-g, which noise keeps any network from knowing well, would drown r-i and i-z, which say as much.
     """
-
-    def __init__(self, embedding_dim, hidden, n_measured):
-        super().__init__()
-        self.predict = nn.Sequential(nn.Linear(embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, n_measured))
-
-    def forward(self, embedding, measured):
-        known = measured.isfinite()
-        error = F.smooth_l1_loss(self.predict(embedding).float(), measured.nan_to_num(), reduction="none")
-        seen = known.sum(dim=0)
-        error = (error * known).sum(dim=0) / seen.clamp(min=1)
-        return (error.clamp(min=_SMALLEST).log() * (seen > 0)).sum() / (seen > 0).sum().clamp(min=1)
+    known = measured.isfinite()
+    error = F.smooth_l1_loss(predicted[:, : measured.shape[1]], measured.nan_to_num(), reduction="none")
+    seen = known.sum(dim=0)
+    error = (error * known).sum(dim=0) / seen.clamp(min=1)
+    return (error.clamp(min=_SMALLEST).log() * (seen > 0)).sum() / (seen > 0).sum().clamp(min=1)
 
 
 class ContrastiveModel(lightning.LightningModule):
@@ -239,10 +254,13 @@ class ContrastiveModel(lightning.LightningModule):
         Whether each of the two views is a query once: twice the work.
     groups : int, optional
         Groups that batch normalisation sees a batch in, on each process. With 1, it betrays the keys.
+    photometry : {'apertures', 'catalog'}, optional
+        What the auxiliary task is to predict: the untouched stamp's brightness and colours in three apertures, or those
+        of the galaxy as a whole, and its size, in a catalogue, which the batches then hold.
     photometry_weight : float, optional
         Of the auxiliary loss; 0 for none.
     photometry_hidden : int, optional
-        Width of the auxiliary head's hidden layer.
+        Width of the hidden layer that predicts, where the encoder has no bottleneck to do so.
     optimizer : dict, optional
         Of `~astro_photz.train.optimizer.Optimizer`.
 
@@ -266,6 +284,7 @@ class ContrastiveModel(lightning.LightningModule):
         projection_hidden=0,
         symmetric=False,
         groups=4,
+        photometry="apertures",
         photometry_weight=0.0,
         photometry_hidden=256,
         optimizer=None,
@@ -275,14 +294,16 @@ class ContrastiveModel(lightning.LightningModule):
         made = make_encoder(**encoder)
         self.augment = make_augmentation(augment or {})
         self.optimizer = Optimizer(**optimizer or {})
-        self.query = _Projected(made, projection_hidden or made.embedding_dim, projection_dim)
+        self.query = _Projected(made, projection_hidden, projection_dim)
+        self.predict = None
+        if photometry_weight > 0:
+            self.predict = _predictor(made, photometry_hidden, PHOTOMETRY[photometry])
+        if isinstance(made, Bottleneck):  # what nothing teaches here
+            made.expand.requires_grad_(False)
+            made.describe.requires_grad_(self.predict is not None)
         self.key = AveragedModel(self.query, multi_avg_fn=get_ema_multi_avg_fn(momentum), use_buffers=True)
         self.key.requires_grad_(False)
         self.queue = KeyQueue(queue_length, projection_dim)
-        self.photometry = None
-        if photometry_weight > 0:
-            n_measured = aperture_photometry(torch.zeros(1, 5, made.image_size, made.image_size)).shape[1]
-            self.photometry = _PhotometryHead(made.embedding_dim, photometry_hidden, n_measured)
 
     @property
     def encoder(self):
@@ -294,7 +315,7 @@ class ContrastiveModel(lightning.LightningModule):
         clean = deredden(batch["flux"], batch["ebv"])
         with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):  # fluxes need all their digits
             views = self.augment(clean), self.augment(clean)
-            measured = None if self.photometry is None else aperture_photometry(clean)
+            measured = None if self.predict is None else self._measure(batch, clean)
         others = self.queue.keys.clone()  # as it is now: the backward pass needs it, and new keys join before
         pairs = [views, views[::-1]] if self.hparams.symmetric else [views]
         steps = [self._match(*pair, others, measured) for pair in pairs]
@@ -303,16 +324,22 @@ class ContrastiveModel(lightning.LightningModule):
         self.log("train_loss", loss, prog_bar=True)
         return loss
 
+    def _measure(self, batch, clean):
+        """What the auxiliary task is to predict."""
+        if self.hparams.photometry == "catalog":
+            return catalog_photometry(batch["catalog_flux"], batch["catalog_radius"], batch["ebv"])
+        return aperture_photometry(clean)
+
     def _match(self, view, other, others, measured):
         """Loss of one view as the query, and the keys of the other."""
-        embedding, query = in_groups(self.query, view, groups=self.hparams.groups)
+        features, query = in_groups(self.query, view, groups=self.hparams.groups)
         with torch.no_grad():
             _, key = in_groups(self.key, other, groups=self.hparams.groups, shuffle=True)
         with torch.autocast(query.device.type, enabled=False):  # similarities are to a unit of a tenth
             loss = contrastive_loss(query, key, others, temperature=self.hparams.temperature)
+            auxiliary = None if measured is None else _photometry_loss(self.predict(features.float()), measured)
         self._log_representation(loss, query, key)
-        if measured is not None:
-            auxiliary = self.photometry(embedding, measured)
+        if auxiliary is not None:
             self.log("photometry_loss", auxiliary)
             loss = loss + self.hparams.photometry_weight * auxiliary
         return loss, key

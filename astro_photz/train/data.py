@@ -28,6 +28,9 @@ from ._torch import torch
 __all__ = ["StampData", "Stamps", "check_stamps", "data_hash", "loader"]
 
 
+_CATALOG = ("catalog_flux", "catalog_radius")
+
+
 class Stamps(torch.utils.data.Dataset):
     """
     Stamps of a file, with or without their redshifts.
@@ -39,6 +42,9 @@ class Stamps(torch.utils.data.Dataset):
         ``specz_redshift``.
     labelled : bool, optional
         Whether the redshifts are wanted.
+    photometry : bool, optional
+        Whether a catalogue's photometry is wanted, the file's ``catalog_flux`` (N, 5), total flux in *ugriz*
+        (nanomaggies, as observed), and ``catalog_radius`` (N,), that holds half of the light in *r* (arcsec).
     n : int, optional
         How many of the file's rows to use: the first of an order that the seed draws, so that fewer are part of more.
         All, in their order, by default.
@@ -59,6 +65,8 @@ class Stamps(torch.utils.data.Dataset):
         Of the file.
     ebv, redshift : `~numpy.ndarray` (N,) float32
         ``redshift`` is None if not labelled.
+    catalog_flux, catalog_radius : `~numpy.ndarray` (N, 5) and (N,) float32
+        None if no photometry is wanted.
 
     Raises
     ------
@@ -69,14 +77,20 @@ class Stamps(torch.utils.data.Dataset):
         ``n``.
     """
 
-    def __init__(self, path, *, labelled=True, n=None, skip=0, seed=0, size=64, z_max=None, in_memory=False):
+    def __init__(
+        self, path, *, labelled=True, photometry=False, n=None, skip=0, seed=0, size=64, z_max=None, in_memory=False
+    ):
         self.path = Path(path)
-        with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")[: 3 if labelled else 2]) as file:
+        columns = ["e_bv", *["specz_redshift"] * labelled, *(_CATALOG if photometry else ())]
+        with open_cutouts(path, needs=("images", *columns)) as file:
             self.shape = _checked_shape(path, file["images"].shape, size)
-            _check_lengths(path, file, ("e_bv", "specz_redshift")[: 2 if labelled else 1])
+            _check_lengths(path, file, columns)
             self.rows = _rows(path, self.shape[0], n, skip, seed)
             self.ebv = _ebv(path, file)[self.rows]
             self.redshift = _redshift(path, file, z_max)[self.rows] if labelled else None
+            self.catalog_flux, self.catalog_radius = (
+                _measured(path, file, name)[self.rows] if photometry else None for name in _CATALOG
+            )
             self._images = _Images(path, file["images"])
         self._in_memory = self._images.read(self.rows) if in_memory else None
 
@@ -98,13 +112,14 @@ class Stamps(torch.utils.data.Dataset):
         Returns
         -------
         dict of `torch.Tensor`
-            ``flux`` (B, 5, S, S), of the type it is stored as; ``ebv`` (B,); ``redshift`` (B,) if labelled; ``row``
-            (B,), in the file.
+            ``flux`` (B, 5, S, S), of the type it is stored as; ``ebv`` (B,); ``redshift`` (B,) if labelled;
+            ``catalog_flux`` (B, 5) and ``catalog_radius`` (B,) if photometry is wanted; ``row`` (B,), in the file.
         """
         flux = self._images.read(self.rows[indices]) if self._in_memory is None else self._in_memory[indices]
         batch = {"flux": flux, "ebv": self.ebv[indices], "row": self.rows[indices]}
-        if self.redshift is not None:
-            batch["redshift"] = self.redshift[indices]
+        for name in ("redshift", *_CATALOG):
+            if (values := getattr(self, name)) is not None:
+                batch[name] = values[indices]
         return {name: torch.from_numpy(value) for name, value in batch.items()}
 
     def without_image(self, *, block=1024):
@@ -163,6 +178,17 @@ def _redshift(path, file, z_max):
         limit = f"specz_redshift must be within the redshift bins, up to {z_max}"
         _refuse(path, redshift > np.float32(z_max), limit, redshift)
     return redshift
+
+
+def _measured(path, file, name):
+    """What a catalogue tells; what it does not know may be NaN."""
+    values = file[name][()].astype(np.float32)
+    shape = (len(values), *{"catalog_flux": (5,), "catalog_radius": ()}[name])
+    if values.shape != shape:
+        raise ValueError(f"{path}: {name} must have the shape {shape}, got {values.shape}")
+    if not (values > 0).any():
+        raise ValueError(f"{path}: {name} has no positive number: nanomaggies and arcseconds are wanted")
+    return values
 
 
 def _refuse(path, wrong, rule, values):
@@ -384,6 +410,8 @@ class StampData(lightning.LightningDataModule):
         How many galaxies of the training file to validate on instead: the first of the order that the seed draws.
     labelled : bool, optional
         Whether the redshifts are wanted.
+    photometry : bool, optional
+        Whether a catalogue's photometry is wanted, of the training file alone; see `Stamps`.
     batch_size : int, optional
         Of each process.
     n_labels : int, optional
@@ -414,6 +442,7 @@ class StampData(lightning.LightningDataModule):
         validation=None,
         held_out=0,
         labelled=True,
+        photometry=False,
         batch_size=128,
         n_labels=None,
         seed=0,
@@ -427,7 +456,7 @@ class StampData(lightning.LightningDataModule):
         self.seed = seed
         self.workers = workers
         needs = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
-        self.train_stamps = Stamps(train, n=n_labels, skip=held_out, seed=seed, **needs)
+        self.train_stamps = Stamps(train, photometry=photometry, n=n_labels, skip=held_out, seed=seed, **needs)
         if held_out:
             self.validation_stamps = Stamps(train, n=held_out, seed=seed, **needs)
         else:

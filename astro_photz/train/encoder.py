@@ -8,7 +8,7 @@ makes one by the name of its kind: a ResNet (`astro_photz.train.resnet`), or the
 is a small ResNet whose layers are symmetric under turns and mirrors of the image (`astro_photz.train.symmetry`), and
 beside it soft aperture photometry, the classical way to a redshift, so that the convolutions are free to look for what
 lies beyond it. Neither depends on how the galaxy lies on the sky, so the embedding does not. A ResNet has photometry
-beside it where it is wanted (`PhotometricEncoder`).
+beside it where it is wanted (`PhotometricEncoder`). Either may be followed by a `Bottleneck`.
 """
 
 import inspect
@@ -25,7 +25,7 @@ from .symmetry import SymmetricConv, SymmetricPool
 nn = torch.nn
 F = torch.nn.functional
 
-__all__ = ["PhotometricEncoder", "SymmetricEncoder", "make_encoder"]
+__all__ = ["Bottleneck", "PhotometricEncoder", "SymmetricEncoder", "make_encoder"]
 
 
 class _Block(nn.Module):
@@ -130,8 +130,7 @@ class SymmetricEncoder(nn.Module):
         `torch.Tensor` (B, embedding_dim)
         """
         scaled = self.scaling(flux, ebv)
-        # Photometry needs all digits, whatever precision the training has.
-        with torch.autocast(flux.device.type, enabled=False) if self.training else nullcontext():
+        with _all_digits(flux, self.training):
             colours = self.colours(self.photometry(scaled))
         if self.training and self.half_precision:
             with torch.autocast(flux.device.type, torch.bfloat16):
@@ -210,18 +209,93 @@ class PhotometricEncoder(nn.Module):
         -------
         `torch.Tensor` (B, embedding_dim)
         """
-        # Photometry needs all digits, whatever precision the training has.
-        with torch.autocast(flux.device.type, enabled=False) if self.training else nullcontext():
+        shape = self.encoder(flux, ebv)
+        with _all_digits(flux, self.training):
             measured, known = self.photometry(self.linear(flux, ebv), ~torch.isnan(flux))
-        # What is not known is taken to be as usual; what lies far out is no colour of a galaxy, but a band without one.
-        measured = torch.where(known, measured.clamp(-_FAR_OUT, _FAR_OUT), 0.0)
-        return self.join(torch.cat([self.encoder(flux, ebv), measured], dim=1))
+            # What is not known is taken to be as usual; what lies far out is no colour of a galaxy, but a band without
+            # one.
+            measured = torch.where(known, measured.clamp(-_FAR_OUT, _FAR_OUT), 0.0)
+            return self.join(torch.cat([shape.float(), measured], dim=1))
+
+
+class Bottleneck(nn.Module):
+    """
+    An encoder whose embedding knows of a galaxy only what a few numbers hold.
+
+    Pretraining can have these numbers be the galaxy's photometry, by what they are compared with
+    (`~astro_photz.train.contrastive.ContrastiveModel`); then a redshift is a function of a handful of numbers that mean
+    something, which a few hundred labels tell, while the whole of the features would be learnt by heart. Fine-tuned as
+    a whole, they become whatever serves the redshift.
+
+    Parameters
+    ----------
+    encoder : `torch.nn.Module`
+        Gives the features; says ``embedding_dim``, ``image_size`` and ``scaling``.
+    width : int
+        How many numbers.
+
+    Attributes
+    ----------
+    encoder : `torch.nn.Module`
+    describe : `torch.nn.Module`
+        Gives the numbers (B, width) of features (B, ``encoder.embedding_dim``).
+    expand : `torch.nn.Module`
+        Gives embeddings (B, 256) of the numbers, such that a linear head can take any function of them. Nothing teaches
+        it before there is a head: it always learns with that.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.encoder import make_encoder
+    >>> encoder = make_encoder("resnet18", width=4, stem="pooled", bottleneck=5).eval()
+    >>> features = encoder.encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3))
+    >>> encoder.describe(features).shape, encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
+    (torch.Size([3, 5]), torch.Size([3, 256]))
+    """
+
+    embedding_dim = 256
+
+    def __init__(self, encoder, width):
+        super().__init__()
+        self.encoder, self.image_size, self.width = encoder, encoder.image_size, width
+        hidden = self.embedding_dim
+        self.describe = nn.Sequential(nn.Linear(encoder.embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.expand = nn.Sequential(nn.Linear(width, self.embedding_dim), nn.ReLU())
+
+    @property
+    def scaling(self):
+        """The encoder's."""
+        return self.encoder.scaling
+
+    def forward(self, flux, ebv):
+        """
+        Encode.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, image_size, image_size)
+            Nanomaggies, *ugriz*, not corrected for extinction; NaN where there is no image.
+        ebv : `torch.Tensor` (B,)
+            E(B-V) (mag).
+
+        Returns
+        -------
+        `torch.Tensor` (B, 256)
+        """
+        features = self.encoder(flux, ebv)
+        with _all_digits(flux, self.training):
+            return self.expand(self.describe(features.float()))
+
+
+def _all_digits(flux, training):
+    """Photometry needs all digits, whatever precision the training has."""
+    return torch.autocast(flux.device.type, enabled=False) if training else nullcontext()
 
 
 _KINDS = {"symmetric": SymmetricEncoder} | {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
 
 
-def make_encoder(kind, *, photometry=False, **options):
+def make_encoder(kind, *, photometry=False, bottleneck=0, **options):
     """
     Make an encoder by name.
 
@@ -230,6 +304,8 @@ def make_encoder(kind, *, photometry=False, **options):
     kind : {'symmetric', 'resnet18', 'resnet34', 'resnet50'}
     photometry : bool, optional
         Whether a ResNet has photometry beside it (`PhotometricEncoder`); ``'symmetric'`` always has its own.
+    bottleneck : int, optional
+        Through how many numbers the embedding must pass (`Bottleneck`); 0 for none.
     **options
         Of `SymmetricEncoder`, or of `~astro_photz.train.resnet.ResNet` but for its depth.
 
@@ -241,7 +317,7 @@ def make_encoder(kind, *, photometry=False, **options):
     Raises
     ------
     ValueError
-        If there is no such kind, or it has no such option.
+        If there is no such kind, or it has no such option, or the bottleneck is no whole number of 0 or more.
 
     Examples
     --------
@@ -257,5 +333,8 @@ def make_encoder(kind, *, photometry=False, **options):
     for name in options:
         if name not in known or known[name].kind is not inspect.Parameter.KEYWORD_ONLY:
             raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {advice(name, known)}")
+    if not isinstance(bottleneck, int) or bottleneck < 0:
+        raise ValueError(f"bottleneck must be a whole number of 0 or more, got {bottleneck!r}")
     encoder = _KINDS[kind](**options)
-    return PhotometricEncoder(encoder) if photometry else encoder
+    encoder = PhotometricEncoder(encoder) if photometry else encoder
+    return Bottleneck(encoder, bottleneck) if bottleneck else encoder

@@ -4,8 +4,9 @@ From observed fluxes to the numbers that networks and augmentations work on.
 
 `deredden` takes the dust of our Galaxy off, `PixelScaling` makes the first layer of every encoder of it, and
 `AperturePhotometry` adds pixels up to the light within apertures about the centre, and `StandardPhotometry` makes
-brightness and colours of it, each in units of its own scatter. They stand beside a network's convolutions, and
-`aperture_photometry` gives the same of stamps: what pretraining has a network predict, since it needs no label.
+brightness and colours of it, each in units of its own scatter. They stand beside a network's convolutions.
+What pretraining has a network predict, since it needs no label, is `aperture_photometry`, the same of stamps, or
+`catalog_photometry`, that of a catalogue.
 """
 
 import functools
@@ -23,6 +24,7 @@ __all__ = [
     "StandardPhotometry",
     "aperture_photometry",
     "asinh",
+    "catalog_photometry",
     "central",
     "colours",
     "deredden",
@@ -303,6 +305,39 @@ def aperture_photometry(flux):
     return torch.where(known, measured, torch.nan)
 
 
+def catalog_photometry(flux, radius, ebv):
+    """
+    Brightness, colours and size of galaxies as a whole, as a catalogue has them, in units of their scatter.
+
+    Parameters
+    ----------
+    flux : `torch.Tensor` (B, 5)
+        Total flux in *ugriz* (nanomaggies), as observed.
+    radius : `torch.Tensor` (B,)
+        That holds half of the light (arcsec).
+    ebv : `torch.Tensor` (B,)
+        E(B-V) (mag).
+
+    Returns
+    -------
+    `torch.Tensor` (B, 6)
+        *r*, *u-g*, *g-r*, *r-i* and *i-z* (magnitudes, free of extinction) and the logarithm of the radius, less the
+        median and over the scatter of simulated galaxies; NaN where a flux or the radius is not known, or not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.pixels import catalog_photometry
+    >>> catalog_photometry(torch.tensor([[10.0, 40.0, 90.0, 130.0, 160.0]]), torch.tensor([2.0]), torch.zeros(1))
+    tensor([[ 0.6578,  0.0156,  0.3498,  0.1542, -0.2729,  0.0526]])
+    """
+    clear = deredden(flux[:, :, None, None], ebv)[:, :, 0, 0]
+    magnitude = 22.5 - 2.5 * torch.where(clear > 0, clear, torch.nan).log10()
+    size = torch.where(radius > 0, radius, torch.nan).log()
+    measured = torch.cat([magnitude[:, 2:3], -magnitude.diff(dim=1), size[:, None]], dim=1)
+    return (measured - magnitude.new_tensor(_CATALOG_MEAN)) / magnitude.new_tensor(_CATALOG_SCATTER)
+
+
 @functools.cache
 def _photometer(size, device):
     return StandardPhotometry(size).to(device)
@@ -320,3 +355,6 @@ _SCATTER = (
     (0.63, 0.35, 0.27, 0.08, 0.10),
     (0.67, 0.39, 0.27, 0.08, 0.10),
 )
+# The same of the light in all (magnitudes), and of the radius's logarithm.
+_CATALOG_MEAN = (17.2, 1.5, 0.8, 0.39, 0.25, 0.67)
+_CATALOG_SCATTER = (0.63, 0.33, 0.23, 0.06, 0.09, 0.44)

@@ -19,6 +19,7 @@ from typing import get_type_hints
 from astro_photz._advice import advice
 
 from .augment import make_augmentation
+from .contrastive import PHOTOMETRY
 from .encoder import make_encoder
 from .optimizer import Optimizer
 from .redshift import LOSSES
@@ -88,8 +89,8 @@ class Pretraining(_Training):
     ----------
     epochs, batch_size, accumulate, precision, gradient_clip, augment, optimizer
         Of any training.
-    queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, photometry_weight, \
-photometry_hidden
+    queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, photometry, \
+photometry_weight, photometry_hidden
         Of the model.
     groups : int, optional
         Groups that batch normalisation sees a batch in, over all processes, but two at least on each.
@@ -102,6 +103,7 @@ photometry_hidden
     projection_hidden: int = 0
     symmetric: bool = False
     groups: int = 4
+    photometry: str = "apertures"
     photometry_weight: float = 0.0
     photometry_hidden: int = 256
 
@@ -111,6 +113,7 @@ photometry_hidden
             _at_least(name, getattr(self, name), 1)
         for name in ("projection_hidden", "photometry_weight"):
             _at_least(name, getattr(self, name), 0)
+        _one_of("photometry", self.photometry, tuple(PHOTOMETRY))
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be 0 or more and below 1, got {self.momentum}")
         if not self.temperature > 0:

@@ -18,7 +18,7 @@ from astro_photz.pdf import RedshiftPDF
 from ._lightning import lightning
 from ._torch import torch
 from .augment import make_augmentation
-from .encoder import make_encoder
+from .encoder import Bottleneck, make_encoder
 from .optimizer import Optimizer, total_steps
 
 nn = torch.nn
@@ -115,7 +115,7 @@ class RedshiftModel(lightning.LightningModule):
     dropout : float, optional
         Of the embedding, before the head.
     frozen : bool, optional
-        Whether the encoder is left as it is.
+        Whether the encoder is left as it is, but for what of a bottleneck nothing has taught yet.
     layer_decay : float, optional
         See `parameter_groups`.
     optimizer : dict, optional
@@ -155,6 +155,8 @@ class RedshiftModel(lightning.LightningModule):
         self.save_hyperparameters()
         self.encoder = make_encoder(**encoder)
         self.encoder.requires_grad_(not frozen)
+        if isinstance(self.encoder, Bottleneck):
+            self.encoder.expand.requires_grad_(True)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.encoder.embedding_dim, len(Z_EDGES) - 1)
         self.augment = make_augmentation(augment or {})

@@ -14,7 +14,7 @@ from astro_photz.quality import aperture_flux
 from ._torch import torch
 from .calibrate import calibrate
 from .data import Stamps, data_hash
-from .encoder import make_encoder
+from .encoder import Bottleneck, make_encoder
 from .export import export_model
 from .probe import embed
 from .quantize import quantize_model
@@ -103,6 +103,8 @@ def _trained(run, files):
     encoder.load_state_dict(state)
     encoder.eval()
     if run.record["what"]["kind"] == "pretrain":
+        if isinstance(encoder, Bottleneck):  # its features tell more of a galaxy than what redshifts are to be read off
+            settings, encoder = settings | {"bottleneck": 0}, encoder.encoder
         return settings, encoder, None, {"method": "none"}
     stamps = _validation_stamps(run.record["what"], files)
     embedding = embed(encoder, stamps, np.arange(len(stamps)))

@@ -17,6 +17,8 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
+from astro_photz.cutouts.hdf5 import open_cutouts
+
 from ._lightning import lightning
 from ._torch import torch
 from .adaptation import held_out
@@ -114,6 +116,7 @@ def pretrain(
         callbacks = [_checkpoints(folder, machine), RedshiftProbe(validation, seed=seed)]
         trainer = _trainer(folder, settings, machine, callbacks, seed)
         reading = _reading(machine) | {"n_labels": n_images, "batch_size": _share(settings, trainer)}
+        reading["photometry"] = _of_catalogue(settings, data)
         stamps = StampData(data, labelled=False, seed=seed, **reading)
         recipe = _with_fitting_queue(recipe, len(stamps.train_stamps))
         options = recipe.pretrain.model_options() | {"groups": _groups(settings, trainer)}
@@ -207,6 +210,20 @@ def finetune(
         outcome = {"keep": "best", "curves": curves, "start_counts": head is not None}
         start = {"resume": resume, "overwrite": overwrite}
         return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
+
+
+def _of_catalogue(settings, data):
+    """Whether a catalogue's photometry is to be predicted, which the file must then have."""
+    if settings.photometry_weight == 0 or settings.photometry != "catalog":
+        return False
+    with open_cutouts(data) as file:
+        if not {"catalog_flux", "catalog_radius"} <= set(file):
+            raise ValueError(
+                f"{data} has no catalog_flux (N, 5) and catalog_radius (N,), the survey's photometry that the recipe has "
+                "the network predict: add them to the file, or let the stamps' own do (--set "
+                "pretrain.photometry='apertures' --set encoder.bottleneck=0)"
+            )
+    return True
 
 
 def _begin(model, init, recipe):

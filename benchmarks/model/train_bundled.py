@@ -78,12 +78,14 @@ def simulate_data(run, settings, device):
         data[split] = run / f"{split}.h5"
         if not data[split].exists():
             print(f"simulating {data[split]}", flush=True)
+            own = settings[split]
             simulate.write(
                 data[split],
-                **settings[split],
+                own["n"],
+                seed=own["seed"],
                 split=split,
                 size=settings["size"],
-                config=settings["settings"],
+                config={"sample": settings["sample"] | own.get("sample", {})},
                 device=device,
                 workers=os.cpu_count() if device == "cpu" else 1,  # the file is the same, whatever their number
             )
