@@ -387,6 +387,7 @@ def test_blocks_go_to_their_places_in_any_order(tmp_path):
         assert file.attrs["by"] == "us"
         assert file.attrs["bands"] == "ugriz"
 
+
 # What a catalogue says of them
 
 

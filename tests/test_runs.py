@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
-from astro_photz.train import Machine, Recipe, finetune, pretrain
+from astro_photz import load_model
+from astro_photz.train import Machine, Recipe, export_run, finetune, pretrain
 from astro_photz.train.callbacks import SafeCheckpoints
 from astro_photz.train.data import data_hash
 from astro_photz.train.run_folder import RunFolder
@@ -197,6 +198,26 @@ def test_fine_tuning_begins_where_the_pretraining_ended(data, pretrained, tmp_pa
     # a checkpoint, a folder and a file do as well
     for source in (pretrained / "checkpoints" / "last.ckpt", pretrained / WEIGHTS):
         assert all(torch.equal(value, before[name]) for name, value in read_weights(source)[1].items())
+
+
+def test_a_bottleneck_is_pretrained_exported_without_and_fine_tuned_with(data, tmp_path):
+    flux = np.random.default_rng(0).uniform(10, 100, size=(160, 5))
+    with h5py.File(write_stamps(tmp_path / "known.h5"), "r+") as file:
+        file["catalog_flux"], file["catalog_radius"] = flux, np.full(160, 2.0)
+    changes = ("encoder.bottleneck = 6", "pretrain.photometry = 'catalog'", "finetune.frozen = true")
+    recipe = small_recipe("pretrain.epochs = 1", *changes)
+    pretrain(recipe, tmp_path / "known.h5", tmp_path / "pretrained", machine=MACHINE)
+
+    export_run(tmp_path / "pretrained", tmp_path / "model")
+    model = load_model(tmp_path / "model")
+    assert model.card["encoder"]["bottleneck"] == 0
+    assert model.encode(gaussian_cutouts(2).flux, np.zeros(2)).shape == (2, 8 * 4)  # the features of width 4
+
+    validation, run = data / "validation.h5", tmp_path / "run"
+    finetune(recipe, data / "train.h5", run, validation=validation, init=tmp_path / "pretrained", machine=MACHINE)
+    before, after = read_weights(tmp_path / "pretrained")[1], read_weights(run)[1]
+    changed = {name.partition(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {"expand"}
 
 
 def test_few_labels_are_a_part_of_more(data, tmp_path):

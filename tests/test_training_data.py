@@ -74,7 +74,7 @@ def test_a_catalogue_goes_along_with_its_stamps(tmp_path):
     ("columns", "message"),
     [
         ({"catalog_flux": np.ones((N, 5))}, r"lacks the data set catalog_radius"),
-        ({"catalog_flux": np.ones((N, 4)), "catalog_radius": np.ones(N)}, r"catalog_flux must have the shape \(24, 5\)"),
+        ({"catalog_flux": np.ones((N, 4)), "catalog_radius": np.ones(N)}, r"catalog_flux must have the shape"),
         ({"catalog_flux": np.ones((N, 5)), "catalog_radius": -np.ones(N)}, r"catalog_radius has no positive number"),
     ],
 )

@@ -63,9 +63,9 @@ def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
     cutouts : `~astro_photz.Cutouts` (n,)
         Flux in nanomaggies, with the extinction of our Galaxy.
     truth : `~astropy.table.QTable` (n,)
-        Redshift; total flux (n, 5) free of extinction; total flux (n, 5) and half-light radius as a catalogue would give
-        them; type, bulge fraction, half-light radius and inclination (NaN for
-        early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the seed.
+        Redshift; total flux (n, 5), free of extinction; type, bulge fraction, half-light radius and inclination (NaN
+        for early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the seed; total flux
+        (n, 5), as observed, and radius as a catalogue would give them.
 
     Raises
     ------

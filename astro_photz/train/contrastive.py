@@ -209,8 +209,8 @@ def _predictor(encoder, hidden, n_measured):
         return nn.Sequential(nn.Linear(encoder.embedding_dim, hidden), nn.ReLU(), nn.Linear(hidden, n_measured))
     if encoder.width < n_measured:
         raise ValueError(
-            f"encoder.bottleneck must be at least {n_measured}, or 0 for none, to predict as many numbers of photometry, "
-            f"got {encoder.width}"
+            f"encoder.bottleneck must be at least {n_measured}, or 0 for none, to predict as many numbers of "
+            f"photometry, got {encoder.width}"
         )
     return encoder.describe
 

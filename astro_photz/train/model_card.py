@@ -11,8 +11,9 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
 ``"label_efficiency"``
     How good models are that were trained with fewer labels. ``simulated``, bool; ``curves``, for each way of training a
     list of points with ``n_labels``, ``sigma_mad``, ``sigma_mad_err`` and what else there is of ``eta`` and ``crps``;
-    ``equivalent``, perhaps, a list of ``n_labels``, ``factor`` and ``factor_err``: how many times as many labels the
-    last way of training needs to be as good as the first.
+    ``equivalent``, perhaps, a list of ``way``, ``n_labels``, ``factor`` and ``factor_err``: how many times as many
+    labels the last way of training needs to be as good as this one; ``at_least`` or ``at_most``, true where that is a
+    bound.
 
 ``"table"``
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
@@ -250,13 +251,18 @@ def _label_efficiency(result, figure):
         f"{_images(result).capitalize()}. Scatter against the number of labels that a model was trained with; bands: "
         "errors.",
     )
-    first, *_, last = result["curves"]
     if result.get("equivalent"):
-        rows = [
-            [f"{one['n_labels']:,}", _with_error(one["factor"], one["factor_err"], 2)] for one in result["equivalent"]
-        ]
-        yield f"How many times as many labels «{_escaped(last)}» needs to be as good as «{_escaped(first)}»:"
-        yield _table(["labels", "factor"], rows)
+        *_, last = result["curves"]
+        factors = {(one["n_labels"], one["way"]): _factor(one) for one in result["equivalent"]}
+        numbers, ways = (list(dict.fromkeys(names)) for names in zip(*factors, strict=True))
+        rows = [[f"{number:,}", *(factors.get((number, way), "") for way in ways)] for number in sorted(numbers)]
+        yield f"How many times as many labels «{_escaped(last)}» needs to be as good:"
+        yield _table(["labels", *map(_escaped, ways)], rows)
+
+
+def _factor(one):
+    bound = "at least " if one.get("at_least") else "at most " if one.get("at_most") else ""
+    return bound + _with_error(one["factor"], one["factor_err"], 2)
 
 
 def _table_of(result):

@@ -219,9 +219,9 @@ def _of_catalogue(settings, data):
     with open_cutouts(data) as file:
         if not {"catalog_flux", "catalog_radius"} <= set(file):
             raise ValueError(
-                f"{data} has no catalog_flux (N, 5) and catalog_radius (N,), the survey's photometry that the recipe has "
-                "the network predict: add them to the file, or let the stamps' own do (--set "
-                "pretrain.photometry='apertures' --set encoder.bottleneck=0)"
+                f"{data} has no catalog_flux (N, 5) and catalog_radius (N,), the survey's photometry, which the recipe "
+                "has the network predict: add them to the file, or let the stamps' own do "
+                "(--set pretrain.photometry='apertures' --set encoder.bottleneck=0)"
             )
     return True
 

@@ -85,7 +85,7 @@ def simulate_data(run, settings, device):
                 seed=own["seed"],
                 split=split,
                 size=settings["size"],
-                config={"sample": settings["sample"] | own.get("sample", {})},
+                config={"sample": settings["settings"]["sample"] | own.get("sample", {})},
                 device=device,
                 workers=os.cpu_count() if device == "cpu" else 1,  # the file is the same, whatever their number
             )

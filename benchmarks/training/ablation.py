@@ -29,19 +29,20 @@ from astro_photz.train.pixels import PixelScaling, central
 from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
 
+NO_AUXILIARY = ("pretrain.photometry_weight = 0.0", "encoder.bottleneck = 0")  # which nothing would have taught
 ARMS = {
     "reddening, auxiliary": (),
     "no reddening, auxiliary": ("pretrain.augment.redden.ebv_max = 0.0",),
-    "reddening, no auxiliary": ("pretrain.photometry_weight = 0.0",),
-    "neither": ("pretrain.augment.redden.ebv_max = 0.0", "pretrain.photometry_weight = 0.0"),
+    "reddening, no auxiliary": NO_AUXILIARY,
+    "neither": ("pretrain.augment.redden.ebv_max = 0.0", *NO_AUXILIARY),
 }
 """Changes of the recipe, by the name of the arm; the first is the recipe itself."""
 
 MODES = {
     "frozen": ("finetune.frozen = true", "finetune.optimizer.learning_rate = 0.01"),
-    "whole": ("finetune.frozen = false",),
+    "whole": ("finetune.frozen = false", "finetune.layer_decay = 0.2", "finetune.optimizer.learning_rate = 0.01"),
 }
-"""Changes of the recipe, by the way of fine-tuning; the head alone takes a larger learning rate."""
+"""Changes of the recipe, by the way of fine-tuning; the head takes a larger learning rate."""
 DELTA = 0.05  # error of E(B-V), mag
 SLOPE_STAMPS = 2000  # each seen with both errors: few tell the slope
 PCA_STAMPS, PCA_COMPONENTS = 4000, 64
@@ -146,7 +147,7 @@ class Ablation:
         """Fine-tune a pretrained encoder with few labels."""
         init = self.folder("pretrain", arm, seed)
         folder = self.folder(mode, arm, seed)
-        return self.finetune(folder, self.recipe(*MODES[mode]), seed, self.arguments.n_labels, init=init)
+        return self.finetune(folder, self.recipe(*ARMS[arm], *MODES[mode]), seed, self.arguments.n_labels, init=init)
 
     def finetune(self, folder, recipe, seed, n_labels, **options):
         """Train with labels, and measure on the test set."""

@@ -4,11 +4,12 @@ How many labels a pretraining is worth: the scatter against the number of labels
 
     python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
-One pretraining, on all images; then, for each number of labels and each seed, which draws them, a fine-tuning of the
-whole network and a training from scratch, of the same network with the same augmentations. The learning rate of either
-is the one of ``RATES`` that is best on the validation set at the number of labels of ``SEARCHED`` that is nearest.
-``--pretrained`` takes a pretraining that is there. Each result is stored as JSON in the folder and not made again, so
-the command can be stopped, or stop itself after ``--hours``, and be given again.
+One pretraining, on all images; then, for each number of labels and each seed, which draws them, a training from scratch
+and two that begin with the pretrained encoder, which stays frozen in one of them: the same network with the same
+augmentations. Learning rate and least number of steps of each way are those of ``RATES`` and ``STEPS`` that are best on
+the validation set at the number of labels of ``SEARCHED`` that is nearest. ``--pretrained`` takes a pretraining that is
+there, ``--ways`` leaves out the others. Each result is stored as JSON in the folder and not made again, so the command
+can be stopped, or stop itself after ``--hours``, and be given again.
 
 It ends with a table of what there is. The equivalent factor is how many times as many labels the training from scratch
 needs for the same scatter, by a monotone curve through its points; its error is from the spread over seeds.
@@ -16,6 +17,7 @@ needs for the same scatter, by a monotone curve through its points; its error is
 """
 
 import argparse
+import itertools
 import math
 from functools import partial
 from pathlib import Path
@@ -27,14 +29,21 @@ from scipy.optimize import isotonic_regression
 
 from astro_photz import train
 
-WAYS = {"fine-tuned": True, "from scratch": False}
-"""Whether they begin with the pretrained encoder."""
+WAYS = {
+    "frozen": ("finetune.frozen = true",),
+    "whole": ("finetune.frozen = false", "finetune.layer_decay = 0.2"),
+    "from scratch": ("finetune.frozen = false", "finetune.layer_decay = 1.0"),
+}
+"""Changes of the recipe, by the way of training; all but the last begin with the pretrained encoder."""
+FROM_SCRATCH = "from scratch"
 
 LABELS = (500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000)
-RATES = (5e-4, 1e-3, 2e-3, 4e-3)
+RATES = (1e-3, 3e-3, 1e-2)
+STEPS = (500, 2000)
 SEARCHED = (1000, 16_000)
 METRICS = ("sigma_mad", "eta", "crps")
 DRAWS = 1000
+CHOICES = tuple(itertools.product(RATES, STEPS))
 
 
 def main():
@@ -56,10 +65,10 @@ def _arguments():
     parser.add_argument("--recipe", default="small")
     parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe")
     parser.add_argument("--pretrained", type=Path, help="folder of a pretraining; by default one is made")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--n-test", type=int, default=20_000)
-    parser.add_argument("--steps", type=int, default=2000, help="least number of steps of a training")
     parser.add_argument("--hours", type=float, default=math.inf, help="begin nothing new after these")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table")
@@ -76,7 +85,7 @@ class LabelEfficiency:
         self.machine = train.Machine(accelerator="cpu", devices=1, threads=arguments.threads, progress=False)
         self.recipe = train.Recipe.read(arguments.recipe, changes=arguments.changes)
         self.pretrained = arguments.pretrained or arguments.folder / "pretrained"
-        settings = {"n_test": arguments.n_test, "steps": arguments.steps, "recipe": self.recipe.as_dict()}
+        settings = {"n_test": arguments.n_test, "recipe": self.recipe.as_dict()}
         self.results = Experiments(arguments.folder, settings | hashes(self.data), hours=arguments.hours)
 
     def run(self):
@@ -84,43 +93,42 @@ class LabelEfficiency:
         if not self.arguments.pretrained:
             options = {"validation": self.data["validation"], "machine": self.machine}
             train.pretrain(self.recipe, self.data["train"], self.pretrained, **options)
-        for way in WAYS:
-            for n_labels in SEARCHED:
-                for rate in RATES:
-                    search = partial(self.train, way, n_labels, seed=0, rate=rate, judge="validation")
-                    self.results.store(_name("search", way, n_labels, rate), search)
+        for n_searched in {_nearest(n_labels): None for n_labels in self.arguments.labels}:
+            for way in self.arguments.ways:
+                for rate, steps in CHOICES:
+                    search = partial(self.train, way, n_searched, rate, steps, seed=0, judge="validation")
+                    self.results.store(_name("search", way, n_searched, rate, steps), search)
         for seed in self.arguments.seeds:
             for n_labels in self.arguments.labels:
-                for way in WAYS:
-                    rate = self.rate(way, n_labels)
-                    if rate is not None:
-                        judge = partial(self.train, way, n_labels, seed=seed, rate=rate, judge="test")
+                for way in self.arguments.ways:
+                    choice = self.choice(way, n_labels)
+                    if choice:
+                        judge = partial(self.train, way, n_labels, *choice, seed=seed, judge="test")
                         self.results.store(_name(way, n_labels, seed), judge)
 
-    def train(self, way, n_labels, *, seed, rate, judge):
+    def train(self, way, n_labels, rate, steps, *, seed, judge):
         """Train, and measure on one of the data sets."""
-        changes = [*self.arguments.changes, f"finetune.optimizer.learning_rate = {rate}"]
+        changes = [*self.arguments.changes, *WAYS[way], f"finetune.optimizer.learning_rate = {rate}"]
         recipe = train.Recipe.read(self.arguments.recipe, changes=changes)
-        folder = self.arguments.folder / "runs" / _name(judge, way, n_labels, seed, rate)
-        init = self.pretrained if WAYS[way] else None
-        options = {"steps": self.arguments.steps, "n_labels": n_labels, "seed": seed, "machine": self.machine}
+        folder = self.arguments.folder / "runs" / _name(judge, way, n_labels, seed, rate, steps)
+        init = None if way == FROM_SCRATCH else self.pretrained
+        options = {"steps": steps, "n_labels": n_labels, "seed": seed, "machine": self.machine}
         model = finetune(recipe, self.data, folder, init=init, **options)
-        return measure(model, self.data[judge], self.arguments.n_test) | {"learning_rate": rate}
+        return measure(model, self.data[judge], self.arguments.n_test) | {"learning_rate": rate, "steps": steps}
 
-    def rate(self, way, n_labels):
-        """The best learning rate; none if they have not all been tried."""
-        nearest = min(SEARCHED, key=lambda n: abs(math.log(n / n_labels)))
-        tried = {rate: self.results.load(_name("search", way, nearest, rate)) for rate in RATES}
+    def choice(self, way, n_labels):
+        """The best learning rate and number of steps; none if they have not all been tried."""
+        tried = {pair: self.results.load(_name("search", way, _nearest(n_labels), *pair)) for pair in CHOICES}
         if not all(tried.values()):
             return None
-        return min(RATES, key=lambda rate: tried[rate]["crps"])
+        return min(CHOICES, key=lambda pair: tried[pair]["crps"])
 
     def result(self):
         """Curves over the number of labels and equivalent factors, in the form that the model card takes."""
         return {
             "kind": "label_efficiency",
             "simulated": True,
-            "learning_rates": {way: {str(n): self.rate(way, n) for n in SEARCHED} for way in WAYS},
+            "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED} for way in WAYS},
             "curves": {way: list(self._points(way)) for way in WAYS},
             "equivalent": list(self._equivalents()),
             "command": "python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 "
@@ -141,13 +149,13 @@ class LabelEfficiency:
             yield point
 
     def _equivalents(self):
-        scratch = {n: self._values("from scratch", n) for n in self.arguments.labels}
+        scratch = {n: self._values(FROM_SCRATCH, n) for n in self.arguments.labels}
         scratch = {n: values for n, values in scratch.items() if len(values)}
-        for n_labels in self.arguments.labels:
-            tuned = self._values("fine-tuned", n_labels)
-            if len(tuned) and len(scratch) > 1:
-                factor, error, beyond = equivalent_factor(n_labels, tuned, scratch)
-                yield {"n_labels": n_labels, "factor": factor, "factor_err": error, "at_least": beyond}
+        for way in self.arguments.ways:
+            for n_labels in self.arguments.labels:
+                tuned = self._values(way, n_labels)
+                if way != FROM_SCRATCH and len(tuned) and len(scratch) > 1:
+                    yield {"way": way, "n_labels": n_labels} | equivalent_factor(n_labels, tuned, scratch)
 
 
 def equivalent_factor(n_labels, tuned, scratch):
@@ -164,9 +172,9 @@ def equivalent_factor(n_labels, tuned, scratch):
 
     Returns
     -------
-    factor, error : float
-    at_least : bool
-        Whether even the most labels are too few from scratch: the factor is that of those.
+    dict
+        ``factor``, ``factor_err``; ``at_least``, whether even the most labels are too few from scratch, and
+        ``at_most``, whether even the fewest are too many: the factor is that of those.
     """
     numbers = np.log(list(scratch))
     mean = np.array([values.mean() for values in scratch.values()])
@@ -175,7 +183,8 @@ def equivalent_factor(n_labels, tuned, scratch):
     drawn = [_crossing(numbers, rng.normal(mean, error), rng.normal(tuned.mean(), _error(tuned))) for _ in range(DRAWS)]
     best = _crossing(numbers, mean, tuned.mean())
     factor = math.exp(best) / n_labels
-    return factor, float(factor * np.std(drawn)), bool(best >= numbers[-1])
+    bounds = {"at_least": bool(best >= numbers[-1]), "at_most": bool(best <= numbers[0])}
+    return {"factor": factor, "factor_err": float(factor * np.std(drawn))} | bounds
 
 
 def _crossing(numbers, scatter, wanted):
@@ -193,7 +202,7 @@ def _error(values):
 
 def print_tables(result):
     """Curves and factors."""
-    print("learning rates:", result["learning_rates"])
+    print("learning rates and steps:", result["learning_rates_and_steps"])
     for way, points in result["curves"].items():
         print(f"\n{way} (simulated images; mean over seeds, and its error)")
         print(f"{'labels':>8s}{'seeds':>6s}" + "".join(f"{metric:>22s}" for metric in METRICS))
@@ -202,8 +211,13 @@ def print_tables(result):
             print(f"{point['n_labels']:8d}{point['n_seeds']:6d}{columns}")
     print("\nequivalent factor")
     for one in result["equivalent"]:
-        bound = "at least " if one["at_least"] else ""
-        print(f"{one['n_labels']:8d} {bound}{one['factor']:.2f} ± {one['factor_err']:.2f}")
+        bound = "at least " if one["at_least"] else "at most " if one["at_most"] else ""
+        print(f"{one['n_labels']:8d} {one['way']:8s} {bound}{one['factor']:.2f} ± {one['factor_err']:.2f}")
+
+
+def _nearest(n_labels):
+    """The number of labels whose search tells for this one."""
+    return min(SEARCHED, key=lambda n: abs(math.log(n / n_labels)))
 
 
 def _name(*parts):
