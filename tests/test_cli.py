@@ -217,7 +217,9 @@ def test_errors_of_trainings_are_one_line(tmp_path, monkeypatch, capsys, argumen
 
 def test_wrong_usage_leaves_with_2(capsys):
     without_n = ["simulate", "galaxies", "sky.h5", "--seed", "1"]
-    for arguments in ([], ["predict"], ["nonsense"], ["fetch", "a.csv", "b.h5", "--dtype", "int8"], without_n):
+    cut_short = ["pretrain", "a.h5", "run", "--device", "cpu"]
+    bad_choice = ["fetch", "a.csv", "b.h5", "--dtype", "int8"]
+    for arguments in ([], ["predict"], ["nonsense"], bad_choice, without_n, cut_short):
         with pytest.raises(SystemExit) as leaving:
             main(arguments)
         assert leaving.value.code == 2

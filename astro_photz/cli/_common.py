@@ -17,6 +17,7 @@ def add_command(commands, name, run, summary, examples=None):
         description=summary[0].upper() + summary[1:] + ".",
         epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --device of one command would be the --devices of another
     )
     made.set_defaults(run=run)
     return made
