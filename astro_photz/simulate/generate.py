@@ -19,7 +19,7 @@ from astro_photz.cutouts import Cutouts
 from astro_photz.sdss import R_UGRIZ, ZERO_POINT
 
 from ._torch import torch
-from .catalogue import measure
+from .catalog import measure
 from .morphology import disc_inclination, draw_morphology
 from .neighbours import FAINTEST_SINGLE, draw_neighbours
 from .patches import check_patches, draw_patches
