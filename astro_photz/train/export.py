@@ -39,7 +39,7 @@ class _PDFHead(torch.nn.Module):
         return self.head(embedding).softmax(dim=1)
 
 
-def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
+def export_model(encoder, head, path, *, card, settings=None, weights=True, overwrite=False):
     """
     Write a model as ``encoder.onnx``, ``head.onnx`` and ``card.json``.
 
@@ -59,8 +59,10 @@ def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
         What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and
         whatever else; what the graphs themselves tell is added here, and by how much they differ from torch.
     settings : dict, optional
-        Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card, and
-        the weights, with the head's, into ``encoder.pt``, for training that begins with them.
+        Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card.
+    weights : bool, optional
+        Whether the weights, with the head's, go into ``encoder.pt``, for training that begins with them; not without
+        ``settings``.
     overwrite : bool, optional
         Replace a folder that is there.
 
@@ -83,7 +85,7 @@ def export_model(encoder, head, path, *, card, settings=None, overwrite=False):
 
     with folder_aside(path) as part:
         difference = _write_graphs(encoder, head, part)
-        if settings:
+        if settings and weights:
             write_weights(part / WEIGHTS, encoder, settings, head=head)
         write_card(part, card | _facts(encoder, head, settings) | {"difference_from_torch": difference})
 

@@ -28,7 +28,9 @@ _BEGAN = "It began with the weights of {name}, which was trained on simulated im
 _GRID = "Redshifts of 0.4 and more cannot be expressed."
 
 
-def export_run(folder, path, *, name=None, data=None, validation=None, card=None, int8=False, overwrite=False):
+def export_run(
+    folder, path, *, name=None, data=None, validation=None, card=None, int8=False, weights=True, overwrite=False
+):
     """
     Write the model of a finished training.
 
@@ -47,6 +49,8 @@ def export_run(folder, path, *, name=None, data=None, validation=None, card=None
         Where the files are that it was trained and validated on, if they have moved.
     card : dict, optional
         What the card shall tell otherwise than the run does, or besides.
+    weights : bool, optional
+        Whether to add the weights, for training that begins with the model: they take as much room again.
     int8 : bool, optional
         Whether to write the model in 8-bit integers too, beside it, with ``-int8`` at the end of the name.
     overwrite : bool, optional
@@ -72,7 +76,7 @@ def export_run(folder, path, *, name=None, data=None, validation=None, card=None
     files = _files(run, {"data": data, "validation": validation})
     settings, encoder, head, report = _trained(run, files)
     card = _card(run, files["data"], name or path.name, report) | (card or {})
-    export_model(encoder, head, path, card=card, settings=settings, overwrite=overwrite)
+    export_model(encoder, head, path, card=card, settings=settings, weights=weights, overwrite=overwrite)
     if int8 and head is not None:
         beside = path.with_name(path.name + "-int8")
         sets = {"stamps": files["data"], "validation": files["validation"] or files["data"]}

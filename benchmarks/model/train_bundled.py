@@ -103,7 +103,8 @@ def export(run, settings, data):
     evaluation = train.evaluate_model(model, data["test"])
     card["metrics"] = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
     report = train.export_run(run / "finetuned", model, card=card, int8=True, overwrite=True)
-    train.export_run(run / "pretrained", run / f"{name}-pretrained", card=facts(settings, data), overwrite=True)
+    options = {"card": facts(settings, data), "weights": False, "overwrite": True}  # the package is to stay small
+    train.export_run(run / "pretrained", run / f"{name}-pretrained", **options)
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
     with aside(run / EVALUATION) as part:
         part.write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
