@@ -179,9 +179,13 @@ def equivalent_factor(n_labels, tuned, scratch):
     numbers = np.log(list(scratch))
     mean = np.array([values.mean() for values in scratch.values()])
     error = np.array([_error(values) for values in scratch.values()])
-    rng = np.random.default_rng(0)
-    drawn = [_crossing(numbers, rng.normal(mean, error), rng.normal(tuned.mean(), _error(tuned))) for _ in range(DRAWS)]
     best = _crossing(numbers, mean, tuned.mean())
+    drawn = math.nan  # if a point has one seed alone
+    if np.isfinite([*error, _error(tuned)]).all():
+        rng = np.random.default_rng(0)
+        tuned_ends = rng.normal(tuned.mean(), _error(tuned), DRAWS)
+        ends = zip(rng.normal(mean, error, (DRAWS, len(mean))), tuned_ends, strict=True)
+        drawn = [_crossing(numbers, *end) for end in ends]
     factor = math.exp(best) / n_labels
     bounds = {"at_least": bool(best >= numbers[-1]), "at_most": bool(best <= numbers[0])}
     return {"factor": factor, "factor_err": float(factor * np.std(drawn))} | bounds
