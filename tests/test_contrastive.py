@@ -43,6 +43,15 @@ def make_batch(n=8, *, seed=0):
     return {"flux": torch.from_numpy(cutouts.flux), "ebv": torch.from_numpy(cutouts.ebv)}
 
 
+def take_steps(model, batch, n=20):
+    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=5e-3)
+    for step in range(n):
+        torch.manual_seed(step)
+        optimizer.zero_grad()
+        model.training_step(batch, step).backward()
+        optimizer.step()
+
+
 def unit(*shape, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.nn.functional.normalize(torch.randn(*shape, generator=generator), dim=1)
@@ -180,7 +189,6 @@ def test_the_auxiliary_task_teaches_photometry():
     model = make_model(photometry_weight=1.0)
     batch = make_batch(16)
     clean = deredden(batch["flux"], batch["ebv"])
-    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=5e-3)
 
     def error():
         torch.manual_seed(1)
@@ -189,11 +197,7 @@ def test_the_auxiliary_task_teaches_photometry():
             return float(_photometry_loss(model.predict(features), aperture_photometry(clean)))
 
     before = error()
-    for step in range(20):
-        torch.manual_seed(step)
-        optimizer.zero_grad()
-        model.training_step(batch, step).backward()
-        optimizer.step()
+    take_steps(model, batch)
     assert error() < before - 0.7  # a logarithm: half of what it was
 
 
@@ -226,7 +230,6 @@ def test_a_bottleneck_learns_what_a_catalogue_says():
     model, batch = make_model(bottleneck=8, photometry="catalog", photometry_weight=1.0), with_catalogue(make_batch(16))
     expand = copy.deepcopy(model.encoder.expand.state_dict())
     measured = catalog_photometry(batch["catalog_flux"], batch["catalog_radius"], batch["ebv"])
-    optimizer = torch.optim.Adam([value for value in model.parameters() if value.requires_grad], lr=5e-3)
 
     def error():
         with torch.no_grad():
@@ -234,11 +237,7 @@ def test_a_bottleneck_learns_what_a_catalogue_says():
             return (model.encoder.describe(features)[:, :6] - measured).abs().median()
 
     before = error()
-    for step in range(20):
-        torch.manual_seed(step)
-        optimizer.zero_grad()
-        model.training_step(batch, step).backward()
-        optimizer.step()
+    take_steps(model, batch)
     assert error() < before / 2
     torch.testing.assert_close(model.encoder.expand.state_dict(), expand, rtol=0, atol=0)
 

@@ -386,8 +386,7 @@ def test_folding_the_normalisation_changes_nothing():
 def test_what_a_bottleneck_does_not_hold_the_embedding_does_not_know():
     encoder = make_encoder("resnet18", width=4, stem="pooled", bottleneck=2).eval()
     embedding = encoder(torch.randn(64, 5, 64, 64), torch.zeros(64))
-    described = encoder.describe(encoder.encoder(torch.randn(64, 5, 64, 64), torch.zeros(64)))
-    torch.testing.assert_close(encoder.expand(described[:1] + torch.zeros(2, 2)), encoder.expand(described[[0, 0]]))
     # of an affine map of two numbers, what is not cut off at zero has two dimensions
     always = embedding[:, (embedding > 0).all(dim=0)]
-    assert torch.linalg.matrix_rank(always - always.mean(dim=0), rtol=1e-3) <= 2
+    assert always.shape[1] > 10
+    assert torch.linalg.matrix_rank(always - always.mean(dim=0), rtol=1e-3) == 2

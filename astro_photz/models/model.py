@@ -90,8 +90,9 @@ class PhotozModel:
         """Edges of the bins in redshift, `~numpy.ndarray` (K + 1,); `ModelError` for an encoder alone."""
         if self._head is None:
             raise ModelError(
-                f"the model {self.name} embeds images, but gives no redshifts: it was pretrained without any. Train a "
-                "head on galaxies of known redshift (astro-photz finetune --init), or use another model"
+                f"the model {self.name} embeds images, but gives no redshifts: it was pretrained without any. Use "
+                "another model, or train a head on galaxies of known redshift (astro-photz finetune --init, of the run's "
+                "folder or of a model with an encoder.pt)"
             )
         return np.asarray(self.card["z_edges"])
 

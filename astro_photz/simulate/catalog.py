@@ -9,13 +9,13 @@ that is assumed: real galaxies are not of the shape that is fitted.
 """
 
 import numpy as np
+from astropy.stats import gaussian_fwhm_to_sigma
 
-from astro_photz.sdss import PIXEL_SCALE, R_UGRIZ
+from astro_photz.dust import redden
+from astro_photz.sdss import PIXEL_SCALE
 
 __all__ = ["measure"]
 
-_WIDTHS = 2.3548  # full width at half maximum, of a Gaussian, in standard deviations
-_HALF_LIGHT = 1.1774  # radius that holds half of the light, of a Gaussian, in standard deviations
 _FITTED = 2  # the radius is that in r
 _RADIUS_SCATTER = 0.05  # of its logarithm
 
@@ -45,9 +45,10 @@ def measure(flux, ebv, radius, conditions, rng):
     radius : `~numpy.ndarray` (N,)
         That holds half of the light (arcsec), freed of the seeing.
     """
-    observed = flux * 10 ** (-0.4 * R_UGRIZ * ebv[:, None])
-    square = (radius[:, None] / _HALF_LIGHT) ** 2 + (conditions.psf_fwhm / _WIDTHS) ** 2
-    area = 4 * np.pi * square / PIXEL_SCALE**2
+    observed = redden(flux, ebv=ebv)
+    # of a Gaussian, half of the light lies within half of the full width at half maximum
+    fwhm = np.hypot(2 * radius[:, None], conditions.psf_fwhm)
+    area = 4 * np.pi * (fwhm * gaussian_fwhm_to_sigma / PIXEL_SCALE) ** 2
     sky = conditions.sky / conditions.gain + conditions.dark_variance  # variance of a pixel, in DN squared
     counts = observed / conditions.calibration
     variance = area * sky + counts / conditions.gain

@@ -2,7 +2,7 @@
 """
 What a user may set about the simulated sky, and the check that it can be meant.
 
-Settings come in three sections, each of which belongs to one step of the simulation: ``[sample]`` says which galaxies
+Settings come in four sections, each of which belongs to one step of the simulation: ``[sample]`` says which galaxies
 are drawn (`~astro_photz.simulate.population.Sample`), ``[sky]`` under what conditions they are seen
 (`~astro_photz.simulate.sky.draw_conditions`), ``[neighbours]`` what else shines into their stamps
 (`~astro_photz.simulate.neighbours.draw_neighbours`), ``[background]`` on what real sky they are put, if on any

@@ -129,7 +129,7 @@ class LabelEfficiency:
             "kind": "label_efficiency",
             "simulated": True,
             "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED} for way in WAYS},
-            "curves": {way: list(self._points(way)) for way in WAYS},
+            "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
             "command": "python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 "
             "--validation validation.h5 --test test.h5 --output docs/model_card/label_efficiency.json",
