@@ -91,8 +91,8 @@ class PhotozModel:
         if self._head is None:
             raise ModelError(
                 f"the model {self.name} embeds images, but gives no redshifts: it was pretrained without any. Use "
-                "another model, or train a head on galaxies of known redshift (astro-photz finetune --init, of the run's "
-                "folder or of a model with an encoder.pt)"
+                "another model, or train a head on galaxies of known redshift (astro-photz finetune --init, of a run's "
+                "folder or a model with an encoder.pt)"
             )
         return np.asarray(self.card["z_edges"])
 
