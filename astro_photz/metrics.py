@@ -4,7 +4,8 @@ How good redshift PDFs are, in the field's usual numbers.
 
 Each galaxy is first scored by itself (`score`): how far the estimate is off, how wrong the PDF is, where in the PDF the
 truth lies. Every number here sums up such scores, of all galaxies (`summary`), of some (`binned`), or of samples
-drawn from them again and again, which tells its error (`bootstrap`).
+drawn from them again and again, which tells its error (`bootstrap`). Galaxies that are not independent, such as
+simulated ones that were drawn from the same real one, are a *group*, and are drawn together.
 """
 
 import itertools
@@ -21,6 +22,8 @@ __all__ = [
     "coverage",
     "eta",
     "pit_ks",
+    "pit_ks_by_chance",
+    "resampled",
     "score",
     "sigma_mad",
     "summary",
@@ -187,6 +190,43 @@ def pit_ks(pit):
     return float(kstest(pit, "uniform", method="asymp").statistic)
 
 
+def pit_ks_by_chance(pit, *, groups=None, level=0.95, resamples=500, seed=0):
+    """
+    How far from uniform the PIT of calibrated PDFs is by chance alone.
+
+    As far as samples drawn from this one are from it: where galaxies are not independent, that is more than their
+    number tells.
+
+    Parameters
+    ----------
+    pit : array_like (N,)
+    groups, resamples, seed
+        See `resampled`.
+    level : float, optional
+        Share of such samples that are nearer.
+
+    Returns
+    -------
+    float
+        Of `pit_ks`.
+
+    Examples
+    --------
+    Ten views of each of a hundred galaxies are a hundred galaxies, not a thousand:
+
+    >>> import numpy as np
+    >>> from astro_photz.metrics import pit_ks_by_chance
+    >>> pit, galaxy = np.repeat(np.linspace(0, 1, 100), 10), np.repeat(np.arange(100), 10)
+    >>> [round(pit_ks_by_chance(pit, groups=groups), 2) for groups in (None, galaxy)]
+    [0.04, 0.13]
+    """
+    from scipy.stats import ks_2samp
+
+    pit = np.asarray(pit)
+    samples = resampled(len(pit), groups=groups, resamples=resamples, seed=seed)
+    return float(np.quantile([ks_2samp(pit[rows], pit, method="asymp").statistic for rows in samples], level))
+
+
 METRICS = {
     "bias": lambda scores: bias(scores.deviation),
     "sigma_mad": lambda scores: sigma_mad(scores.deviation),
@@ -223,15 +263,44 @@ def summary(scores):
     return {name: _rounded(metric(scores)) for name, metric in METRICS.items()} | {"n": n}
 
 
-def bootstrap(scores, *, resamples=200, seed=0):
+def resampled(n, *, groups=None, resamples=200, seed=0):
+    """
+    Draw samples, with replacement, from a sample.
+
+    Parameters
+    ----------
+    n : int
+        Galaxies in the sample.
+    groups : array_like (n,), optional
+        Galaxies with the same number are not independent, and are drawn together: as many groups as there are.
+    resamples : int, optional
+        How many samples to draw.
+    seed : int, optional
+
+    Yields
+    ------
+    `~numpy.ndarray` of int
+        Rows of the sample.
+    """
+    rng = np.random.default_rng(seed)
+    if groups is None:
+        yield from (rng.integers(n, size=n) for _ in range(resamples))
+        return
+    order = np.argsort(groups, kind="stable")
+    members = np.split(order, 1 + np.flatnonzero(np.diff(np.asarray(groups)[order])))
+    for _ in range(resamples):
+        yield np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
+
+
+def bootstrap(scores, *, groups=None, resamples=200, seed=0):
     """
     Error of each metric: its standard deviation over samples drawn, with replacement, from the sample itself.
 
     Parameters
     ----------
     scores : `Scores` (N,)
-    resamples : int, optional
-    seed : int, optional
+    groups, resamples, seed
+        See `resampled`.
 
     Returns
     -------
@@ -248,14 +317,12 @@ def bootstrap(scores, *, resamples=200, seed=0):
     >>> round(bootstrap(Scores(deviation, np.abs(deviation), pit))["bias"], 4)  # 0.02 / sqrt(10000)
     0.0002
     """
-    rng = np.random.default_rng(seed)
-    n = len(scores.deviation)
-    samples = (scores.of(rng.integers(n, size=n)) for _ in range(resamples))
-    drawn = np.array([[metric(sample) for metric in METRICS.values()] for sample in samples])
+    samples = resampled(len(scores.deviation), groups=groups, resamples=resamples, seed=seed)
+    drawn = np.array([[metric(scores.of(rows)) for metric in METRICS.values()] for rows in samples])
     return {name: _rounded(error) for name, error in zip(METRICS, drawn.std(axis=0), strict=True)}
 
 
-def binned(scores, values, edges, *, at_least=20, resamples=200, seed=0):
+def binned(scores, values, edges, *, at_least=20, groups=None, resamples=200, seed=0):
     """
     All metrics and their errors, in bins of another number.
 
@@ -268,8 +335,8 @@ def binned(scores, values, edges, *, at_least=20, resamples=200, seed=0):
         Edges of the bins, the upper one not included.
     at_least : int, optional
         Bins with fewer galaxies say nothing and are left out.
-    resamples, seed : int, optional
-        Of `bootstrap`.
+    groups, resamples, seed
+        See `resampled`.
 
     Returns
     -------
@@ -277,11 +344,14 @@ def binned(scores, values, edges, *, at_least=20, resamples=200, seed=0):
         For each bin ``low``, ``high``, the metrics of `summary`, and ``errors``, those of `bootstrap`.
     """
     values = np.asarray(values)
+    groups = None if groups is None else np.asarray(groups)
     bins = []
     for low, high in itertools.pairwise(edges):
-        inside = scores.of((values >= low) & (values < high))
-        if len(inside.deviation) >= at_least:
-            errors = bootstrap(inside, resamples=resamples, seed=seed)
+        rows = np.flatnonzero((values >= low) & (values < high))
+        inside = scores.of(rows)
+        if len(rows) >= at_least:
+            own = None if groups is None else groups[rows]
+            errors = bootstrap(inside, groups=own, resamples=resamples, seed=seed)
             bins.append({"low": float(low), "high": float(high), **summary(inside), "errors": errors})
     return bins
 

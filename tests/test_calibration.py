@@ -101,6 +101,26 @@ def test_what_is_calibrated_is_left_alone():
     assert sum(recalibrated) <= 2  # one in twenty is by chance
 
 
+def test_what_a_few_galaxies_have_in_common_is_not_corrected():
+    """Fifty views each of eighty galaxies: nothing is wrong with their PDFs, but for what eighty are off by chance."""
+    taken = {"views": 0, "galaxies": 0}
+    for seed in range(5):
+        views = [one.repeat_interleave(50, dim=0) for one in make_galaxies(80, seed=seed)]
+        groups = np.repeat(np.random.default_rng(seed).permutation(80), 50)
+        for name, given in {"views": None, "galaxies": groups}.items():
+            _, report = calibrate(make_head(), *views, groups=given)
+            taken[name] += report["method"] != "none needed"
+    assert (report["n"], report["n_independent"]) == (4000, 80)
+    assert taken["views"] >= 4
+    assert taken["galaxies"] <= 1
+
+
+def test_a_wrong_width_of_many_galaxies_is_set_right_whatever_their_groups():
+    groups = np.arange(6000) // 4
+    _, report = calibrate(make_head(confidence=2.0), *make_galaxies(), groups=groups)
+    assert report["temperature"] == pytest.approx(2.0, rel=0.05)
+
+
 def test_the_given_head_stays_as_it_is():
     head = make_head(confidence=2.0)
     before = head.weight.detach().clone()

@@ -97,6 +97,32 @@ def test_bootstrap_errors_are_those_of_statistics():
     assert metrics.bootstrap(scores, resamples=20) == metrics.bootstrap(scores, resamples=20)
 
 
+def test_views_of_one_galaxy_tell_no_more_than_one_does():
+    scores = metrics.score(*gaussian_pdfs(500))
+    views = scores.of(np.repeat(np.arange(500), 8))
+    groups = np.repeat(np.random.default_rng(0).permutation(500), 8)
+    errors = {name: metrics.bootstrap(views, groups=given) for name, given in {"all": None, "groups": groups}.items()}
+    wanted = metrics.bootstrap(scores)
+    for name in ("bias", "sigma_mad", "crps", "coverage68"):
+        assert errors["groups"][name] == pytest.approx(wanted[name], rel=0.2)
+        assert errors["all"][name] < 0.5 * wanted[name]
+    assert metrics.binned(views, views.pit, [0, 2], groups=groups)[0]["errors"] == errors["groups"]
+
+
+def test_groups_are_drawn_whole():
+    groups = np.array([7, -1, 7, 3, 3, 3])
+    for rows in metrics.resampled(6, groups=groups, resamples=50):
+        counts = np.bincount(rows, minlength=6)
+        assert counts[0] == counts[2]
+        assert counts[3] == counts[4] == counts[5]
+        assert counts[[0, 1, 3]].sum() == 3
+
+
+def test_chance_makes_the_pit_as_uneven_as_kolmogorov_says():
+    pit = np.random.default_rng(0).random(2000)
+    assert metrics.pit_ks_by_chance(pit) == pytest.approx(1.36 / np.sqrt(2000), rel=0.15)
+
+
 def test_bins_hold_what_lies_between_their_edges():
     scores = metrics.score(*gaussian_pdfs(100))
     values = np.repeat([0.5, 1.5, 2.0, np.nan], [40, 30, 5, 25])
@@ -152,6 +178,18 @@ def test_seeing_and_types_are_looked_at_where_the_file_tells_them(tmp_path):
     assert [(one["low"], one["high"], one["n"]) for one in bins["seeing"]] == [(1.0, 1.1, 30), (1.3, 1.4, 30)]
     assert [(one["low"], one["n"]) for one in bins["early"]] == [(0, 40), (1, 20)]
     assert not evaluate_model(load_model(), path, resamples=2)["bins"]["seeing"]  # too few to tell
+
+
+def test_simulated_galaxies_of_one_real_one_count_as_one(tmp_path):
+    redshift = np.linspace(0.05, 0.3, 60)
+    seeds = {"alone": np.full(60, -1), "together": np.arange(60) // 10}
+    for name, seed_index in seeds.items():
+        gaussian_cutouts(60).write(tmp_path / f"{name}.h5", specz_redshift=redshift, seed_index=seed_index)
+    alone, together = (evaluate_model(load_model(), tmp_path / f"{name}.h5", resamples=50) for name in seeds)
+    assert [one["data"]["n_independent"] for one in (alone, together)] == [60, 6]
+    assert together["errors"]["bias"] > 2 * alone["errors"]["bias"]  # neighbours in redshift are alike
+    assert together["pit_ks_by_chance"] > alone["pit_ks_by_chance"]
+    assert together["overall"] == alone["overall"]
 
 
 def test_the_pit_and_the_coverage_are_those_of_the_galaxies(evaluated):

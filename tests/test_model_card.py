@@ -131,6 +131,15 @@ def test_every_metric_has_its_error_and_every_figure_its_kind_of_images(tmp_path
     assert "    python benchmarks/labels.py\n" in text
 
 
+def test_errors_are_said_to_be_those_of_independent_galaxies(tmp_path):
+    assert "errors by bootstrap:" in page(tmp_path, make_evaluation())
+    evaluation = make_evaluation() | {"pit_ks_by_chance": 0.0345}
+    evaluation["data"] = evaluation["data"] | {"n_independent": 12}
+    text = page(tmp_path, evaluation)
+    assert "errors by bootstrap over the 12 real galaxies that they were drawn from:" in text
+    assert "would exceed 0.0345 in one of twenty such samples" in text
+
+
 def test_figures_of_real_images_are_not_said_to_be_of_simulated_ones(tmp_path):
     figures = page(tmp_path, make_evaluation(simulated=False)).partition("Beside other methods")[2]
     figures = figures.partition("Known limits")[0].replace("Figures on simulated images do not compare", "")

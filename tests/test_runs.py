@@ -18,8 +18,8 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 from astro_photz import load_model
 from astro_photz.train import Machine, Recipe, export_run, finetune, pretrain
 from astro_photz.train.callbacks import SafeCheckpoints
-from astro_photz.train.data import data_hash
 from astro_photz.train.run_folder import RunFolder
+from astro_photz.train.stamps import data_hash
 from astro_photz.train.weights import WEIGHTS, read_weights
 from helpers import gaussian_cutouts
 

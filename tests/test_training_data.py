@@ -15,7 +15,8 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from astro_photz.train.data import StampData, Stamps, check_stamps, data_hash, loader
+from astro_photz.train.data import StampData, loader
+from astro_photz.train.stamps import Stamps, check_stamps, data_hash
 from helpers import gaussian_cutouts
 
 N = 24

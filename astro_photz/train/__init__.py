@@ -11,7 +11,7 @@ extra ``[train]``: torch, lightning, onnx and onnxscript.
 from .adaptation import adapt
 from .calibrate import fit_temperature, fold_temperature
 from .contrastive import ContrastiveModel
-from .data import StampData, Stamps, loader
+from .data import StampData, loader
 from .encoder import SymmetricEncoder, make_encoder
 from .evaluate import comparison, evaluate, evaluate_model
 from .export import export_model
@@ -20,6 +20,7 @@ from .recipe import Recipe, list_recipes
 from .redshift import RedshiftModel
 from .release import export_run
 from .run import Machine, finetune, pretrain
+from .stamps import Stamps
 
 __all__ = [
     "ContrastiveModel",

@@ -22,11 +22,11 @@ from astro_photz.pdf import RedshiftPDF
 
 from ._torch import torch
 from .calibrate import FEWEST, linear_layer
-from .data import Stamps, check_stamps
 from .encoder import make_encoder
 from .probe import embed
 from .redshift import Z_EDGES, soft_labels
 from .run_folder import RunFolder, contents
+from .stamps import Stamps, check_stamps
 from .weights import WEIGHTS, origin, read_head, read_weights, write_weights
 
 __all__ = ["WIDTHS", "adapt", "fit_shift", "held_out"]

@@ -5,7 +5,8 @@ Calibration: PDFs as wide as the errors that the network makes on galaxies it ha
 Two corrections are learnt on the validation set and folded into the head, so that what is exported is calibrated:
 
 - The *temperature* divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens every PDF. It
-  is taken only if the redshifts are more likely with it, beyond chance (a likelihood ratio).
+  is taken only if the redshifts are more likely with it, beyond chance (a likelihood ratio, corrected as by Rao &
+  Scott 1984, Annals of Statistics 12, 46, for galaxies that are not independent).
 - The *recalibration* maps the cumulative probability F of every PDF to G(F), where G is the distribution of the PIT
   (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263): what a width cannot set right, such
   as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it,
@@ -16,9 +17,9 @@ import copy
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
-from scipy.stats import chi2, kstest
+from scipy.stats import chi2
 
-from astro_photz.metrics import pit_ks
+from astro_photz.metrics import pit_ks, pit_ks_by_chance
 from astro_photz.pdf import RedshiftPDF
 
 from ._torch import torch
@@ -43,6 +44,8 @@ FEWEST = 100
 _KNOTS = 12  # intervals of the PIT: few, so that each holds many galaxies
 _LEVELS = 256  # straight pieces that stand for the curve through the knots
 _BY_CHANCE = 0.01  # how often a correction may be thought needed where it is not
+_RATIO = chi2.isf(_BY_CHANCE, 1)
+_STEP = 0.01  # of the temperature, relative, for a slope
 _SMALLEST = 1e-20  # probability of a bin, so that its logarithm is finite
 
 
@@ -114,7 +117,7 @@ class CalibratedHead(nn.Module):
         return low + (cumulative * steps - below) * (high - low)
 
 
-def calibrate(head, embedding, redshift, *, seed=0):
+def calibrate(head, embedding, redshift, *, groups=None, seed=0):
     """
     Calibrate a head on galaxies that it was not trained on.
 
@@ -124,16 +127,20 @@ def calibrate(head, embedding, redshift, *, seed=0):
         It stays as it is. One that is calibrated already keeps what it has, where nothing else is needed.
     embedding : `torch.Tensor` (N, D)
     redshift : `torch.Tensor` (N,)
+    groups : array_like (N,), optional
+        Galaxies with the same number are not independent, such as simulated ones that were drawn from the same real
+        one: what a thousand of them have in common is not known from a thousand galaxies.
     seed : int, optional
-        Of the halves into which the galaxies are split: what one teaches is judged by the other.
+        Of the halves into which the galaxies, or their groups, are split: what one teaches is judged by the other.
 
     Returns
     -------
     head : `torch.nn.Module`
         A copy with the temperature in it, as a `CalibratedHead` where a recalibration is needed.
     report : dict
-        ``method``, ``temperature``, ``recalibrated``, ``n``, and ``pit_ks``, judged by halves: ``before``, with the
-        ``temperature``, and with the ``recalibration`` too. For the model's card.
+        ``method``, ``temperature``, ``recalibrated``, ``n``, ``n_independent``, and ``pit_ks``, judged by halves:
+        ``before``, with the ``temperature``, and with the ``recalibration`` too; and what of it may be ``by_chance``.
+        For the model's card.
 
     Raises
     ------
@@ -142,10 +149,13 @@ def calibrate(head, embedding, redshift, *, seed=0):
     """
     if len(embedding) < FEWEST:
         raise ValueError(f"calibration takes {FEWEST} galaxies at least, got {len(embedding)}: use more for validation")
-    pit = _held_out_pit(head, embedding, redshift, seed)
-    needed = _is_needed(pit)
+    groups = np.arange(len(embedding)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    pit, pit_groups = _held_out_pit(head, embedding, redshift, groups, seed)
+    distance = {name: pit_ks(values) for name, values in pit.items()}
+    by_chance = pit_ks_by_chance(pit["temperature"], groups=pit_groups, level=1 - _BY_CHANCE)
+    needed = distance["recalibration"] < distance["temperature"] > by_chance
 
-    calibrated, temperature = _with_temperature(head, embedding, redshift)
+    calibrated, temperature = _with_temperature(head, embedding, redshift, groups)
     if needed:
         calibrated = _recalibrated(calibrated, embedding, redshift)
     taken = ["temperature"] * (temperature != 1) + ["recalibration of the PIT"] * needed
@@ -154,35 +164,53 @@ def calibrate(head, embedding, redshift, *, seed=0):
         "temperature": round(temperature, 4),
         "recalibrated": needed,
         "n": len(embedding),
-        "pit_ks": {name: round(pit_ks(values), 5) for name, values in pit.items()},
+        "n_independent": int(groups.max()) + 1,
+        "pit_ks": {name: round(value, 5) for name, value in (distance | {"by_chance": by_chance}).items()},
     }
 
 
-def _held_out_pit(head, embedding, redshift, seed):
-    """PIT with nothing learnt and with each of the corrections: of either half, by what the other half taught."""
-    order = torch.randperm(len(embedding), generator=torch.Generator().manual_seed(seed))
-    halves, parts = order.tensor_split(2), []
+def _held_out_pit(head, embedding, redshift, groups, seed):
+    """
+    PIT with nothing learnt and with each of the corrections, of either half, by what the other half taught; and the
+    groups, in the same order.
+    """
+    second = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % 2 == 1
+    halves, parts = (np.flatnonzero(~second), np.flatnonzero(second)), []
     for learn, judge in (halves, halves[::-1]):
-        warm, _ = _with_temperature(head, embedding[learn], redshift[learn])
+        warm, _ = _with_temperature(head, embedding[learn], redshift[learn], groups[learn])
         tried = head, warm, _recalibrated(warm, embedding[learn], redshift[learn])
         parts.append([_pit(one, embedding[judge], redshift[judge]) for one in tried])
-    return dict(zip(("before", "temperature", "recalibration"), np.concatenate(parts, axis=1), strict=True))
+    pit = dict(zip(("before", "temperature", "recalibration"), np.concatenate(parts, axis=1), strict=True))
+    return pit, groups[np.concatenate(halves[::-1])]
 
 
-def _with_temperature(head, embedding, redshift):
+def _with_temperature(head, embedding, redshift, groups):
     """The head with the temperature that it needs, and that temperature: 1 if none is needed."""
     linear = linear_layer(head)
     with torch.no_grad():
         temperature = fit_temperature(linear(embedding), redshift, recalibrate=getattr(head, "recalibrate", None))
+    before, after = (_log_likelihood(_warmed(head, one), embedding, redshift) for one in (1.0, temperature))
+    needed = 2 * (after - before).sum() > _design_effect(head, temperature, embedding, redshift, groups) * _RATIO
+    return (_warmed(head, temperature), temperature) if needed else (copy.deepcopy(head), 1.0)
+
+
+def _warmed(head, temperature):
     warm = copy.deepcopy(head)
     fold_temperature(linear_layer(warm), temperature)
-    gain = _log_likelihood(warm, embedding, redshift) - _log_likelihood(head, embedding, redshift)
-    return (warm, temperature) if 2 * gain > chi2.isf(_BY_CHANCE, 1) else (copy.deepcopy(head), 1.0)
+    return warm
 
 
 @torch.no_grad()
 def _log_likelihood(head, embedding, redshift):
-    return -float(F.cross_entropy(head(embedding).double(), hard_labels(redshift), reduction="sum"))
+    """Of each galaxy (N,)."""
+    return -F.cross_entropy(head(embedding).double(), hard_labels(redshift), reduction="none").numpy()
+
+
+def _design_effect(head, temperature, embedding, redshift, groups):
+    """How many times as much as of independent galaxies the log-likelihood's slope with the temperature varies."""
+    ends = (_warmed(head, temperature * (1 + step)) for step in (_STEP, -_STEP))
+    slope = np.subtract(*(_log_likelihood(one, embedding, redshift) for one in ends))
+    return (np.bincount(groups, slope) ** 2).sum() / (slope**2).sum()
 
 
 def _recalibrated(head, embedding, redshift):
@@ -210,12 +238,6 @@ def linear_layer(head):
 @torch.no_grad()
 def _pit(head, embedding, redshift):
     return RedshiftPDF(head(embedding).softmax(dim=1).numpy(), Z_EDGES).pit(redshift.numpy())
-
-
-def _is_needed(pit):
-    """Whether the PIT is not uniform, beyond chance, and the recalibration brings it nearer."""
-    by_chance = kstest(pit["temperature"], "uniform").pvalue
-    return bool(by_chance < _BY_CHANCE and pit_ks(pit["recalibration"]) < pit_ks(pit["temperature"]))
 
 
 def fit_recalibration(pit):

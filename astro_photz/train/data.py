@@ -1,325 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Stamps from HDF5 files, in batches, without the network having to wait for them.
+Batches of stamps, without the network having to wait for them.
 
-`Stamps` reads the rows of one file, in the layout of the published data sets, as torch tensors. Where the images lie in
-the file as they are, uncompressed, it maps the file into memory and reads past HDF5; float16 pixels stay so until they
-are on the device that trains. `StampData` gives a trainer the batches of a training and a validation file. Which
-galaxies are in a batch depends on the seed, the epoch and the batch's place in it, and on nothing else: a training that
-was interrupted goes on with the very next one.
-
-`check_stamps` finds what could not be trained on, before the training begins.
+`StampData` gives a trainer the batches of a training and a validation file. Which galaxies are in a batch depends on
+the seed, the epoch and the batch's place in it, and on nothing else: a training that was interrupted goes on with the
+very next one.
 """
 
-import contextlib
 import itertools
-import os
-from pathlib import Path
-
-import numpy as np
-
-from astro_photz._files import sha256
-from astro_photz.cutouts.hdf5 import open_cutouts
-from astro_photz.dust import ebv_from_extinction
 
 from ._lightning import lightning
 from ._torch import torch
+from .stamps import Stamps, check_pixels
 
-__all__ = ["StampData", "Stamps", "check_stamps", "data_hash", "loader"]
-
-
-_CATALOG = ("catalog_flux", "catalog_radius")
-
-
-class Stamps(torch.utils.data.Dataset):
-    """
-    Stamps of a file, with or without their redshifts.
-
-    Parameters
-    ----------
-    path : str or path-like
-        HDF5 file in the layout of the published data sets, with ``images``, ``e_bv`` and, if labelled,
-        ``specz_redshift``.
-    labelled : bool, optional
-        Whether the redshifts are wanted.
-    photometry : bool, optional
-        Whether a catalogue's photometry is wanted, the file's ``catalog_flux`` (N, 5), total flux in *ugriz*
-        (nanomaggies, as observed), and ``catalog_radius`` (N,), that holds half of the light in *r* (arcsec).
-    n : int, optional
-        How many of the file's rows to use: the first of an order that the seed draws, so that fewer are part of more.
-        All, in their order, by default.
-    skip : int, optional
-        How many rows to leave out before, the first of that order.
-    seed : int, optional
-        Of that order.
-    size : int, optional
-        Side (pixels) that the stamps must have at least.
-    z_max : float, optional
-        Largest redshift that can be learnt.
-    in_memory : bool, optional
-        Whether to read all images at once, as they are stored: for files on a slow or distant disk.
-
-    Attributes
-    ----------
-    rows : `~numpy.ndarray` (N,) of int
-        Of the file.
-    ebv, redshift : `~numpy.ndarray` (N,) float32
-        ``redshift`` is None if not labelled.
-    catalog_flux, catalog_radius : `~numpy.ndarray` (N, 5) and (N,) float32
-        None if no photometry is wanted.
-
-    Raises
-    ------
-    OSError
-        If there is no such file, or it is not HDF5.
-    ValueError
-        If a data set is missing, stamps are of another shape, an E(B-V) or a redshift is none, or there are fewer than
-        ``n``.
-    """
-
-    def __init__(
-        self, path, *, labelled=True, photometry=False, n=None, skip=0, seed=0, size=64, z_max=None, in_memory=False
-    ):
-        self.path = Path(path)
-        columns = ["e_bv", *["specz_redshift"] * labelled, *(_CATALOG if photometry else ())]
-        with open_cutouts(path, needs=("images", *columns)) as file:
-            self.shape = _checked_shape(path, file["images"].shape, size)
-            _check_lengths(path, file, columns)
-            self.rows = _rows(path, self.shape[0], n, skip, seed)
-            self.ebv = _ebv(path, file)[self.rows]
-            self.redshift = _redshift(path, file, z_max)[self.rows] if labelled else None
-            self.catalog_flux, self.catalog_radius = (
-                _measured(path, file, name)[self.rows] if photometry else None for name in _CATALOG
-            )
-            self._images = _Images(path, file["images"])
-        self._in_memory = self._images.read(self.rows) if in_memory else None
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, index):
-        return {name: value[0] for name, value in self.__getitems__([index]).items()}
-
-    def __getitems__(self, indices):
-        """
-        Read a batch, in any order.
-
-        Parameters
-        ----------
-        indices : sequence of int
-            Places among ``rows``.
-
-        Returns
-        -------
-        dict of `torch.Tensor`
-            ``flux`` (B, 5, S, S), of the type it is stored as; ``ebv`` (B,); ``redshift`` (B,) if labelled;
-            ``catalog_flux`` (B, 5) and ``catalog_radius`` (B,) if photometry is wanted; ``row`` (B,), in the file.
-        """
-        flux = self._images.read(self.rows[indices]) if self._in_memory is None else self._in_memory[indices]
-        batch = {"flux": flux, "ebv": self.ebv[indices], "row": self.rows[indices]}
-        for name in ("redshift", *_CATALOG):
-            if (values := getattr(self, name)) is not None:
-                batch[name] = values[indices]
-        return {name: torch.from_numpy(value) for name, value in batch.items()}
-
-    def without_image(self, *, block=1024):
-        """
-        Rows whose stamp is NaN as a whole.
-
-        Parameters
-        ----------
-        block : int, optional
-            Rows to look at together.
-
-        Returns
-        -------
-        `~numpy.ndarray` of int
-        """
-        # The central pixel first: to read all of them would take as long as an epoch.
-        suspects = self.rows[np.isnan(self._images.centre(self.rows))]
-        blocks = np.split(suspects, np.arange(block, len(suspects), block))
-        return np.concatenate([rows[np.isnan(self._images.read(rows)).all(axis=(1, 2, 3))] for rows in blocks])
-
-
-def _checked_shape(path, shape, size):
-    if len(shape) != 4 or shape[1] != 5 or shape[2] != shape[3] or shape[2] < size:
-        raise ValueError(f"{path}: images must have the shape (N, 5, S, S) with S of {size} or more, got {shape}")
-    if shape[0] == 0:
-        raise ValueError(f"{path}: there is no stamp in it")
-    return shape
-
-
-def _check_lengths(path, file, names):
-    for name in names:
-        if len(file[name]) != len(file["images"]):
-            raise ValueError(f"{path}: {name} has {len(file[name])} rows, but images {len(file['images'])}")
-
-
-def _rows(path, n_rows, n, skip, seed):
-    if n is None and not skip:
-        return np.arange(n_rows)
-    n = n_rows - skip if n is None else n
-    if not 1 <= n <= n_rows - skip:
-        besides = f", besides {skip} that are held out" if skip else ""
-        raise ValueError(f"n must be from 1 to the {n_rows - skip} galaxies of {path}{besides}, got {n}")
-    return np.random.default_rng(seed).permutation(n_rows)[skip : skip + n]
-
-
-def _ebv(path, file):
-    ebv = np.asarray(ebv_from_extinction(file["e_bv"][()]), dtype=np.float32)
-    _refuse(path, ~np.isfinite(ebv), "e_bv must be finite", ebv)
-    return ebv
-
-
-def _redshift(path, file, z_max):
-    redshift = file["specz_redshift"][()].astype(np.float32)
-    _refuse(path, ~(redshift >= 0), "specz_redshift must be a number of 0 or more", redshift)
-    if z_max is not None:
-        limit = f"specz_redshift must be within the redshift bins, up to {z_max}"
-        _refuse(path, redshift > np.float32(z_max), limit, redshift)
-    return redshift
-
-
-def _measured(path, file, name):
-    """What a catalogue tells; what it does not know may be NaN."""
-    values = file[name][()].astype(np.float32)
-    shape = (len(values), *{"catalog_flux": (5,), "catalog_radius": ()}[name])
-    if values.shape != shape:
-        raise ValueError(f"{path}: {name} must have the shape {shape}, got {values.shape}")
-    if not (values > 0).any():
-        raise ValueError(f"{path}: {name} has no positive number: nanomaggies and arcseconds are wanted")
-    return values
-
-
-def _refuse(path, wrong, rule, values):
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            f"{path}: {rule} in every row; in {wrong.sum()} it is not, the first {values[row]:.4g} in row {row}: leave "
-            "them out of the file"
-        )
-
-
-class _Images:
-    """The images of a file, read by any process."""
-
-    def __init__(self, path, dataset):
-        self.path = path
-        self.shape = dataset.shape[1:]
-        self.dtype = dataset.dtype
-        self._offsets = _offsets(dataset)
-        self._process = self._opened = None
-
-    def read(self, rows):
-        """Rows in any order, read in the file's."""
-        images = np.empty((len(rows), *self.shape), dtype=self.dtype.newbyteorder("="))
-        source = self._source()
-        for place in np.argsort(rows):
-            if self._offsets is None:
-                source.read_direct(images[place : place + 1], np.s_[rows[place] : rows[place] + 1])
-            else:
-                images[place] = self._mapped(source, rows[place])
-        return images
-
-    def centre(self, rows):
-        """The central pixel in the r band of each row."""
-        source, middle = self._source(), self.shape[-1] // 2
-        if self._offsets is None:
-            return source[:, 2, middle, middle][rows]
-        return np.array([self._mapped(source, row)[2, middle, middle] for row in rows])
-
-    def _mapped(self, source, row):
-        return np.ndarray(self.shape, self.dtype, source, self._offsets[row])
-
-    def _source(self):
-        """The map of the file, or the open data set: each process has its own."""
-        if self._process != os.getpid():
-            mapped = self._offsets is not None
-            self._opened = np.memmap(self.path, np.uint8, "r") if mapped else open_cutouts(self.path)["images"]
-            self._process = os.getpid()
-        return self._opened
-
-    def __getstate__(self):
-        return self.__dict__ | {"_process": None, "_opened": None}
-
-
-def _offsets(dataset):
-    """Where in its file each row of a data set begins (N,), or None if rows do not lie there as they are."""
-    row = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))
-    if dataset.chunks is None:
-        start = dataset.id.get_offset()
-        return None if start is None else start + row * np.arange(len(dataset))
-    whole_rows = dataset.chunks == (1, *dataset.shape[1:])
-    if not whole_rows or dataset.id.get_create_plist().get_nfilters():
-        return None
-    places = {}
-    dataset.id.chunk_iter(lambda chunk: places.__setitem__(chunk.chunk_offset[0], chunk.byte_offset))
-    if len(places) < len(dataset):  # some were never written
-        return None
-    return np.array([places[row] for row in range(len(dataset))])
-
-
-def check_stamps(path, *, labelled=True, size=64, z_max=0.4):
-    """
-    Find what a training would stumble over.
-
-    Parameters
-    ----------
-    path : str or path-like
-        HDF5 file of stamps; see `Stamps`.
-    labelled : bool, optional
-        Whether redshifts are needed.
-    size : int, optional
-        Side (pixels) that the stamps must have at least.
-    z_max : float, optional
-        End of the redshift bins.
-
-    Raises
-    ------
-    OSError
-        If there is no such file, or it is not HDF5.
-    ValueError
-        If a data set is missing; a redshift is NaN, negative or beyond the bins; an E(B-V) is not finite; stamps are
-        smaller than needed or not square; or a stamp has no pixel that is not NaN.
-    """
-    _check_pixels(Stamps(path, labelled=labelled, size=size, z_max=z_max))
-
-
-def _check_pixels(stamps):
-    empty = stamps.without_image()
-    if len(empty):
-        raise ValueError(
-            f"{stamps.path}: {len(empty)} stamps have no image, only NaN, the first in row {empty[0]}: leave them out "
-            "of the file (missing pixels, or a missing band, are no harm)"
-        )
-
-
-def data_hash(path):
-    """
-    SHA-256 of a file, kept beside it, in a file of its name and ``.sha256``, where that can be written.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    path = Path(path)
-    kept = path.with_name(path.name + ".sha256")
-    if kept.exists() and kept.stat().st_mtime >= path.stat().st_mtime:
-        return kept.read_text(encoding="utf-8")
-    digest = sha256(path)
-    part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
-    try:
-        part.write_text(digest, encoding="utf-8")
-        os.replace(part, kept)
-    except OSError:  # a folder that is not ours, or a full disk
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-    return digest
+__all__ = ["StampData", "loader"]
 
 
 class _Order(torch.utils.data.DistributedSampler):
@@ -431,7 +125,8 @@ class StampData(lightning.LightningDataModule):
     Raises
     ------
     OSError, ValueError
-        If one of the files is not there, or not such as can be trained on; see `check_stamps`. If there are fewer
+        If one of the files is not there, or not such as can be trained on; see
+        `~astro_photz.train.stamps.check_stamps`. If there are fewer
         galaxies than ``n_labels``, or than make one batch.
     """
 
@@ -462,7 +157,7 @@ class StampData(lightning.LightningDataModule):
         else:
             self.validation_stamps = None if validation is None else Stamps(validation, **needs)
         for stamps in filter(None, (self.train_stamps, self.validation_stamps)):
-            _check_pixels(stamps)
+            check_pixels(stamps)
         if len(self.train_stamps) < batch_size:
             raise ValueError(f"batch_size must be at most the {len(self.train_stamps)} galaxies, got {batch_size}")
 

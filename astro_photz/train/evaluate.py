@@ -20,7 +20,7 @@ from astro_photz.models import PhotozModel, load_model
 from astro_photz.quality import aperture_flux, flag_images
 from astro_photz.sdss import BANDS, ZERO_POINT
 
-from .data import data_hash
+from .stamps import data_hash, read_groups
 
 __all__ = ["BINS", "LEVELS", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
 
@@ -77,11 +77,12 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     model : str, path-like or `~astro_photz.models.PhotozModel`
         A model, its name or its folder.
     path : str or path-like
-        HDF5 file with ``images``, ``e_bv`` and ``specz_redshift``, and perhaps ``psf_fwhm`` and ``early``.
+        HDF5 file with ``images``, ``e_bv`` and ``specz_redshift``, and perhaps ``psf_fwhm`` and ``early``. With
+        ``seed_index``, galaxies that were drawn from the same real one are taken for one in the errors.
     at_least : int, optional
         Bins with fewer galaxies are left out.
     resamples, seed : int, optional
-        Of `astro_photz.metrics.bootstrap`.
+        Of `astro_photz.metrics.resampled`.
     progress : bool, optional
         Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
 
@@ -91,8 +92,9 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
         ``kind``, "evaluation"; ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors; ``bins``,
         both in bins of each of ``BINS``; ``pit``, the histogram of the PIT in equal bins from 0 to 1; ``coverage``, the
         share of true redshifts in the central interval of each of ``LEVELS``; ``model`` and ``data``, what was judged
-        and by what, with ``simulated`` where the file says that its images are, and ``n_missing``, how many galaxies
-        have no estimate. It is JSON as it is.
+        and by what, with ``simulated`` where the file says that its images are, ``n_missing``, how many galaxies have
+        no estimate, and ``n_independent``, from how many real ones they were drawn; ``pit_ks_by_chance``, which the KS
+        distance of the PIT exceeds in one of twenty such samples of calibrated PDFs. It is JSON as it is.
 
     Raises
     ------
@@ -109,9 +111,11 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
         parts = [_judge(model, file, rows, redshift) for rows in _batches(len(redshift), progress)]
         names = [name for name in BINS if name in parts[0][1]]
         simulated = bool(file.attrs.get("simulated", False))
+        groups = read_groups(file)
     scores = metrics.Scores(*(np.concatenate(column) for column in zip(*(part for part, _ in parts), strict=True)))
     values = {name: np.concatenate([part[name] for _, part in parts]) for name in names}
-    options = {"resamples": resamples, "seed": seed}
+    groups = groups if groups is None else groups[np.concatenate([part["row"] for _, part in parts])]
+    options = {"groups": groups, "resamples": resamples, "seed": seed}
     return {
         "kind": "evaluation",
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
@@ -120,10 +124,12 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
             "sha256": data_hash(path),
             "simulated": simulated,
             "n_missing": len(redshift) - len(scores.deviation),
+            "n_independent": len(scores.deviation if groups is None else np.unique(groups)),
             "beyond_grid": int((values["redshift"] >= edges[-1]).sum()),
         },
         "overall": metrics.summary(scores),
         "errors": metrics.bootstrap(scores, **options),
+        "pit_ks_by_chance": round(metrics.pit_ks_by_chance(scores.pit, **options), 6),
         "pit": np.histogram(scores.pit, bins=_PIT_BINS, range=(0, 1))[0].tolist(),
         "coverage": {str(level): round(metrics.coverage(scores.pit, level=level), 6) for level in LEVELS},
         "bins": {
@@ -160,7 +166,7 @@ def _judge(model, file, rows, redshift):
     r_flux = aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, BANDS.index("r")])
     with np.errstate(divide="ignore", invalid="ignore"):  # no light, no magnitude
         r_mag = ZERO_POINT - 2.5 * np.log10(r_flux)
-    values = {"r_mag": r_mag, "redshift": redshift, "ebv": cutouts.ebv}
+    values = {"row": rows[usable], "r_mag": r_mag, "redshift": redshift, "ebv": cutouts.ebv}
     return metrics.score(pdf, redshift), values | _conditions(file, rows[usable])
 
 

@@ -195,10 +195,15 @@ def _how_good(evaluation, card, folder):
     yield _heading("How good it is", "-")
     yield (
         f"On {overall['n']:,} galaxies of ``{data['file']}`` (sha256 ``{data['sha256'][:16]}``; {images}), with "
-        "Δz = (z_phot − z) / (1 + z) and errors by bootstrap:"
+        f"Δz = (z_phot − z) / (1 + z) and errors by bootstrap{_of_what(data, overall)}:"
     )
     rows = [[_SYMBOLS[name], _with_error(overall[name], errors[name])] for name in METRICS]
     yield _table([f"metric ({images})", "value"], rows)
+    if "pit_ks_by_chance" in evaluation:
+        yield (
+            "With PDFs that are right, the KS distance would exceed "
+            f"{evaluation['pit_ks_by_chance']:.4f} in one of twenty such samples."
+        )
     if data["n_missing"] or data["beyond_grid"]:
         yield f"{data['n_missing']} galaxies have no estimate; {data['beyond_grid']} lie beyond the redshift bins."
     yield _heading("Beside other methods", "-")
@@ -226,6 +231,12 @@ def _how_good(evaluation, card, folder):
         ["bin", "galaxies", "bias", "σ_MAD", "in 68 %", "in 95 %"],
         [_bin_row(name, one) for name, bins in evaluation["bins"].items() for one in bins],
     )
+
+
+def _of_what(data, overall):
+    """What is drawn anew for the errors, where that is not the galaxies themselves."""
+    n = data.get("n_independent", overall["n"])
+    return f" over the {n:,} real galaxies that they were drawn from" if n != overall["n"] else ""
 
 
 def _bin_row(name, one):

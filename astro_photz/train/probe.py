@@ -15,8 +15,8 @@ from astro_photz.metrics import sigma_mad
 
 from ._lightning import lightning
 from ._torch import torch
-from .data import Stamps
 from .pixels import central
+from .stamps import Stamps
 
 __all__ = ["RedshiftProbe", "alignment", "embed", "knn_redshift", "probe_scatter", "uniformity"]
 
@@ -140,7 +140,7 @@ def embed(encoder, stamps, rows, *, device="cpu", batch_size=256):
     Parameters
     ----------
     encoder : `torch.nn.Module`
-    stamps : `~astro_photz.train.data.Stamps`
+    stamps : `~astro_photz.train.stamps.Stamps`
     rows : sequence of int
     device : str or `torch.device`, optional
         Where the encoder is.

@@ -20,9 +20,9 @@ from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
 from astro_photz.models import PhotozModel, load_model
 from astro_photz.models.model import IMAGE_SIZE
 
-from .data import data_hash
 from .evaluate import evaluate_model
 from .export import folder_aside, write_card
+from .stamps import data_hash
 
 __all__ = ["quantize_model"]
 

@@ -13,12 +13,12 @@ from astro_photz.quality import aperture_flux
 
 from ._torch import torch
 from .calibrate import calibrate
-from .data import Stamps, data_hash
 from .encoder import Bottleneck, make_encoder
 from .export import export_model
 from .probe import embed
 from .quantize import quantize_model
 from .run_folder import RunFolder
+from .stamps import Stamps, data_hash
 from .weights import read_head, read_weights
 
 __all__ = ["export_run", "training_range"]
@@ -113,7 +113,7 @@ def _trained(run, files):
     stamps = _validation_stamps(run.record["what"], files)
     embedding = embed(encoder, stamps, np.arange(len(stamps)))
     head = read_head(run.path) or read_head(run.checkpoints / "best.ckpt")
-    head, report = calibrate(head, embedding, torch.from_numpy(stamps.redshift))
+    head, report = calibrate(head, embedding, torch.from_numpy(stamps.redshift), groups=stamps.groups)
     return settings, encoder, head, report
 
 

@@ -25,11 +25,12 @@ from .adaptation import held_out
 from .calibrate import linear_layer
 from .callbacks import SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
-from .data import StampData, Stamps
+from .data import StampData
 from .probe import RedshiftProbe
 from .recipe import Recipe
 from .redshift import RedshiftModel
 from .run_folder import RunFolder, contents
+from .stamps import Stamps
 from .weights import WEIGHTS, load_weights, origin, read_head, read_weights, write_weights
 
 __all__ = ["Machine", "finetune", "pretrain"]

@@ -27,8 +27,8 @@ from pathlib import Path
 from astro_photz._files import aside
 from astro_photz.cutouts.hdf5 import open_cutouts
 
-from .data import data_hash
 from .recipe import Recipe
+from .stamps import data_hash
 
 __all__ = ["RunFolder", "contents"]
 

@@ -60,7 +60,7 @@ def deviations(estimate, redshift):
     return (estimate - redshift) / (1 + redshift)
 
 
-def bootstrap_error(statistic, *samples, resamples=200, seed=0):
+def bootstrap_error(statistic, *samples, groups=None):
     """
     Error of a number that is computed of galaxies, the same ones in all samples.
 
@@ -69,24 +69,24 @@ def bootstrap_error(statistic, *samples, resamples=200, seed=0):
     statistic : callable
         Takes as many arrays as there are samples, gives a number.
     *samples : `~numpy.ndarray` (N, ...)
-    resamples, seed : int, optional
+    groups : `~numpy.ndarray` (N,), optional
+        Galaxies that are not independent: see `astro_photz.metrics.resampled`.
 
     Returns
     -------
     float
-        Standard deviation over samples of N galaxies, drawn with replacement.
+        Standard deviation over samples drawn with replacement.
     """
-    rng = np.random.default_rng(seed)
-    drawn = (rng.integers(len(samples[0]), size=len(samples[0])) for _ in range(resamples))
+    drawn = metrics.resampled(len(samples[0]), groups=groups)
     return float(np.std([statistic(*(sample[rows] for sample in samples)) for rows in drawn]))
 
 
-def measured(name, statistic, *samples):
+def measured(name, statistic, *samples, groups=None):
     """A number of a row, and its error by bootstrap: dict."""
-    return {name: float(statistic(*samples)), f"{name}_err": bootstrap_error(statistic, *samples)}
+    return {name: float(statistic(*samples)), f"{name}_err": bootstrap_error(statistic, *samples, groups=groups)}
 
 
-def judged(method, scores, **others):
+def judged(method, scores, *, groups=None, **others):
     """
     A row of a table.
 
@@ -95,6 +95,8 @@ def judged(method, scores, **others):
     method : str
     scores : `~astro_photz.metrics.Scores` or `~numpy.ndarray` (N,)
         Of PDFs; or deviations, where there are no PDFs.
+    groups : `~numpy.ndarray` (N,), optional
+        Galaxies that are not independent: see `astro_photz.metrics.resampled`.
     **others
         Other numbers of the row.
 
@@ -103,12 +105,12 @@ def judged(method, scores, **others):
     dict
     """
     if isinstance(scores, metrics.Scores):
-        values, errors = metrics.summary(scores), metrics.bootstrap(scores)
+        values, errors = metrics.summary(scores), metrics.bootstrap(scores, groups=groups)
         numbers = {name: values[name] for name in METRICS} | {f"{name}_err": errors[name] for name in METRICS}
         return {"method": method, "n": values["n"], **numbers, **others}
     numbers = {}
     for name in _OF_NUMBERS:
-        numbers |= measured(name, getattr(metrics, name), scores)
+        numbers |= measured(name, getattr(metrics, name), scores, groups=groups)
     return {"method": method, "n": len(scores), **numbers, **others}
 
 

@@ -14,7 +14,8 @@ a method that used it must be no better than boosting on colours. Shapes come fr
 the galaxy itself.
 
 The column "ratio" is the scatter of the model over that of the row, "shuffling" that with shuffled shapes over that
-with the galaxies' own; errors are by paired bootstrap.
+with the galaxies' own; errors are by paired bootstrap over the real
+galaxies that they were drawn from.
 """
 
 import numpy as np
@@ -63,8 +64,9 @@ def main():
     borrowed, apart, dz = shuffled(population, shape, *drawn(lending, arguments.n_lending))
     own = judge(Sample(judging, population, shape, model), methods)
     other = judge(Sample(judging, population, borrowed, model), methods)
-    rows = [row(name, scores, own) for name, scores in own.items()]
-    rows += [row(name, scores, other, before=own) for name, scores in other.items()]
+    groups = population.seed_index
+    rows = [row(name, scores, own, groups=groups) for name, scores in own.items()]
+    rows += [row(name, scores, other, groups=groups, before=own) for name, scores in other.items()]
     text = TEXT.format(n_train=arguments.n_train, apart=", ".join(f"{one:.3f}" for one in apart), dz=f"{dz:.4f}")
     report("More than colours", rows, arguments, text=text, columns={"ratio": "ratio", "shuffling": "shuffling"})
 
@@ -116,14 +118,14 @@ def judge(sample, methods):
     return {MODEL: scores} | {name: deviations(method(sample), sample.redshift) for name, method in methods.items()}
 
 
-def row(name, scores, beside, *, before=None):
+def row(name, scores, beside, *, groups, before=None):
     """A method beside the model; and, if shapes were shuffled, beside itself before."""
     numbers = {}
     if name != MODEL:
-        numbers |= measured("ratio", ratio_of_scatters, beside[MODEL].deviation, scores)
+        numbers |= measured("ratio", ratio_of_scatters, beside[MODEL].deviation, scores, groups=groups)
     if before:
-        numbers |= measured("shuffling", ratio_of_scatters, *map(deviation_of, (scores, before[name])))
-    return judged(f"shuffled: {name}" if before else name, scores, **numbers)
+        numbers |= measured("shuffling", ratio_of_scatters, *map(deviation_of, (scores, before[name])), groups=groups)
+    return judged(f"shuffled: {name}" if before else name, scores, groups=groups, **numbers)
 
 
 def deviation_of(scores):

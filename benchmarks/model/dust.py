@@ -23,7 +23,7 @@ EBV = (0.0, 0.1, 0.2, 0.3)
 TOLD = {"told right": 1.0, "told 10 % too much": 1.1, "told 10 % too little": 0.9}
 TEXT = (
     "The same simulated galaxies, rendered behind different amounts of dust. Change: mean change of Δz since there was "
-    "none; slope: its mean slope with E(B−V), per mag. Errors: of the mean over galaxies, paired."
+    "none; slope: its mean slope with E(B−V), per mag. Errors: paired, by bootstrap over the real galaxies."
 )
 
 
@@ -33,7 +33,8 @@ def main():
     recipe = recipe_of(model, seed=arguments.seed)
     galaxies = drawn(recipe, arguments.n)
     deviation = np.stack([behind(ebv, recipe, *galaxies, model) for ebv in EBV], axis=1)
-    rows = [row for name, one in zip(TOLD, np.moveaxis(deviation, 2, 0), strict=True) for row in rows_of(name, one)]
+    told = zip(TOLD, np.moveaxis(deviation, 2, 0), strict=True)
+    rows = [row for name, one in told for row in rows_of(name, one, groups=galaxies[0].seed_index)]
     report("Dust of our Galaxy", rows, arguments, text=TEXT, columns={"change": "change of Δz", "slope": "slope"})
 
 
@@ -48,13 +49,13 @@ def behind(ebv, recipe, population, shape, model):
     return deviation
 
 
-def rows_of(name, deviation):
+def rows_of(name, deviation, *, groups):
     """Rows of a table, one for each amount of dust; the slope stands with the last."""
     rows = []
     for ebv, one in zip(EBV, deviation.T, strict=True):
-        change = measured("change", np.mean, one - deviation[:, 0])
-        rows.append(judged(f"E(B−V) = {ebv:g}, {name}", one, **change))
-    rows[-1] |= measured("slope", np.mean, slopes(deviation))
+        change = measured("change", np.mean, one - deviation[:, 0], groups=groups)
+        rows.append(judged(f"E(B−V) = {ebv:g}, {name}", one, groups=groups, **change))
+    rows[-1] |= measured("slope", np.mean, slopes(deviation), groups=groups)
     return rows
 
 

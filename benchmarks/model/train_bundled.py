@@ -25,7 +25,7 @@ from astro_photz._files import aside
 from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.simulate.generate import truth_columns
 from astro_photz.simulate.seeds import SPLIT_SEED
-from astro_photz.train.data import data_hash
+from astro_photz.train.stamps import data_hash
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

@@ -13,9 +13,9 @@ import torch
 from astro_photz import metrics, train
 from astro_photz._files import aside
 from astro_photz.pdf import RedshiftPDF
-from astro_photz.train.data import Stamps, data_hash
 from astro_photz.train.probe import embed
 from astro_photz.train.redshift import Z_EDGES
+from astro_photz.train.stamps import Stamps, data_hash
 
 SPLITS = ("train", "validation", "test")
 VALIDATIONS = 5

@@ -24,10 +24,10 @@ import torch
 from _experiments import SPLITS, Experiments, estimate, finetune, hashes, measure, told
 
 from astro_photz import train
-from astro_photz.train.data import Stamps
 from astro_photz.train.pixels import PixelScaling, central
 from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
+from astro_photz.train.stamps import Stamps
 
 NO_AUXILIARY = ("pretrain.photometry_weight = 0.0", "encoder.bottleneck = 0")  # which nothing would have taught
 ARMS = {

@@ -6,10 +6,10 @@ How many labels a pretraining is worth: the scatter against the number of labels
 
 One pretraining, on all images; then, for each number of labels and each seed, which draws them, a training from scratch
 and two that begin with the pretrained encoder, which stays frozen in one of them: the same network with the same
-augmentations. Learning rate and least number of steps of each way are those of ``RATES`` and ``STEPS`` that are best on
-the validation set at the number of labels of ``SEARCHED`` that is nearest. ``--pretrained`` takes a pretraining that is
-there, ``--ways`` leaves out the others. Each result is stored as JSON in the folder and not made again, so the command
-can be stopped, or stop itself after ``--hours``, and be given again.
+augmentations. Learning rate and least number of steps of each way are those of ``RATES`` and ``STEPS`` whose CRPS on
+the validation set is best at the number of labels of ``SEARCHED`` that is nearest. ``--pretrained`` takes a pretraining
+that is there, ``--ways`` leaves out the others. Each result is stored as JSON in the folder and not made again, so the
+command can be stopped, or stop itself after ``--hours``, and be given again.
 
 It ends with a table of what there is. The equivalent factor is how many times as many labels the training from scratch
 needs for the same scatter, by a monotone curve through its points; its error is from the spread over seeds.
@@ -40,7 +40,12 @@ FROM_SCRATCH = "from scratch"
 LABELS = (500, 1000, 2000, 4000, 8000, 16_000, 32_000, 64_000)
 RATES = (1e-3, 3e-3, 1e-2)
 STEPS = (500, 2000)
-SEARCHED = (1000, 16_000)
+SEARCHED = {
+    "frozen": (1000, 16_000),
+    "whole": (1000, 16_000),
+    FROM_SCRATCH: (500, 1000, 2000, 4000, 16_000),  # what is best for it changes more with their number
+}
+"""For how many labels learning rate and number of steps are searched, by the way of training."""
 METRICS = ("sigma_mad", "eta", "crps")
 DRAWS = 1000
 CHOICES = tuple(itertools.product(RATES, STEPS))
@@ -93,18 +98,18 @@ class LabelEfficiency:
         if not self.arguments.pretrained:
             options = {"validation": self.data["validation"], "machine": self.machine}
             train.pretrain(self.recipe, self.data["train"], self.pretrained, **options)
-        for n_searched in {_nearest(n_labels): None for n_labels in self.arguments.labels}:
-            for way in self.arguments.ways:
-                for rate, steps in CHOICES:
-                    search = partial(self.train, way, n_searched, rate, steps, seed=0, judge="validation")
-                    self.results.store(_name("search", way, n_searched, rate, steps), search)
+        for way in self.arguments.ways:
+            for n_searched in {_nearest(way, n_labels): None for n_labels in self.arguments.labels}:
+                for choice in CHOICES:
+                    search = partial(self.train, way, n_searched, *choice, seed=0, judge="validation")
+                    self.results.store(_name("search", way, n_searched, *choice), search)
         for seed in self.arguments.seeds:
             for n_labels in self.arguments.labels:
                 for way in self.arguments.ways:
                     choice = self.choice(way, n_labels)
                     if choice:
                         judge = partial(self.train, way, n_labels, *choice, seed=seed, judge="test")
-                        self.results.store(_name(way, n_labels, seed), judge)
+                        self.results.store(_name(way, n_labels, *choice, seed), judge)
 
     def train(self, way, n_labels, rate, steps, *, seed, judge):
         """Train, and measure on one of the data sets."""
@@ -118,7 +123,7 @@ class LabelEfficiency:
 
     def choice(self, way, n_labels):
         """The best learning rate and number of steps; none if they have not all been tried."""
-        tried = {pair: self.results.load(_name("search", way, _nearest(n_labels), *pair)) for pair in CHOICES}
+        tried = {pair: self.results.load(_name("search", way, _nearest(way, n_labels), *pair)) for pair in CHOICES}
         if not all(tried.values()):
             return None
         return min(CHOICES, key=lambda pair: tried[pair]["crps"])
@@ -128,7 +133,7 @@ class LabelEfficiency:
         return {
             "kind": "label_efficiency",
             "simulated": True,
-            "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED} for way in WAYS},
+            "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED[way]} for way in WAYS},
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
             "command": "python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 "
@@ -136,7 +141,8 @@ class LabelEfficiency:
         }
 
     def _values(self, way, n_labels, metric="sigma_mad"):
-        return self.results.over_seeds(_name(way, n_labels), self.arguments.seeds, metric)
+        choice = self.choice(way, n_labels) or ()
+        return self.results.over_seeds(_name(way, n_labels, *choice), self.arguments.seeds, metric)
 
     def _points(self, way):
         for n_labels in self.arguments.labels:
@@ -219,9 +225,9 @@ def print_tables(result):
         print(f"{one['n_labels']:8d} {one['way']:8s} {bound}{one['factor']:.2f} ± {one['factor_err']:.2f}")
 
 
-def _nearest(n_labels):
+def _nearest(way, n_labels):
     """The number of labels whose search tells for this one."""
-    return min(SEARCHED, key=lambda n: abs(math.log(n / n_labels)))
+    return min(SEARCHED[way], key=lambda n: abs(math.log(n / n_labels)))
 
 
 def _name(*parts):
