@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Encoders: the pixels they see, the published network's names and shapes, and symmetry by construction."""
+"""Encoders: the pixels they see, the published network's names and shapes, and photometry beside it."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
-from astro_photz.train.encoder import SymmetricEncoder, make_encoder
+from astro_photz.train.encoder import make_encoder
 from astro_photz.train.pixels import (
     SOFTENING,
     AperturePhotometry,
@@ -20,11 +20,9 @@ from astro_photz.train.pixels import (
     deredden,
 )
 from astro_photz.train.resnet import ResNet
-from astro_photz.train.symmetry import ORIENTATIONS, SymmetricConv, turned
 from helpers import gaussian_cutouts
 
 ENCODERS = {
-    "symmetric": {"fields": 2, "embedding_dim": 16},
     "resnet18": {"width": 8, "stem": "light"},
     "resnet34": {"width": 4, "stem": "pooled"},
     "resnet50": {"width": 4, "scaling": "none", "stem": "pooled"},
@@ -90,16 +88,14 @@ def test_missing_pixels_give_finite_embeddings(encoder):
         (
             "resnet99",
             {},
-            r"unknown kind of encoder 'resnet99': did you mean .* Known are symmetric, resnet18, resnet34",
+            r"unknown kind of encoder 'resnet99': did you mean .* Known are resnet18, resnet34",
         ),
         ("resnet18", {"widt": 8}, r"unknown option 'widt' of the encoder 'resnet18': did you mean 'width'\?"),
         ("resnet18", {"depth": 50}, r"unknown option 'depth' of the encoder 'resnet18'"),
-        ("symmetric", {"width": 8}, r"unknown option 'width' of the encoder 'symmetric': .*Known are fields"),
         ("resnet18", {"bottleneck": -1}, r"bottleneck must be a whole number of 0 or more, got -1"),
         ("resnet18", {"stem": "small"}, r"stem must be one of published, light, pooled, got 'small'"),
         ("resnet18", {"scaling": "log"}, r"scaling must be one of asinh, linear, none, got 'log'"),
         ("resnet18", {"width": 0}, r"width must be a whole number of 1 or more, got 0"),
-        ("symmetric", {"image_size": 50}, r"image_size must be a multiple of 16, got 50"),
     ],
 )
 def test_what_is_no_encoder_is_refused(kind, options, message):
@@ -220,7 +216,7 @@ def test_apertures_have_noise_of_one():
     noise = torch.randn(2000, 5, 64, 64)
     photometry = AperturePhotometry(64)
     # that of the sky around, which is taken off, adds to it in the largest
-    assert torch.sinh(photometry(noise)).std(dim=0).view(5, 4)[:, :3] == pytest.approx(np.ones((5, 3)), abs=0.1)
+    assert torch.sinh(photometry(noise)).std(dim=0).view(5, 3)[:, :2] == pytest.approx(np.ones((5, 2)), abs=0.1)
 
 
 def test_what_sky_subtraction_left_is_no_light_of_the_galaxy():
@@ -230,7 +226,7 @@ def test_what_sky_subtraction_left_is_no_light_of_the_galaxy():
     scaled[:, :, :6, 50:] += 100  # a neighbour
     measured = torch.sinh(photometry(scaled))
     torch.testing.assert_close(torch.sinh(photometry(scaled + 0.3)), measured, rtol=0.01, atol=1.0)
-    assert 0.3 * photometry.weights[3].sum() > 10  # which it would have been taken for
+    assert 0.3 * photometry.weights[2].sum() > 10  # which it would have been taken for
 
 
 def test_measured_photometry_is_in_magnitudes_on_a_scale_of_order_one():
@@ -283,38 +279,7 @@ def test_a_lost_band_is_no_strange_colour():
     torch.testing.assert_close(lacking[..., :4], whole[..., :4])
 
 
-# Symmetry
-
-
-def make_symmetric(**options):
-    return seen(SymmetricEncoder(fields=2, embedding_dim=16, **options))
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("orientation", ORIENTATIONS)
-@pytest.mark.parametrize("training", [True, False])
-def test_the_embedding_does_not_see_how_a_galaxy_lies(orientation, training):
-    encoder = make_symmetric().train(training)
-    flux, ebv = make_flux(), torch.full((6,), 0.05)
-    straight, moved = encoder(flux, ebv), encoder(turned(flux, orientation), ebv)
-    torch.testing.assert_close(moved, straight, rtol=1e-3, atol=1e-4)
-    assert straight.std(dim=0).max() > 1e-2  # and not because it sees nothing
-
-
-def bar_and_cross():
-    """Two galaxies of equal light in any circle."""
-    axis = torch.arange(64) - 31.5
-    bar = torch.exp(-0.5 * ((axis[:, None] / 1.5) ** 2 + (axis / 8) ** 2))
-    return 3 * torch.stack([bar, (bar + bar.T) / 2])[:, None].expand(-1, 5, -1, -1)
-
-
-@torch.no_grad()
-def test_the_embedding_sees_more_than_the_light_in_circles():
-    encoder, flux = make_symmetric(), bar_and_cross()
-    measured = encoder.photometry(encoder.scaling(flux, torch.zeros(2)))
-    embedding = encoder(flux, torch.zeros(2))
-    torch.testing.assert_close(measured[0], measured[1], rtol=1e-4, atol=1e-4)
-    assert (embedding[0] - embedding[1]).abs().max() > 1e-2
+# Photometry beside, and a bottleneck behind
 
 
 @torch.no_grad()
@@ -342,10 +307,9 @@ def test_photometry_beside_a_resnet_does_not_need_its_convolutions():
     assert (encoder(redder, torch.zeros(6)) - encoder(flux, torch.zeros(6))).abs().amax(dim=1).min() > 1e-2
 
 
-@pytest.mark.parametrize("settings", [{"kind": "symmetric", "fields": 1, "embedding_dim": 8}, MEASURING])
 @torch.no_grad()
-def test_photometry_keeps_its_digits_in_half_precision(settings):
-    encoder = make_encoder(**settings).train()
+def test_photometry_keeps_its_digits_in_half_precision():
+    encoder = make_encoder(**MEASURING).train()
     measured = []
     encoder.photometry.register_forward_hook(lambda module, inputs, output: measured.append(output))
     flux, ebv = 10 * torch.rand(4, 5, 64, 64, generator=torch.Generator().manual_seed(0)), torch.zeros(4)
@@ -354,32 +318,6 @@ def test_photometry_keeps_its_digits_in_half_precision(settings):
     encoder(flux, ebv)
     half, whole = measured
     torch.testing.assert_close(half, whole)
-
-
-def test_shapes_are_dropped_in_training_only():
-    encoder, flux = make_symmetric(shape_dropout=1.0), bar_and_cross()
-    differences = []
-    for training in (True, False):
-        encoder.train(training)
-        encoder.colours.eval()  # statistics of a batch of two are none
-        embedding = encoder(flux, torch.zeros(2))
-        differences.append(float((embedding[0] - embedding[1]).detach().abs().max()))
-    assert differences[0] < 1e-4 < 1e-2 < differences[1]
-
-
-@pytest.mark.parametrize(("kernel_size", "stride"), [(3, 2), (4, 1)])
-def test_windows_that_favour_a_corner_are_refused(kernel_size, stride):
-    with pytest.raises(ValueError, match=r"kernel_size must be odd with stride 1 and even with stride 2"):
-        SymmetricConv(1, 1, kernel_size, stride=stride)
-
-
-@torch.no_grad()
-def test_folding_the_normalisation_changes_nothing():
-    layer = SymmetricConv(2, 3, 3)
-    x = torch.randn(64, 16, 8, 8)
-    layer.norm.momentum = None
-    trained = layer.train()(x)
-    torch.testing.assert_close(layer.eval()(x), trained, rtol=1e-3, atol=1e-3)
 
 
 @torch.no_grad()

@@ -30,7 +30,6 @@ CARD = {
     "limits": [],
 }
 SETTINGS = {
-    "symmetric": {"kind": "symmetric", "fields": 2, "embedding_dim": 16},
     "resnet18": {"kind": "resnet18", "width": 4, "stem": "light"},
     "measuring": {"kind": "resnet18", "width": 4, "stem": "pooled", "photometry": True, "bottleneck": 6},
 }

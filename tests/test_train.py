@@ -55,7 +55,7 @@ def test_a_network_learns_redshift_from_colour(tmp_path):
     Cutouts(flux, ebv=0.02).write(path, specz_redshift=redshift)
 
     lightning.seed_everything(0, verbose=False)
-    encoder = {"kind": "symmetric", "fields": 1, "embedding_dim": 32}
+    encoder = {"kind": "resnet18", "width": 4, "stem": "pooled", "photometry": True}
     model = RedshiftModel(encoder=encoder, optimizer={"learning_rate": 1e-2, "schedule": "one_cycle"})
     trainer = lightning.Trainer(
         accelerator="cpu",

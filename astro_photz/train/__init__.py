@@ -12,7 +12,7 @@ from .adaptation import adapt
 from .calibrate import fit_temperature, fold_temperature
 from .contrastive import ContrastiveModel
 from .data import StampData, loader
-from .encoder import SymmetricEncoder, make_encoder
+from .encoder import make_encoder
 from .evaluate import comparison, evaluate, evaluate_model
 from .export import export_model
 from .model_card import write_model_card
@@ -29,7 +29,6 @@ __all__ = [
     "RedshiftModel",
     "StampData",
     "Stamps",
-    "SymmetricEncoder",
     "adapt",
     "comparison",
     "evaluate",

@@ -33,7 +33,7 @@ __all__ = [
 SOFTENING = (0.06, 0.024, 0.042, 0.068, 0.25)
 """Flux (nanomaggies a pixel) in *ugriz* where the scale turns from linear to logarithmic: 1.5 times the usual noise."""
 
-APERTURES = (1.5, 3.0, 6.0, 12.0)
+APERTURES = (3.0, 6.0, 12.0)
 """Widths (pixels, one standard deviation) of the Gaussian apertures about the centre."""
 
 SCALINGS = ("asinh", "linear", "none")
@@ -180,15 +180,13 @@ class AperturePhotometry(nn.Module):
     ----------
     image_size : int
         Side of the images (pixels).
-    apertures : sequence of float, optional
-        Widths (pixels, one standard deviation) of the apertures.
     """
 
-    def __init__(self, image_size, *, apertures=APERTURES):
+    def __init__(self, image_size):
         super().__init__()
         axis = torch.arange(image_size) - (image_size - 1) / 2
         square = axis[:, None] ** 2 + axis[None, :] ** 2
-        weights = torch.stack([torch.exp(-0.5 * square / width**2) for width in apertures])
+        weights = torch.stack([torch.exp(-0.5 * square / width**2) for width in APERTURES])
         # noise of an aperture grows as the root of the weights' squares: in its unit, all are alike
         weights = weights / weights.square().sum(dim=(1, 2), keepdim=True).sqrt()
         around = (square > _SKY_RADIUS**2).float()
@@ -233,7 +231,6 @@ def colours(measured):
     return torch.cat([-bands[..., 2:3], bands.diff(dim=2)], dim=2).flatten(1)
 
 
-_RADII = (3.0, 6.0, 12.0)  # pixels, one standard deviation
 _STAMP = 64  # pixels: of larger stamps the middle is measured, so that all are measured alike
 _COVERED = 0.95  # of an aperture's weight: less of it with pixels is no measurement
 
@@ -254,7 +251,7 @@ class StandardPhotometry(nn.Module):
 
     def __init__(self, image_size):
         super().__init__()
-        self.photometry = AperturePhotometry(image_size, apertures=_RADII)
+        self.photometry = AperturePhotometry(image_size)
         weights = self.photometry.weights
         self.register_buffer("share", weights / weights.sum(dim=1, keepdim=True), persistent=False)
         self.register_buffer("centre", torch.tensor(_MEAN).flatten(), persistent=False)
