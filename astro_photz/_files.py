@@ -4,11 +4,12 @@ Files that are whole or not there, and how to tell one from another.
 """
 
 import hashlib
+import json
 import os
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["aside", "sha256"]
+__all__ = ["aside", "sha256", "write_json"]
 
 
 @contextmanager
@@ -33,6 +34,21 @@ def aside(path):
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """
+    Write a value as JSON, aside at first.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the file; one that is there is replaced.
+    value : object
+        Such as JSON can hold.
+    """
+    with aside(path) as part:
+        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def sha256(path):

@@ -242,11 +242,9 @@ def test_a_bottleneck_learns_what_a_catalogue_says():
     torch.testing.assert_close(model.encoder.expand.state_dict(), expand, rtol=0, atol=0)
 
 
-def test_without_the_auxiliary_task_a_bottleneck_stays_as_it_is():
-    model = make_model(bottleneck=6)
-    model.training_step(make_batch(), 0).backward()
-    assert all(value.grad is None for value in model.encoder.describe.parameters())
-    assert all(value.grad is not None for value in model.encoder.encoder.parameters())
+def test_a_bottleneck_that_nothing_would_teach_is_refused():
+    with pytest.raises(ValueError, match=r"bottleneck must be 0 if pretrain\.photometry_weight is, .* got 6"):
+        make_model(bottleneck=6)
 
 
 def test_a_bottleneck_has_room_for_the_photometry():

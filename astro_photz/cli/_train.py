@@ -3,10 +3,9 @@
 The commands that make a model: ``pretrain``, ``finetune``, ``export``, ``evaluate`` and ``card``.
 """
 
-import json
 from pathlib import Path
 
-from .._files import aside
+from .._files import write_json
 from ._common import add_command, say
 
 __all__ = ["add_commands"]
@@ -194,8 +193,7 @@ def _evaluate(arguments):
     metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
     comparison(metrics).pprint_all()
     if arguments.output:
-        with aside(arguments.output) as part:
-            part.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+        write_json(arguments.output, metrics)
 
 
 def _card(arguments):

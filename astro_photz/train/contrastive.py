@@ -298,9 +298,13 @@ class ContrastiveModel(lightning.LightningModule):
         self.predict = None
         if photometry_weight > 0:
             self.predict = _predictor(made, photometry_hidden, PHOTOMETRY[photometry])
-        if isinstance(made, Bottleneck):  # what nothing teaches here
-            made.expand.requires_grad_(False)
-            made.describe.requires_grad_(self.predict is not None)
+        if isinstance(made, Bottleneck):
+            if self.predict is None:
+                raise ValueError(
+                    f"encoder.bottleneck must be 0 if pretrain.photometry_weight is, for nothing else teaches it here; "
+                    f"got {made.width}"
+                )
+            made.expand.requires_grad_(False)  # which nothing teaches here
         self.key = AveragedModel(self.query, multi_avg_fn=get_ema_multi_avg_fn(momentum), use_buffers=True)
         self.key.requires_grad_(False)
         self.queue = KeyQueue(queue_length, projection_dim)

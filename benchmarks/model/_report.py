@@ -7,7 +7,6 @@ or, for a method that gives numbers only, of their deviations.
 """
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from astro_photz import metrics
-from astro_photz._files import aside
+from astro_photz._files import write_json
 from astro_photz.metrics import METRICS
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -139,7 +138,7 @@ def report(title, rows, arguments, *, text="", columns=None, simulated=True, sho
     print_table(("", "galaxies", *headings.values()), cells)
     if arguments.output:
         result = {"kind": "table", "simulated": simulated, "title": title, "text": text, "columns": columns}
-        _write(arguments.output, result | {"rows": rows, "command": _command()})
+        write_json(arguments.output, result | {"rows": rows, "command": _command()})
 
 
 def _cell(row, name):
@@ -154,8 +153,3 @@ def _command():
     """This one, as one would give it in the root of the repository."""
     script, *options = sys.argv
     return shlex.join(["python", f"benchmarks/model/{Path(script).name}", *options])
-
-
-def _write(path, result):
-    with aside(path) as part:
-        part.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from astro_photz import simulate, train
-from astro_photz._files import aside
+from astro_photz._files import write_json
 from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.simulate.generate import truth_columns
 from astro_photz.simulate.seeds import SPLIT_SEED
@@ -106,8 +106,7 @@ def export(run, settings, data):
     options = {"card": facts(settings, data), "weights": False, "overwrite": True}  # the package is to stay small
     train.export_run(run / "pretrained", run / f"{name}-pretrained", **options)
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
-    with aside(run / EVALUATION) as part:
-        part.write_text(json.dumps(evaluation, indent=1) + "\n", encoding="utf-8")
+    write_json(run / EVALUATION, evaluation)
 
 
 def facts(settings, data):

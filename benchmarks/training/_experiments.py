@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from astro_photz import metrics, train
-from astro_photz._files import aside
+from astro_photz._files import write_json
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.train.probe import embed
 from astro_photz.train.redshift import Z_EDGES
@@ -38,6 +38,7 @@ class Experiments:
     def __init__(self, folder, settings, *, hours=math.inf):
         self.folder = folder
         self.end = time.monotonic() + 3600 * hours
+        (folder / "results").mkdir(parents=True, exist_ok=True)
         path, settings = folder / "settings.json", json.loads(json.dumps(settings))
         if path.exists() and json.loads(path.read_text(encoding="utf-8")) != settings:
             raise SystemExit(f"{path} tells of other options: choose another folder")
@@ -122,10 +123,3 @@ def told(values, digits=5):
         return f"{'-':>20s}"
     spread = f"± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():9.{digits}f} {spread:10s}"
-
-
-def write_json(path, value):
-    """Write a value aside, then put it in its place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with aside(path) as part:
-        part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

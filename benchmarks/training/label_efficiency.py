@@ -23,11 +23,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _experiments import SPLITS, Experiments, finetune, hashes, measure, write_json
+from _experiments import SPLITS, Experiments, finetune, hashes, measure
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from astro_photz import train
+from astro_photz._files import write_json
 
 WAYS = {
     "frozen": ("finetune.frozen = true",),
