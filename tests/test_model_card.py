@@ -50,6 +50,7 @@ LABELS = {
         {"way": "pretrained", "n_labels": 500, "factor": 3.1, "factor_err": 0.4},
         {"way": "frozen", "n_labels": 4000, "factor": 16.0, "factor_err": 2.0, "at_least": True},
     ],
+    "paired": [{"way": "pretrained", "n_labels": 500, "difference": -0.0012, "difference_err": 0.0004}],
 }
 ABLATIONS = {
     "kind": "table",
@@ -128,6 +129,7 @@ def test_every_metric_has_its_error_and_every_figure_its_kind_of_images(tmp_path
     assert "seeing" not in text
     assert r"no \*dust\*" in text
     assert "3.10 ± 0.40" in text
+    assert re.search(r"less that of «from scratch».*- 500\n\s+- −0.00120 ± 0.00040", text, flags=re.DOTALL)
     assert "    python benchmarks/labels.py\n" in text
 
 

@@ -13,7 +13,8 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
     list of points with ``n_labels``, ``sigma_mad``, ``sigma_mad_err`` and what else there is of ``eta`` and ``crps``;
     ``equivalent``, perhaps, a list of ``way``, ``n_labels``, ``factor`` and ``factor_err``: how many times as many
     labels the last way of training needs to be as good as this one; ``at_least`` or ``at_most``, true where that is a
-    bound.
+    bound; ``paired``, perhaps, a list of ``way``, ``n_labels``, ``difference`` and ``difference_err``: by how much
+    σ_MAD is larger than that of the last way with as many labels, on the same galaxies.
 
 ``"table"``
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
@@ -262,13 +263,21 @@ def _label_efficiency(result, figure):
         f"{_images(result).capitalize()}. Scatter against the number of labels that a model was trained with; bands: "
         "errors.",
     )
+    *_, last = result["curves"]
     if result.get("equivalent"):
-        *_, last = result["curves"]
-        factors = {(one["n_labels"], one["way"]): _factor(one) for one in result["equivalent"]}
-        numbers, ways = (list(dict.fromkeys(names)) for names in zip(*factors, strict=True))
-        rows = [[f"{number:,}", *(factors.get((number, way), "") for way in ways)] for number in sorted(numbers)]
         yield f"How many times as many labels «{_escaped(last)}» needs to be as good:"
-        yield _table(["labels", *map(_escaped, ways)], rows)
+        yield _by_labels(result["equivalent"], _factor)
+    if result.get("paired"):
+        yield f"σ_MAD less that of «{_escaped(last)}» with as many labels, on the same galaxies:"
+        yield _by_labels(result["paired"], lambda one: _with_error(one["difference"], one["difference_err"]))
+
+
+def _by_labels(numbers, told):
+    """A table of what is told of each number, with a row for each number of labels and a column for each way."""
+    cells = {(one["n_labels"], one["way"]): told(one) for one in numbers}
+    labels, ways = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
+    rows = [[f"{n_labels:,}", *(cells.get((n_labels, way), "") for way in ways)] for n_labels in sorted(labels)]
+    return _table(["labels", *map(_escaped, ways)], rows)
 
 
 def _factor(one):

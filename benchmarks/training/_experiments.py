@@ -110,11 +110,11 @@ class _Shifted(torch.nn.Module):
         return self.encoder(flux, ebv + self.offset)
 
 
-def measure(model, path, n):
-    """Metrics of a model on the first galaxies of a file."""
+def judge(model, path, n):
+    """Scores of a model on the first galaxies of a file."""
     stamps = Stamps(path)
     rows = np.arange(min(n, len(stamps)))
-    return metrics.summary(metrics.score(estimate(model, stamps, rows), stamps.redshift[rows]))
+    return metrics.score(estimate(model, stamps, rows), stamps.redshift[rows])
 
 
 def told(values, digits=5):

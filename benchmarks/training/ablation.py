@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _experiments import SPLITS, Experiments, estimate, finetune, hashes, measure, told
+from _experiments import SPLITS, Experiments, estimate, finetune, hashes, judge, told
 
-from astro_photz import train
+from astro_photz import metrics, train
 from astro_photz.train.pixels import PixelScaling, central
 from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
@@ -154,7 +154,9 @@ class Ablation:
         options |= {"steps": self.arguments.steps, "n_labels": n_labels, "keep": self.arguments.keep}
         model = finetune(recipe, self.data, folder, seed=seed, machine=self.machine, **options)
         path = self.data["test"]
-        return measure(model, path, self.arguments.n_test) | {"dz_debv": slope(model, path, SLOPE_STAMPS)}
+        return metrics.summary(judge(model, path, self.arguments.n_test)) | {
+            "dz_debv": slope(model, path, SLOPE_STAMPS)
+        }
 
     def folder(self, kind, arm, seed):
         """Of a run."""

@@ -11,9 +11,11 @@ the validation set is best at the number of labels of ``SEARCHED`` that is neare
 that is there, ``--ways`` leaves out the others. Each result is stored as JSON in the folder and not made again, so the
 command can be stopped, or stop itself after ``--hours``, and be given again.
 
-It ends with a table of what there is. The equivalent factor is how many times as many labels the training from scratch
-needs for the same scatter, by a monotone curve through its points; its error is from the spread over seeds.
-``--output`` writes both for the model card (``astro-photz card``).
+It ends with tables of what there is. The equivalent factor is how many times as many labels the training from scratch
+needs for the same scatter, by a monotone curve through its points; its error is from the spread over seeds. The
+difference in scatter from the training from scratch with as many labels is paired: both are judged by the same
+galaxies, and its error is by bootstrap over the real ones that these were drawn from. ``--output`` writes all of it for
+the model card (``astro-photz card``).
 """
 
 import argparse
@@ -23,12 +25,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _experiments import SPLITS, Experiments, finetune, hashes, measure
+from _experiments import SPLITS, Experiments, finetune, hashes, judge
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
-from astro_photz import train
+from astro_photz import metrics, train
 from astro_photz._files import write_json
+from astro_photz.train.stamps import Stamps
 
 WAYS = {
     "frozen": ("finetune.frozen = true",),
@@ -102,25 +105,35 @@ class LabelEfficiency:
         for way in self.arguments.ways:
             for n_searched in {_nearest(way, n_labels): None for n_labels in self.arguments.labels}:
                 for choice in CHOICES:
-                    search = partial(self.train, way, n_searched, *choice, seed=0, judge="validation")
+                    search = partial(self.train, way, n_searched, *choice, seed=0, of="validation")
                     self.results.store(_name("search", way, n_searched, *choice), search)
         for seed in self.arguments.seeds:
             for n_labels in self.arguments.labels:
                 for way in self.arguments.ways:
                     choice = self.choice(way, n_labels)
                     if choice:
-                        judge = partial(self.train, way, n_labels, *choice, seed=seed, judge="test")
-                        self.results.store(_name(way, n_labels, *choice, seed), judge)
+                        final = partial(self.train, way, n_labels, *choice, seed=seed, of="test")
+                        self.results.store(_name(way, n_labels, *choice, seed), final)
 
-    def train(self, way, n_labels, rate, steps, *, seed, judge):
-        """Train, and measure on one of the data sets."""
+    def train(self, way, n_labels, rate, steps, *, seed, of):
+        """Train, and measure on one of the data sets; deviations of the test set's galaxies are stored."""
         changes = [*self.arguments.changes, *WAYS[way], f"finetune.optimizer.learning_rate = {rate}"]
         recipe = train.Recipe.read(self.arguments.recipe, changes=changes)
-        folder = self.arguments.folder / "runs" / _name(judge, way, n_labels, seed, rate, steps)
+        folder = self.arguments.folder / "runs" / _name(of, way, n_labels, seed, rate, steps)
         init = None if way == FROM_SCRATCH else self.pretrained
         options = {"steps": steps, "n_labels": n_labels, "seed": seed, "machine": self.machine}
         model = finetune(recipe, self.data, folder, init=init, **options)
-        return measure(model, self.data[judge], self.arguments.n_test) | {"learning_rate": rate, "steps": steps}
+        scores = judge(model, self.data[of], self.arguments.n_test)
+        if of == "test":
+            path = self._stored_deviations(way, n_labels, seed)
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, scores.deviation.astype(np.float32))
+        return metrics.summary(scores) | {"learning_rate": rate, "steps": steps}
+
+    def _stored_deviations(self, way, n_labels, seed):
+        """Where those of the way's choice are stored."""
+        name = _name(way, n_labels, *(self.choice(way, n_labels) or ()), seed)
+        return self.arguments.folder / "deviations" / f"{name}.npy"
 
     def choice(self, way, n_labels):
         """The best learning rate and number of steps; none if they have not all been tried."""
@@ -137,6 +150,7 @@ class LabelEfficiency:
             "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED[way]} for way in WAYS},
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
+            "paired": list(self._paired()),
             "command": "python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 "
             "--validation validation.h5 --test test.h5 --output docs/model_card/label_efficiency.json",
         }
@@ -163,6 +177,17 @@ class LabelEfficiency:
                 tuned = self._values(way, n_labels)
                 if way != FROM_SCRATCH and len(tuned) and len(scratch) > 1:
                     yield {"way": way, "n_labels": n_labels} | equivalent_factor(n_labels, tuned, scratch)
+
+    def _paired(self):
+        groups = Stamps(self.data["test"]).groups
+        for way, n_labels in itertools.product(self.arguments.ways, self.arguments.labels):
+            pairs = [
+                [self._stored_deviations(one, n_labels, seed) for one in (way, FROM_SCRATCH)]
+                for seed in self.arguments.seeds
+            ]
+            pairs = [[np.load(path) for path in pair] for pair in pairs if all(path.exists() for path in pair)]
+            if way != FROM_SCRATCH and pairs:
+                yield {"way": way, "n_labels": n_labels, "n_seeds": len(pairs)} | paired_difference(pairs, groups)
 
 
 def equivalent_factor(n_labels, tuned, scratch):
@@ -198,6 +223,36 @@ def equivalent_factor(n_labels, tuned, scratch):
     return {"factor": factor, "factor_err": float(factor * np.std(drawn))} | bounds
 
 
+def paired_difference(pairs, groups):
+    """
+    By how much the scatter of one way of training is larger than that of another.
+
+    Parameters
+    ----------
+    pairs : list of (ndarray (N,), ndarray (N,))
+        Deviations of the same galaxies by both, for each seed.
+    groups : ndarray (M,) or None
+        Galaxies that are not independent, N of them or more.
+
+    Returns
+    -------
+    dict
+        ``difference`` and ``difference_err``.
+    """
+    pairs = np.array(pairs)
+
+    def difference(rows):
+        one, other = np.mean([[metrics.sigma_mad(values[rows]) for values in pair] for pair in pairs], axis=0)
+        return float(one - other)
+
+    n = pairs.shape[-1]
+    drawn = metrics.resampled(n, groups=None if groups is None else groups[:n])
+    return {
+        "difference": difference(slice(None)),
+        "difference_err": float(np.std([difference(rows) for rows in drawn])),
+    }
+
+
 def _crossing(numbers, scatter, wanted):
     """Where a falling curve through points has the value wanted, within the points."""
     falling = isotonic_regression(scatter, increasing=False).x
@@ -224,6 +279,10 @@ def print_tables(result):
     for one in result["equivalent"]:
         bound = "at least " if one["at_least"] else "at most " if one["at_most"] else ""
         print(f"{one['n_labels']:8d} {one['way']:8s} {bound}{one['factor']:.2f} ± {one['factor_err']:.2f}")
+    print(f"\nsigma_MAD less that of «{FROM_SCRATCH}» with as many labels (paired)")
+    for one in result["paired"]:
+        difference = f"{one['difference']:9.5f} ± {one['difference_err']:.5f}"
+        print(f"{one['n_labels']:8d} {one['way']:8s} {difference} ({one['n_seeds']} seeds)")
 
 
 def _nearest(way, n_labels):
