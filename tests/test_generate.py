@@ -131,14 +131,14 @@ def test_dust_dims_the_blue_most():
 
 def test_the_truth_counts_the_neighbours():
     """Stamps with more light of neighbours have more light outside the target."""
-    cutouts, truth = simulate.galaxies(256, seed=6)
+    cutouts, truth = simulate.galaxies(1024, seed=6)  # with a quarter of them, chance makes 0.06 of a correlation
     assert truth["neighbours"].min() >= 0
     assert ((truth["neighbours"] == 0) == (truth["neighbour_flux"].value.sum(axis=1) == 0)).all()
     rows, columns = np.mgrid[:64, :64] - 31.5
     outside = (cutouts.flux[:, 2] * (np.hypot(rows, columns) > 24)).sum(axis=(1, 2))
     light = truth["neighbour_flux"].value[:, 2]
     rank = np.argsort(np.argsort([outside, light], axis=1), axis=1)
-    assert np.corrcoef(rank)[0, 1] > 0.3
+    assert np.corrcoef(rank)[0, 1] > 0.25
 
 
 def observe(population, *, seed=1, **options):

@@ -177,7 +177,8 @@ def test_noise_is_that_of_counted_photons(flux):
 
 def test_noise_of_different_pixels_bands_and_galaxies_is_independent():
     conditions = flat_conditions(16)
-    conditions.phase[:] = conditions.read_correlation[:] = conditions.row_noise[:] = 0
+    conditions.phase[:] = conditions.row_noise[:] = 0
+    conditions.read_correlation[:] = conditions.column_correlation[:] = 0
     noise = observe(empty_images(16), conditions).reshape(80, -1)
     noise = (noise - noise.mean(axis=1, keepdims=True)) / noise.std(axis=1, keepdims=True)
     correlation = noise @ noise.T / noise.shape[1] - np.eye(80)
@@ -185,19 +186,39 @@ def test_noise_of_different_pixels_bands_and_galaxies_is_independent():
     assert abs((noise[:, 1:] * noise[:, :-1]).mean()) < 5 / np.sqrt(noise.size)
 
 
-@pytest.mark.parametrize(("read_correlation", "row_noise"), [(0.06, 0.0), (-0.04, 0.0), (0.0, 0.15)])
-def test_noise_hangs_together_along_rows_as_it_is_read(read_correlation, row_noise):
+@pytest.mark.parametrize(
+    ("read_correlation", "column_correlation", "row_noise"),
+    [(0.06, 0.0, 0.0), (-0.04, 0.0, 0.0), (0.0, -0.03, 0.0), (0.0, 0.0, 0.15)],
+)
+def test_noise_hangs_together_as_it_is_read(read_correlation, column_correlation, row_noise):
     """Of neighbours by the correlation, of all pixels of a row by the variance that they have in common."""
     conditions = flat_conditions(64)
     conditions.phase[:] = conditions.sky_slope[:] = 0
     conditions.read_correlation[:], conditions.row_noise[:] = read_correlation, row_noise
+    conditions.column_correlation[:] = column_correlation
     noise = observe(empty_images(64), conditions)
     noise = (noise - noise.mean(axis=(2, 3), keepdims=True)) / noise.std(axis=(2, 3), keepdims=True)
     common = row_noise**2 / (1 + row_noise**2)
     # the mean was taken off, to which a row contributes
     assert (noise[..., 1:] * noise[..., :-1]).mean() == pytest.approx(read_correlation + common, abs=0.003)
     assert (noise[..., 20:] * noise[..., :-20]).mean() == pytest.approx(common, abs=0.003)
-    assert (noise[..., 1:, :] * noise[..., :-1, :]).mean() == pytest.approx(0, abs=0.003)
+    assert (noise[..., 1:, :] * noise[..., :-1, :]).mean() == pytest.approx(column_correlation, abs=0.003)
+
+
+@pytest.mark.parametrize(("skewness", "kurtosis"), [(0.0, 0.0), (0.1, 0.0), (0.0, -0.15), (-0.1, 0.2)])
+def test_noise_has_the_shape_that_the_converter_gives_it(skewness, kurtosis):
+    """With so much light that photons add no skewness of their own; the variance stays."""
+    conditions = flat_conditions(64)
+    conditions.phase[:] = conditions.sky_slope[:] = conditions.row_noise[:] = 0
+    conditions.read_correlation[:] = conditions.column_correlation[:] = 0
+    conditions.sky[:], conditions.gain[:] = 1e4, 4.0
+    conditions.skewness[:], conditions.kurtosis[:] = skewness, kurtosis
+    noise = observe(empty_images(64), conditions)
+    expected = conditions.calibration * np.sqrt(conditions.sky / conditions.gain + conditions.dark_variance)
+    standard = noise / expected[..., None, None]
+    assert standard.var() == pytest.approx(1, abs=0.01)
+    assert (standard**3).mean() == pytest.approx(skewness, abs=0.015)
+    assert (standard**4).mean() - 3 == pytest.approx(kurtosis, abs=0.03)
 
 
 def test_resampling_keeps_most_of_the_noise():

@@ -7,11 +7,11 @@ Galaxies brighter than r = 18 number 120 a square degree: 92 to r = 17.77, the d
 brightness or too close to others. Their number grows as 10^(0.475 r), about as in the counts of SDSS to r = 21 (Yasuda
 et al. 2001, AJ 122, 1104), where these end, and as 10^(0.40 r) to r = 22.7: two real catalogues have 8,300 and 8,500 a
 square degree at r < 22. Stars number 3,100 a square degree at r < 21, the mean of the same two (2,100 and 4,100), and
-grow as 10^(0.18 r). Galaxies cluster: their number varies from stamp to stamp by more than chance, its variance in
-excess being the mean of the angular correlation function over a stamp (Peebles 1980, The Large-Scale Structure of the
-Universe, section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42). Fainter than r = 22.7, where
-they grow as 10^(0.35 r) (Metcalfe et al. 2001, MNRAS 323, 795), single galaxies disappear in the noise: they are drawn
-as small round blobs, down to where all together no longer matter.
+grow as 10^(0.18 r), taken to go on so to r = 23.5. Galaxies cluster: their number varies from stamp to stamp by more
+than chance, its variance in excess being the mean of the angular correlation function over a stamp (Peebles 1980, The
+Large-Scale Structure of the Universe, section 36), about 0.2 at the depth of SDSS (Connolly et al. 2002, ApJ 579, 42).
+Fainter than r = 22.7, where they grow as 10^(0.35 r) (Metcalfe et al. 2001, MNRAS 323, 795), single galaxies disappear
+in the noise: they are drawn as small round blobs, down to where all together no longer matter.
 """
 
 from dataclasses import replace
@@ -39,7 +39,7 @@ _FAINT_GALAXIES = {
     "faintest": 24.5,
     "brightest": FAINTEST_SINGLE,
 }
-_STARS = {"number": 3100.0, "at": 21.0, "slope": 0.18, "faintest": 22.2, "brightest": 13.0}
+_STARS = {"number": 3100.0, "at": 21.0, "slope": 0.18, "faintest": 23.5, "brightest": 13.0}
 _COLOUR_SCATTER = 0.12  # mag a band, about those of nearby galaxies
 _CLUSTERING = 0.2  # variance of the galaxies' number in a stamp beyond Poisson's, relative to the mean squared
 _FAINT_COLOURS = np.array([1.0, 0.6, 0.0, -0.25, -0.4])  # mag relative to r: blue galaxies at z = 0.3 to 1

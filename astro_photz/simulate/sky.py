@@ -52,6 +52,11 @@ _BACKGROUND_SLOPE = 0.012  # from the middle to the edge of a stamp of 64 pixels
 _READ_CORRELATION = np.array([0.008, 0.003, 0.015, 0.008, 0.008])
 _READ_CORRELATION_SCATTER = np.array([0.025, 0.010, 0.012, 0.010, 0.003])
 _ROW_NOISE = 0.04, 0.5
+# Of neighbours in a column, and what the steps of the converter, which are not even, do to the shape of the noise: as
+# in the sections of four real fields.
+_COLUMN_CORRELATION_SCATTER = 0.007
+_SKEWNESS_SCATTER = 0.025
+_KURTOSIS_SCATTER = 0.05
 _NATIVE_BAND = 2  # r
 _IMAGES_AT_ONCE = 8  # so that what is computed of them stays in the processor's cache
 
@@ -74,8 +79,10 @@ class Conditions:
     sky_slope : `~numpy.ndarray` (N, 5, 2)
         Its growth along columns and rows (DN a pixel, per pixel), known and subtracted: whole DN are no longer whole
         after it.
-    read_correlation : `~numpy.ndarray` (N, 5)
-        Of the noise of neighbouring pixels in a row.
+    read_correlation, column_correlation : `~numpy.ndarray` (N, 5)
+        Of the noise of neighbouring pixels in a row, and in a column.
+    skewness, kurtosis : `~numpy.ndarray` (N, 5)
+        Of a pixel's noise: skewness besides that of photons, and kurtosis in excess of a normal distribution's.
     row_noise : `~numpy.ndarray` (N, 5)
         Noise that the pixels of a row have in common, relative to the rest.
     background : `~numpy.ndarray` (N, 5)
@@ -100,6 +107,9 @@ class Conditions:
     sky: np.ndarray
     sky_slope: np.ndarray
     read_correlation: np.ndarray
+    column_correlation: np.ndarray
+    skewness: np.ndarray
+    kurtosis: np.ndarray
     row_noise: np.ndarray
     background: np.ndarray
     background_slope: np.ndarray
@@ -201,6 +211,9 @@ def draw_conditions(
         sky=sky,
         sky_slope=_SKY_SLOPE * sky[..., None] * rng.standard_normal((n, 5, 2)),
         read_correlation=_READ_CORRELATION + _READ_CORRELATION_SCATTER * rng.standard_normal((n, 5)),
+        column_correlation=_COLUMN_CORRELATION_SCATTER * rng.standard_normal((n, 5)),
+        skewness=_SKEWNESS_SCATTER * rng.standard_normal((n, 5)),
+        kurtosis=_KURTOSIS_SCATTER * rng.standard_normal((n, 5)),
         row_noise=_log_normal(rng, *_ROW_NOISE, (n, 5)),
         background=background,
         background_slope=slope,
@@ -310,8 +323,9 @@ def _observe(images, conditions, rows, generator):
     counts = plane(conditions.sky, conditions.sky_slope).addcmul_(flux, grid(1 / conditions.calibration))
     variance = counts.clamp_min(0).mul_(grid(1 / conditions.gain)).add_(grid(conditions.dark_variance))
     noise = torch.randn(images.shape, generator=generator, device=images.device)
-    noise.addcmul_(noise.square().sub_(1), grid(_skewness(conditions) / 6))
-    noise = _as_read(noise, grid(conditions.read_correlation))
+    noise = _shaped(noise, grid(_photon_skewness(conditions) + conditions.skewness), grid(conditions.kurtosis))
+    noise = _as_read(noise, grid(conditions.read_correlation), axis=-1)
+    noise = _as_read(noise, grid(conditions.column_correlation), axis=-2)
     row_noise = torch.randn((*images.shape[:-1], 1), generator=generator, device=images.device)
     noise += grid(conditions.row_noise) * row_noise
     residual = noise.mul_(variance.sqrt_()).add_(counts).round_().sub_(counts)
@@ -323,17 +337,24 @@ def _observe(images, conditions, rows, generator):
     return observed
 
 
-def _as_read(noise, correlation):
-    """White noise with a correlation between neighbours in a row, and the same variance."""
+def _shaped(noise, skewness, kurtosis):
+    """Normal noise with a little skewness and kurtosis (Cornish & Fisher 1938)."""
+    square = noise.square()
+    shaped = noise.mul_((square * (kurtosis / 24)).add_(1 - kurtosis / 8))
+    return shaped.addcmul_(square.sub_(1), skewness / 6)
+
+
+def _as_read(noise, correlation, *, axis):
+    """White noise with a correlation between neighbours along an axis, and the same variance."""
     # a x + b y of neighbours x, y correlates by a b, if a^2 + b^2 = 1
     angle = 0.5 * torch.asin(2 * correlation)
-    read = noise * torch.cos(angle)
-    read[..., 1:].addcmul_(noise[..., :-1], torch.sin(angle))
+    read, n = noise * torch.cos(angle), noise.shape[axis] - 1
+    read.narrow(axis, 1, n).addcmul_(noise.narrow(axis, 0, n), torch.sin(angle))
     return read
 
 
-def _skewness(conditions):
-    """Of the sky's noise (N, 5): photons follow Poisson's law, electronics the normal one."""
+def _photon_skewness(conditions):
+    """Of the sky's noise (N, 5): photons follow Poisson's law."""
     photons = conditions.sky / conditions.gain
     return photons / conditions.gain / (photons + conditions.dark_variance) ** 1.5
 

@@ -5,9 +5,10 @@ The four real fields of ``../shared``: stamps of them, and under what conditions
 Four fields have four noise levels and four blurs in each band, which any classifier learns by heart. So what is
 compared with them is simulated under their own conditions: calibration and sky as the frames' tables give them at the
 place of each stamp, the gain of their camera column, the noise of their own pixels in that part of a frame (which
-differs from what the data model's dark variance makes it, as each chip has two amplifiers) and how it hangs together
-along rows, the fraction of a pixel by which each band is resampled, and the point-spread function measured on their own
-stars. What cannot be known is drawn.
+differs from what the data model's dark variance makes it, as each chip has two amplifiers), its shape, and how it hangs
+together along rows and columns, the level that the subtraction of the sky left in the empty stamps around, the fraction
+of a pixel by which each band is resampled, and the point-spread function measured on their own stars. What cannot be
+known is drawn.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates, maximum_filter
 from scipy.optimize import least_squares
+from scipy.stats import kurtosis, skew
 
 from astro_photz.cutouts.frames import AffineMap, frame_wcs, open_decompressed, resample
 from astro_photz.sdss import BANDS, FRAME_SHAPE, PIXEL_SCALE, FieldID, frame_name, gain
@@ -37,8 +39,13 @@ _APART = 6  # pixels: where noise no longer correlates
 # Rows of which the means are compared: several, since the noise of rows is in part periodic.
 _ROWS_APART = range(5, 13)
 _LENGTH = 64  # pixels, of the pieces of rows whose means are compared
-_LIGHT_CORRELATION = 1.2  # of blurred light: between neighbours, over that between pixels two apart
 _BASELINE = 16  # pixels, over which the slope of the sky is taken
+_STAMP = 64  # pixels
+_AROUND = 128  # pixels, one standard deviation of the weight with which empty stamps around tell the level of the sky
+_FROM_STAMP_TO_STAMP = 0.02  # of the noise of a pixel: how much that differs
+_LARGEST_OF_LEVEL = 3.5  # sigma
+_LARGEST = 4.5  # sigma of a pixel without a source
+_LARGEST_OF_ROWS = 5.0  # of a difference of rows
 
 
 @dataclass(frozen=True)
@@ -161,11 +168,39 @@ class RealField:
 
     @cached_property
     def _statistics(self):
-        """What `_pixel_statistics` says of each section of columns in each band (5, sections, 3)."""
+        """What `_pixel_statistics` says of each section of columns in each band (5, sections, 6)."""
+        return np.array([[_pixel_statistics(section) for section in _sections(image)] for image in self._empty])
+
+    @cached_property
+    def _empty(self):
+        """Images, with NaN near sources."""
         # the other bands are a few pixels off r
         near_source = binary_dilation(self.significance > 3, iterations=12)
-        empty = [np.where(near_source, np.nan, image) for image in self.images]
-        return np.array([[_pixel_statistics(section) for section in _sections(image)] for image in empty])
+        return [np.where(near_source, np.nan, image) for image in self.images]
+
+    @cached_property
+    def _levels(self):
+        """What is left of the sky in the field's empty stamps (M, 5), and their centres (M, 2)."""
+        corners = self.empty_corners(_STAMP, step=_STAMP)
+        flux = np.stack([self.stamp(tuple(corner), _STAMP) for corner in corners])
+        return self.level(flux), corners + (_STAMP - 1) / 2
+
+    def level(self, flux):
+        """Mean of stamps (N, 5, S, S), and nearly that of what is smooth in them (N, 5)."""
+        limit = _LARGEST_OF_LEVEL * np.median(self.noise, axis=1)[:, None, None]
+        return np.clip(flux, -limit, limit).mean(axis=(2, 3))
+
+    def _background(self, xy):
+        """What is left of the sky at places (N, 2), as in the empty stamps around, and its slopes (3, N, 5)."""
+        levels, centres = self._levels
+
+        def at(xy):
+            far = np.sum((xy[:, None] - centres) ** 2, axis=-1) / _AROUND**2
+            weight = np.exp(-0.5 * (far - far.min(axis=1, keepdims=True)))
+            return weight @ levels / weight.sum(axis=1, keepdims=True)
+
+        slope = [(at(xy + step) - at(xy - step)) / (2 * _BASELINE) for step in _BASELINE * np.eye(2)]
+        return np.array([at(xy), *slope])
 
     @property
     def noise(self):
@@ -217,15 +252,23 @@ class RealField:
         phase = offset - np.round(offset)
         phase[:, _NATIVE] = 0
         sigma, width, height = self.point_spread.T
+        drawn, gains = draw_conditions(n, rng), gain(camcol, run)
+        background, *background_slope = self._background(xy)
+        of_section = [_of_section(values, xy) for values in np.moveaxis(self._statistics, 2, 0)]
         return replace(
-            draw_conditions(n, rng),
-            gain=np.tile(gain(camcol, run), (n, 1)),
+            drawn,
+            gain=np.tile(gains, (n, 1)),
             dark_variance=self._dark_variance(xy),
             calibration=calibration,
             sky=sky,
             sky_slope=np.stack(slope, axis=-1),
-            read_correlation=_of_section(self._statistics[..., 1], xy),
-            row_noise=_of_section(self._statistics[..., 2], xy),
+            background=background + _FROM_STAMP_TO_STAMP * of_section[0] * rng.standard_normal((n, 5)),
+            background_slope=np.stack(background_slope, axis=-1) + drawn.background_slope,
+            read_correlation=of_section[1],
+            column_correlation=of_section[2],
+            row_noise=of_section[3],
+            skewness=of_section[4] - sky / gains**2 / (of_section[0] / calibration) ** 3,
+            kurtosis=of_section[5],
             phase=phase,
             psf_fwhm=np.tile(2.3548 * PIXEL_SCALE * sigma, (n, 1)),
             psf_wings=np.tile(np.stack([width, height], axis=1), (n, 1, 1)),
@@ -240,30 +283,41 @@ def _of_section(values, xy):
 
 def _pixel_statistics(image):
     """
-    From pixels without a source near: noise of a pixel, correlation of neighbours in a row, and noise of a row.
+    From pixels without a source near: noise of a pixel, correlation of neighbours in a row and in a column, noise of a
+    row, skewness beyond that of photons, and kurtosis.
 
-    From differences, which know little of smooth light. What sources too faint to be detected do is known from pixels
-    two apart, and from columns, and taken off.
+    From differences, which know little of smooth light. What sources too faint to be detected do to the means of rows
+    is known from columns, and taken off.
     """
-    variance = _clipped_rms(np.diff(image, axis=0)) ** 2 / 2
-    one_apart, two_apart = (_correlation(image, step) for step in (1, 2))
-    correlation = one_apart - _LIGHT_CORRELATION * max(two_apart, 0.0)
+    in_row, in_column = (_correlation(one) for one in (image, image.T))
+    variance = _clipped_rms(np.diff(image, axis=0)) ** 2 / 2 / (1 - in_column)
     along, across = (_variance_of_means(one) / variance for one in (image, image.T))
-    row = along - across - 2 * correlation / _LENGTH
-    return np.sqrt(variance), correlation, np.sqrt(max(row, 0.0))
+    row = along - across - 2 * (in_row - in_column) / _LENGTH
+    return np.sqrt(variance), in_row, in_column, np.sqrt(max(row, 0.0)), *_shape_of_noise(image, np.sqrt(variance))
 
 
-def _correlation(image, step):
-    """Of the noise of pixels in a row."""
-    near, apart = (_clipped_rms(image[:, s:] - image[:, :-s]) for s in (step, _APART))
+def _correlation(image):
+    """Of neighbours in a row."""
+    near, apart = (_clipped_rms(image[:, step:] - image[:, :-step]) for step in (1, _APART))
     return 1 - (near / apart) ** 2
+
+
+def _shape_of_noise(image, rms):
+    """Skewness, and kurtosis beyond that of a normal distribution."""
+    difference = (image[_APART:] - image[:-_APART]) / rms
+    difference = difference[np.abs(difference) < _LARGEST * np.sqrt(2)]
+    values = image / rms
+    values = values[np.abs(values) < _LARGEST]
+    return skew(values), 2 * kurtosis(difference)
 
 
 def _variance_of_means(image):
     """Of the means of pieces of rows, from the differences of those some rows apart."""
     rows, columns = image.shape[0], image.shape[1] // _LENGTH
     means = image[:, : columns * _LENGTH].reshape(rows, columns, _LENGTH).mean(axis=2)
-    return np.mean([_clipped_rms(means[apart:] - means[:-apart]) ** 2 / 2 for apart in _ROWS_APART])
+    differences = np.concatenate([(means[apart:] - means[:-apart]).ravel() for apart in _ROWS_APART])
+    # some rows are far from the others
+    return differences[np.abs(differences) < _LARGEST_OF_ROWS * _clipped_rms(differences)].var() / 2
 
 
 def _sections(image):

@@ -50,9 +50,13 @@ FOLDS = 5
 
 def observe(sources, conditions, rng):
     """Stamps (N, 5, S, S) of scenes, as the simulation makes them."""
+    return add_noise(ideal_images(sources, conditions), conditions, rng).numpy()
+
+
+def ideal_images(sources, conditions):
+    """Images (N, 5, S + 2 m, S + 2 m) of scenes, with the margin m that noise needs."""
     sources = replace(sources, x=sources.x + FILTER_MARGIN, y=sources.y + FILTER_MARGIN)
-    ideal = render(sources, conditions.transfer, size=SIZE + 2 * FILTER_MARGIN, shift=conditions.shift)
-    return add_noise(ideal, conditions, rng).numpy()
+    return render(sources, conditions.transfer, size=SIZE + 2 * FILTER_MARGIN, shift=conditions.shift)
 
 
 def simulated_galaxies(field, places, ebv, n, rng):
@@ -132,7 +136,12 @@ def simulated_sky(field, places, rng):
     """Stamps (M, 5, S, S) seen at places (N, 2) of a field, those in which nothing is detected."""
     conditions = field.conditions(places, rng)
     neighbours = draw_neighbours(np.full(len(places), EBV), rng, size=SIZE, split="test")
-    flux = observe(neighbours, conditions, rng)
+    ideal = ideal_images(neighbours, conditions)
+    inner = ideal[..., FILTER_MARGIN:-FILTER_MARGIN, FILTER_MARGIN:-FILTER_MARGIN].numpy()
+    # the level of the field's empty stamps holds the light of what is too faint to be seen in them
+    unseen = field.level(inner[field.is_empty(inner[:, 2])]).mean(axis=0)
+    conditions = replace(conditions, background=conditions.background - unseen)
+    flux = add_noise(ideal, conditions, rng).numpy()
     return flux[field.is_empty(flux[:, 2])]
 
 
@@ -238,7 +247,7 @@ def draw(real, simulated, name, rng):
 def main():
     """Print the tables, and draw the pictures if they are wanted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("what", nargs="*", choices=["galaxies", "sky"], default=["galaxies", "sky"])
+    parser.add_argument("what", nargs="?", choices=["galaxies", "sky", "both"], default="both")
     parser.add_argument("--shown", type=int, default=15, help="how many features to list")
     parser.add_argument(
         "--step", type=int, default=SIZE, help="from one stamp of sky to the next (default: %(default)s)"
@@ -248,9 +257,9 @@ def main():
     if not SHARED.is_dir():
         parser.exit(1, f"there are no real galaxies here: {SHARED} is missing\n")
     fields = [RealField.read(SHARED / "sdss_frames", field_id) for field_id in FIELDS]
-    if "galaxies" in args.what:
+    if args.what in ("galaxies", "both"):
         compare_galaxies(fields, np.random.default_rng(SEED), shown=args.shown, plot=args.plot)
-    if "sky" in args.what:
+    if args.what in ("sky", "both"):
         compare_sky(fields, np.random.default_rng(SEED), shown=args.shown, step=args.step)
 
 
