@@ -284,7 +284,7 @@ def _of_section(values, xy):
 def _pixel_statistics(image):
     """
     From pixels without a source near: noise of a pixel, correlation of neighbours in a row and in a column, noise of a
-    row, skewness beyond that of photons, and kurtosis.
+    row, skewness and kurtosis.
 
     From differences, which know little of smooth light. What sources too faint to be detected do to the means of rows
     is known from columns, and taken off.
