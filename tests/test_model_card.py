@@ -129,6 +129,7 @@ def test_every_metric_has_its_error_and_every_figure_its_kind_of_images(tmp_path
     assert "seeing" not in text
     assert r"no \*dust\*" in text
     assert "3.10 ± 0.40" in text
+    assert "- at least 16.00\n" in text  # a bound has no error
     assert re.search(r"less that of «from scratch».*- 500\n\s+- −0.00120 ± 0.00040", text, flags=re.DOTALL)
     assert "    python benchmarks/labels.py\n" in text
 

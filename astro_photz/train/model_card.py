@@ -282,7 +282,7 @@ def _by_labels(numbers, told):
 
 def _factor(one):
     bound = "at least " if one.get("at_least") else "at most " if one.get("at_most") else ""
-    return bound + _with_error(one["factor"], one["factor_err"], 2)
+    return bound + _with_error(one["factor"], np.nan if bound else one["factor_err"], 2)
 
 
 def _table_of(result):

@@ -21,6 +21,8 @@ the model card (``astro-photz card``).
 import argparse
 import itertools
 import math
+import shlex
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -151,8 +153,7 @@ class LabelEfficiency:
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
             "paired": list(self._paired()),
-            "command": "python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 "
-            "--validation validation.h5 --test test.h5 --output docs/model_card/label_efficiency.json",
+            "command": shlex.join(["python", f"benchmarks/training/{Path(__file__).name}", *sys.argv[1:]]),
         }
 
     def _values(self, way, n_labels, metric="sigma_mad"):
@@ -278,7 +279,8 @@ def print_tables(result):
     print("\nequivalent factor")
     for one in result["equivalent"]:
         bound = "at least " if one["at_least"] else "at most " if one["at_most"] else ""
-        print(f"{one['n_labels']:8d} {one['way']:8s} {bound}{one['factor']:.2f} ± {one['factor_err']:.2f}")
+        error = "" if bound else f" ± {one['factor_err']:.2f}"
+        print(f"{one['n_labels']:8d} {one['way']:8s} {bound}{one['factor']:.2f}{error}")
     print(f"\nsigma_MAD less that of «{FROM_SCRATCH}» with as many labels (paired)")
     for one in result["paired"]:
         difference = f"{one['difference']:9.5f} ± {one['difference_err']:.5f}"
