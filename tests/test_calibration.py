@@ -168,3 +168,5 @@ def test_maps_that_are_none_are_refused(levels):
 def test_too_few_galaxies_are_refused():
     with pytest.raises(ValueError, match="100 galaxies at least, got 50"):
         calibrate(make_head(), *make_galaxies(50))
+    with pytest.raises(ValueError, match="all groups are the same"):
+        calibrate(make_head(), *make_galaxies(200), groups=np.full(200, 7))

@@ -120,7 +120,9 @@ def test_groups_are_drawn_whole():
 
 def test_chance_makes_the_pit_as_uneven_as_kolmogorov_says():
     pit = np.random.default_rng(0).random(2000)
-    assert metrics.pit_ks_by_chance(pit) == pytest.approx(1.36 / np.sqrt(2000), rel=0.15)
+    kolmogorov = pytest.approx(1.36 / np.sqrt(2000), rel=0.15)
+    assert metrics.pit_ks_by_chance(pit) == kolmogorov
+    assert metrics.pit_ks_by_chance(pit, groups=np.arange(2000)) == kolmogorov
 
 
 def test_bins_hold_what_lies_between_their_edges():

@@ -145,17 +145,20 @@ def calibrate(head, embedding, redshift, *, groups=None, seed=0):
     Raises
     ------
     ValueError
-        If there are fewer than 100 galaxies.
+        If there are fewer than 100 galaxies, or they are one and the same.
     """
     if len(embedding) < FEWEST:
         raise ValueError(f"calibration takes {FEWEST} galaxies at least, got {len(embedding)}: use more for validation")
-    groups = np.arange(len(embedding)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    pit, pit_groups = _held_out_pit(head, embedding, redshift, groups, seed)
+    together = np.arange(len(embedding)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if not together.any():
+        raise ValueError("calibration takes different galaxies, but all groups are the same: use others for validation")
+    pit, pit_groups = _held_out_pit(head, embedding, redshift, together, seed)
     distance = {name: pit_ks(values) for name, values in pit.items()}
-    by_chance = pit_ks_by_chance(pit["temperature"], groups=pit_groups, level=1 - _BY_CHANCE)
+    known = {} if groups is None else {"groups": pit_groups}
+    by_chance = pit_ks_by_chance(pit["temperature"], level=1 - _BY_CHANCE, **known)
     needed = distance["recalibration"] < distance["temperature"] > by_chance
 
-    calibrated, temperature = _with_temperature(head, embedding, redshift, groups)
+    calibrated, temperature = _with_temperature(head, embedding, redshift, together)
     if needed:
         calibrated = _recalibrated(calibrated, embedding, redshift)
     taken = ["temperature"] * (temperature != 1) + ["recalibration of the PIT"] * needed
@@ -164,7 +167,7 @@ def calibrate(head, embedding, redshift, *, groups=None, seed=0):
         "temperature": round(temperature, 4),
         "recalibrated": needed,
         "n": len(embedding),
-        "n_independent": int(groups.max()) + 1,
+        "n_independent": int(together.max()) + 1,
         "pit_ks": {name: round(value, 5) for name, value in (distance | {"by_chance": by_chance}).items()},
     }
 
