@@ -283,6 +283,15 @@ def resampled(n, *, groups=None, resamples=200, seed=0):
     ------
     `~numpy.ndarray` of int
         Rows of the sample.
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import resampled
+    >>> for rows in resampled(4, groups=[7, 7, 7, 9], resamples=3):  # three galaxies that are one, and another
+    ...     print(rows.tolist())
+    [3, 3]
+    [3, 0, 1, 2]
+    [0, 1, 2, 0, 1, 2]
     """
     rng = np.random.default_rng(seed)
     if groups is None:

@@ -235,12 +235,12 @@ def test_the_sky_that_was_subtracted_is_known():
 
 
 def test_aperture_photometry_returns_the_colours():
-    """In the median of galaxies brighter than r = 17.5, to 0.01 mag, where nine tenths of their light are measured."""
+    """In the median of galaxies brighter than r = 17.5, to 0.01 mag."""
     cutouts, truth = simulate.galaxies(2560, seed=1)
     rows, columns = np.mgrid[:64, :64]
     distance = np.hypot(columns - cutouts.target_xy[:, 0, None, None], rows - cutouts.target_xy[:, 1, None, None])
     sky = np.nanmedian(np.where((distance > 26)[:, None], cutouts.flux, np.nan), axis=(2, 3))
-    aperture = distance < 20
+    aperture = distance < 16
     measured = np.einsum("nbyx,nyx->nb", cutouts.flux - sky[..., None, None], aperture)
     measured *= 10 ** (0.4 * R_UGRIZ * cutouts.ebv[:, None])
     true = truth["flux"].value

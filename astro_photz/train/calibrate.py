@@ -154,8 +154,8 @@ def calibrate(head, embedding, redshift, *, groups=None, seed=0):
         raise ValueError("calibration takes different galaxies, but all groups are the same: use others for validation")
     pit, pit_groups = _held_out_pit(head, embedding, redshift, together, seed)
     distance = {name: pit_ks(values) for name, values in pit.items()}
-    known = {} if groups is None else {"groups": pit_groups}
-    by_chance = pit_ks_by_chance(pit["temperature"], level=1 - _BY_CHANCE, **known)
+    alike = None if groups is None else pit_groups
+    by_chance = pit_ks_by_chance(pit["temperature"], groups=alike, level=1 - _BY_CHANCE)
     needed = distance["recalibration"] < distance["temperature"] > by_chance
 
     calibrated, temperature = _with_temperature(head, embedding, redshift, together)

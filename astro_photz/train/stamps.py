@@ -317,6 +317,13 @@ def read_groups(file):
     -------
     `~numpy.ndarray` (N,) of int or None
         The same number for those that belong together; None if nothing is known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.train.stamps import read_groups
+    >>> read_groups({"seed_index": np.array([5, -1, 5, -1])})
+    array([ 5, -2,  5, -4])
     """
     if "seed_index" not in file:
         return None

@@ -14,8 +14,7 @@ a method that used it must be no better than boosting on colours. Shapes come fr
 the galaxy itself.
 
 The column "ratio" is the scatter of the model over that of the row, "shuffling" that with shuffled shapes over that
-with the galaxies' own; errors are by paired bootstrap over the real
-galaxies that they were drawn from.
+with the galaxies' own; errors are by paired bootstrap over the real galaxies that they were drawn from.
 """
 
 import numpy as np

@@ -115,7 +115,7 @@ class LabelEfficiency:
                     choice = self.choice(way, n_labels)
                     if choice:
                         final = partial(self.train, way, n_labels, *choice, seed=seed, of="test")
-                        self.results.store(_name(way, n_labels, *choice, seed), final)
+                        self.results.store(f"{self.name(way, n_labels)}-{seed}", final)
 
     def train(self, way, n_labels, rate, steps, *, seed, of):
         """Train, and measure on one of the data sets; deviations of the test set's galaxies are stored."""
@@ -134,8 +134,7 @@ class LabelEfficiency:
 
     def _stored_deviations(self, way, n_labels, seed):
         """Where those of the way's choice are stored."""
-        name = _name(way, n_labels, *(self.choice(way, n_labels) or ()), seed)
-        return self.arguments.folder / "deviations" / f"{name}.npy"
+        return self.arguments.folder / "deviations" / f"{self.name(way, n_labels)}-{seed}.npy"
 
     def choice(self, way, n_labels):
         """The best learning rate and number of steps; none if they have not all been tried."""
@@ -143,6 +142,10 @@ class LabelEfficiency:
         if not all(tried.values()):
             return None
         return min(CHOICES, key=lambda pair: tried[pair]["crps"])
+
+    def name(self, way, n_labels):
+        """Of the results with the way's choice, but for the seed."""
+        return _name(way, n_labels, *(self.choice(way, n_labels) or ()))
 
     def result(self):
         """Curves over the number of labels and equivalent factors, in the form that the model card takes."""
@@ -157,8 +160,7 @@ class LabelEfficiency:
         }
 
     def _values(self, way, n_labels, metric="sigma_mad"):
-        choice = self.choice(way, n_labels) or ()
-        return self.results.over_seeds(_name(way, n_labels, *choice), self.arguments.seeds, metric)
+        return self.results.over_seeds(self.name(way, n_labels), self.arguments.seeds, metric)
 
     def _points(self, way):
         for n_labels in self.arguments.labels:
