@@ -232,7 +232,7 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
         ebv=_draw_ebv(seeds.ebv[rows], rng, sample.dusty),
         redshift=redshift,
         flux=flux,
-        absolute_magnitude=ZERO_POINT - 2.5 * np.log10(seeds.rest[rows, 2]),
+        absolute_magnitude=seeds.absolute_magnitude[rows],
         rest_colour=seeds.rest_colour[rows],
     )
 

@@ -8,8 +8,8 @@ They are the galaxies of the SDSS Main Galaxy Sample that come with the ``kcorre
 The light in an image is the total light, so the colours are those of the Petrosian fluxes, not of the model fluxes,
 which are redder where a galaxy's outskirts are bluer than its middle. But a catalogue's colours carry its noise, and an
 image adds its own: what a seed's colours owe to noise must not be drawn as if it were its light. So a galaxy has the
-colours of its template fit, corrected by what such fits miss on average among galaxies alike. The fits leave residuals
-no larger than the catalogue's errors: nothing real is lost with them.
+colours of its template fit, corrected by what such fits miss on average among galaxies as red and luminous. The fits
+leave residuals no larger than the catalogue's errors: nothing real is lost with them.
 
 Every seed belongs to one of three splits for good, so that what is tested was never trained on.
 """
@@ -20,7 +20,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
+from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ, ZERO_POINT
 
 from ._cosmology import distance_modulus
 
@@ -33,7 +33,8 @@ SPLIT_SEED = 20210110
 """Seed of the permutation that assigns galaxies to splits. Part of every data set's identity: never change it."""
 
 _FURTHEST = 0.4  # the Main Galaxy Sample ends before
-_CORRECTED = 0.02, 0.3  # redshifts between which there are seeds enough to correct the templates
+_CORRECTED = 0.02, 0.2  # redshifts between which there are seeds enough of all colours to correct the templates
+_LUMINOSITIES = -24.0, -18.0  # the same, of absolute magnitudes in r
 _SIGMA_OF_MAD = 1.4826
 
 
@@ -78,9 +79,12 @@ def _robust_fit(terms, values, error):
     return coefficients
 
 
-def _correction_terms(colour, redshift):
-    z = np.clip(redshift, *_CORRECTED)
-    return np.stack([np.ones_like(z), colour, colour**2, z, z**2, z * colour], axis=1)
+def _correction_terms(colour, magnitude, redshift):
+    """What templates err with (N, 10): a quartic of the redshift, for lines and breaks pass from band to band, and the
+    luminosity, which the templates' mix does not know."""
+    z, luminosity = np.clip(redshift, *_CORRECTED), np.clip(magnitude, *_LUMINOSITIES)
+    others = [colour, colour**2, colour * z, luminosity, luminosity * colour]
+    return np.column_stack([np.vander(z, 5), *others])
 
 
 class Seeds:
@@ -179,11 +183,11 @@ class Seeds:
 
     @cached_property
     def _mean_missed(self):
-        """What they miss of the colours relative to r (mag), on average over galaxies of a rest colour seen at a
-        redshift: coefficients (6, 5) of `_correction_terms`."""
+        """What they miss of the colours relative to r (mag), on average over galaxies of a rest colour and a
+        luminosity seen at a redshift: coefficients (10, 5) of `_correction_terms`."""
         magnitudes = np.full_like(self._missed, np.nan)
         magnitudes[self.usable] = 2.5 * np.log10(self._missed / self._missed[:, [2]])[self.usable]
-        terms = _correction_terms(self.rest_colour, self.redshift)
+        terms = _correction_terms(self.rest_colour, self.absolute_magnitude, self.redshift)
         zero = np.zeros_like(self.redshift)
         return np.stack([_robust_fit(terms, magnitudes[:, band], zero) for band in range(5)], axis=1)
 
@@ -221,6 +225,11 @@ class Seeds:
         return at_rest * (missed * distance)[:, None]
 
     @cached_property
+    def absolute_magnitude(self):
+        """In the *r* band shifted to z = 0.1 (N,), h = 0.7."""
+        return ZERO_POINT - 2.5 * np.log10(self.rest[:, 2])
+
+    @cached_property
     def rest_colour(self):
         """g - r (N,) in the bands shifted to z = 0.1 (mag)."""
         return -2.5 * np.log10(self.rest[:, 1] / self.rest[:, 2])
@@ -243,9 +252,9 @@ class Seeds:
         """
         dimming = distance_modulus(self.redshift[rows]) - distance_modulus(redshift)
         # templates err where a band sees them, so the correction is that of the redshift moved to
-        correction = _correction_terms(self.rest_colour[rows], redshift) @ self._mean_missed
+        terms = _correction_terms(self.rest_colour[rows], self.absolute_magnitude[rows], redshift)
         fitted = self.reconstruct(self._coefficients[rows], redshift)
-        return fitted * self._missed[rows, 2, None] * 10 ** (0.4 * (correction + dimming[:, None]))
+        return fitted * self._missed[rows, 2, None] * 10 ** (0.4 * (terms @ self._mean_missed + dimming[:, None]))
 
 
 @cache
