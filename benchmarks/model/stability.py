@@ -46,7 +46,8 @@ def main():
         rows.append(row(change, np.concatenate(moves)))
     columns = {"share": "share that is stable", "median": "median move / error"}
     text = TEXT.format(off=OFF, noisier=NOISIER)
-    report("Stability", rows, arguments, text=text, columns=columns, simulated=not arguments.real, shown=())
+    title = "Stability on real images" if arguments.real else "Stability"
+    report(title, rows, arguments, text=text, columns=columns, simulated=not arguments.real, shown=())
 
 
 def simulated_galaxies(model, arguments):

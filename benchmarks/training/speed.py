@@ -61,7 +61,7 @@ class ViewsOneByOne(torch.utils.data.Dataset):
     """Stamps with two views each, made one by one."""
 
     def __init__(self, path, *, jitter=7, size=64, noise=(1.0, 3.0), ebv_max=0.5):
-        self._stamps = Stamps(path, labelled=False)
+        self._stamps = Stamps(path, labelled=False, photometry=True)
         self._jitter, self._size, self._noise, self._ebv_max = jitter, size, noise, ebv_max
         self._rng = np.random.default_rng(0)
 
@@ -73,7 +73,7 @@ class ViewsOneByOne(torch.utils.data.Dataset):
         flux = stamp["flux"].numpy().astype(np.float32)
         clear = flux * self._dimming(-float(stamp["ebv"]))
         views = np.stack([self._view(clear) for _ in range(2)])
-        return {"flux": torch.from_numpy(flux), "ebv": stamp["ebv"], "views": torch.from_numpy(views)}
+        return stamp | {"flux": torch.from_numpy(flux), "views": torch.from_numpy(views)}
 
     def _dimming(self, ebv):
         return 10 ** (-0.4 * R_UGRIZ * np.float32(ebv))[:, None, None]
@@ -258,7 +258,7 @@ def compare(path, recipe, *, threads, batch_size, steps, repeats):
     ours, given = (model_maker(recipe, kind=kind, **options) for kind in (ContrastiveModel, GivenViews))
     cases = {
         BASELINE: (given, PublishedData(path, batch_size, threads)),
-        OURS: (ours, StampData(path, labelled=False, batch_size=batch_size)),
+        OURS: (ours, StampData(path, labelled=False, photometry=True, batch_size=batch_size)),
         ALONE: (given, RepeatedBatch(path, batch_size, threads)),
     }
     sizes = {"batch_size": batch_size, "steps": steps}
