@@ -140,6 +140,15 @@ def test_no_corner_leaks_into_the_largest_jitter():
     ).any()  # as the published code has it
 
 
+@pytest.mark.parametrize("angles", ["any", "quarter"])
+def test_turning_with_jitter_is_turning_and_then_cropping(angles):
+    flux = noise(20, size=107)
+    torch.manual_seed(0)
+    at_once = RotateFlip(64, jitter=5, angles=angles)(flux)
+    torch.manual_seed(0)
+    torch.testing.assert_close(at_once, JitterCrop(64, 5)(RotateFlip(74, angles=angles)(flux)), rtol=0, atol=1e-4)
+
+
 def test_stamps_that_are_too_small_are_not_turned_freely():
     flux = noise(20, size=109)
     augment = make_augmentation({"rotate": {}, "crop": {"size": 64, "jitter": 7}})
@@ -266,7 +275,7 @@ def test_a_recipe_makes_a_chain_in_the_order_of_nature():
     chain = make_augmentation({step: {} for step in steps} | {"crop": {"jitter": 5}})
     kinds = (SizeScaling, RotateFlip, JitterCrop, Reddening, Blur, Noise, MissingPixels)
     assert [type(module) for module in chain] == list(kinds)
-    assert chain[1].size == 74
+    assert (chain[1].size, chain[1].jitter) == (64, 5)
     assert chain(galaxies()).shape == (4, 5, 64, 64)
 
 

@@ -77,7 +77,7 @@ class SizeScaling(nn.Module):
             return flux
         factor = self.factor ** _uniform(flux, -1, 1)
         inverse = torch.eye(2, device=flux.device) / factor[:, None, None]
-        scaled = _resample(flux, inverse, flux.shape[-1], padding_mode="reflection")
+        scaled = _resample(flux, inverse, flux.shape[-1], flux.new_zeros(2, 1), padding_mode="reflection")
         return scaled / factor.square()[:, None, None, None]
 
 
@@ -89,6 +89,8 @@ class RotateFlip(nn.Module):
     ----------
     size : int, optional
         Side of what is left (pixels); None for all of the stamp.
+    jitter : int, optional
+        Largest displacement of what is left, as `JitterCrop` has it: with the turn, it costs nothing.
     angles : {'any', 'quarter'}, optional
         ``'quarter'`` turns by multiples of 90° only, which copies pixels and does not interpolate.
     corners : {'inside', 'zero'}, optional
@@ -104,12 +106,13 @@ class RotateFlip(nn.Module):
         If an option is none of those named.
     """
 
-    def __init__(self, size=None, *, angles="any", corners="inside", interpolation="bicubic", mirror=True):
+    def __init__(self, size=None, *, jitter=0, angles="any", corners="inside", interpolation="bicubic", mirror=True):
         super().__init__()
         _check_choice("angles", angles, ("any", "quarter"))
         _check_choice("corners", corners, ("inside", "zero"))
         _check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
         self.size = size if size is None else _checked("size", size, least=1, kind=int)
+        self.jitter = _checked("jitter", jitter, kind=int)
         self.angles = angles
         self.corners = corners
         self.interpolation = interpolation
@@ -129,12 +132,18 @@ class RotateFlip(nn.Module):
         """
         if not self.training:
             return flux
-        size = min(self.size or flux.shape[-1], flux.shape[-1])
-        if not self._turns_freely(flux.shape[-1], size):
-            odd = (flux.shape[-1] - size) % 2  # a pixel more, so that the middle stays where it is
-            return _turn_by_quarters(central(flux, size + odd), self.mirror)[..., :size, :size]
+        stamp = flux.shape[-1]
+        size = min(self.size or stamp, stamp)
+        reach = _reach(self.jitter, stamp, size)
+        room = size + 2 * reach
+        if not self._turns_freely(stamp, room):
+            odd = (stamp - room) % 2  # a pixel more, so that the middle stays where it is
+            turned = _turn_by_quarters(central(flux, room + odd), self.mirror)[..., :room, :room]
+            return _crop_displaced(turned, size, reach)
+        matrix = _rotations(flux, self.mirror)
         padding = "zeros" if self.corners == "zero" else "border"  # only the kernel's edge reaches the border
-        return _resample(flux, _rotations(flux, self.mirror), size, mode=self.interpolation, padding_mode=padding)
+        displacement = _displacement(flux, reach) - reach if reach else flux.new_zeros(2, 1)
+        return _resample(flux, matrix, size, displacement, mode=self.interpolation, padding_mode=padding)
 
     def _turns_freely(self, stamp, size):
         farthest = math.sqrt(2) * -_axis(stamp, size)[0]
@@ -175,12 +184,8 @@ class JitterCrop(nn.Module):
         ValueError
             If the stamps are smaller than the crop.
         """
-        reach = min(self.jitter, (flux.shape[-1] - self.size) // 2) if self.training else 0
-        if reach <= 0:
-            return central(flux, self.size)
-        crops = central(flux, self.size + 2 * reach).unfold(2, self.size, 1).unfold(3, self.size, 1)  # all there are
-        row, column = torch.randint(2 * reach + 1, (2, len(flux)), device=flux.device)
-        return crops[torch.arange(len(flux), device=flux.device), :, row, column]
+        reach = _reach(self.jitter, flux.shape[-1], self.size) if self.training else 0
+        return _crop_displaced(flux, self.size, reach)
 
 
 class Reddening(nn.Module):
@@ -351,11 +356,11 @@ def noise_rms(flux):
     --------
     >>> import torch
     >>> from astro_photz.train.augment import noise_rms
-    >>> noise_rms(3 * torch.randn(1, 5, 64, 64)).round()
+    >>> noise_rms(3 * torch.randn(1, 5, 107, 107)).round()
     tensor([[3., 3., 3., 3., 3.]])
     """
     edge = flux.shape[-2] // 5
-    rows = torch.cat([flux[..., :edge:2, :], flux[..., -edge::2, :]], dim=-2)  # every second is enough
+    rows = torch.cat([flux[..., :edge:4, :], flux[..., -edge::4, :]], dim=-2)  # every fourth is enough
     difference = (rows[..., 4:-4] - (rows[..., :-8] + rows[..., 8:]) / 2).abs().flatten(2)
     return torch.nan_to_num(difference.nanmedian(dim=2).values) * (_SCATTER / math.sqrt(1.5))
 
@@ -386,13 +391,33 @@ def _axis(stamp, size, device=None):
     return torch.arange(size, device=device) + ((stamp - size) // 2 - (stamp - 1) / 2)
 
 
-def _resample(flux, matrix, size, *, mode="bicubic", padding_mode):
+def _reach(jitter, stamp, size):
+    """How far a crop can be displaced (whole pixels): 0 if there is no room at all."""
+    return max(min(jitter, (stamp - size) // 2), 0)
+
+
+def _displacement(flux, reach):
+    """Rows and columns (2, B), from 0 to twice the reach."""
+    return torch.randint(2 * reach + 1, (2, len(flux)), device=flux.device)
+
+
+def _crop_displaced(flux, size, reach):
+    """Crops of the middle, each displaced by its own whole pixels up to the reach."""
+    if reach == 0:
+        return central(flux, size)
+    crops = central(flux, size + 2 * reach).unfold(2, size, 1).unfold(3, size, 1)  # all there are
+    row, column = _displacement(flux, reach)
+    return crops[torch.arange(len(flux), device=flux.device), :, row, column]
+
+
+def _resample(flux, matrix, size, displacement, *, mode="bicubic", padding_mode):
     """
-    The stamp at places that are a matrix (B, 2, 2) times those of its central pixels, about its middle.
+    The stamp at places that are a matrix (B, 2, 2) times those of its central pixels, about its middle; these displaced
+    by rows and columns (2, B) first.
     """
-    axis = _axis(flux.shape[-1], size, flux.device) / ((flux.shape[-1] - 1) / 2)  # from -1 to 1
-    places = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).flatten(0, 1)
-    grid = (places @ matrix.mT).unflatten(1, (size, size))
+    middle = (flux.shape[-1] - 1) / 2
+    row, column = (_axis(flux.shape[-1], size, flux.device) + displacement[..., None]) / middle  # the stamp is -1 to 1
+    grid = column[:, None, :, None] * matrix[:, None, None, :, 0] + row[:, :, None, None] * matrix[:, None, None, :, 1]
     return F.grid_sample(flux, grid, mode=mode, padding_mode=padding_mode, align_corners=True)
 
 
@@ -468,8 +493,8 @@ def make_augmentation(settings):
             _check_known(f"option of the augmentation {step!r}", name, inspect.signature(_STEPS[step]).parameters)
     chosen = {"crop": {}} | settings
     steps = {name: kind(**chosen[name]) for name, kind in _STEPS.items() if name in chosen}
-    if "rotate" in settings and steps["rotate"].size is None:  # turn no more pixels than can be cut out
-        steps["rotate"].size = steps["crop"].size + 2 * steps["crop"].jitter
+    if "rotate" in settings and steps["rotate"].size is None:  # turn no more pixels than are cut out
+        steps["rotate"].size, steps["rotate"].jitter = steps["crop"].size, steps["crop"].jitter
     return nn.Sequential(*steps.values())
 
 
