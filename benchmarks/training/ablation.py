@@ -4,18 +4,21 @@ What pretraining is worth, and what of it makes it so: several pretrainings, eac
 
     python benchmarks/training/ablation.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
-For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without
-artificial reddening, with and without the auxiliary task), a pretraining on the same images, and with few labels a
+For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without artificial
+reddening, with and without the auxiliary task, other widths), a pretraining on the same images, and with few labels a
 fine-tuning of the frozen encoder and one of the whole network. All that use few labels make as many steps. Each result
 is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself after ``--hours``, and
-be given again; it ends with the tables of what there is. ``--table`` prints them alone, and ``--probe`` leaves out what
-takes labels. Without photometry beside the network: ``--set encoder.photometry=false``.
+be given again; it ends with the tables of what there is. ``--table`` prints them alone, ``--output`` writes them for
+the model card (``astro-photz card``), and ``--probe`` leaves out what takes labels. Without photometry beside the
+network: ``--set encoder.photometry=false``.
 
 The test set is used for the tables only, the validation set for the choice of epochs and for the probe.
 """
 
 import argparse
 import math
+import shlex
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +27,7 @@ import torch
 from _experiments import SPLITS, Experiments, estimate, finetune, hashes, judge, told
 
 from astro_photz import metrics, train
+from astro_photz._files import write_json
 from astro_photz.train.pixels import PixelScaling, central
 from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
@@ -35,6 +39,8 @@ ARMS = {
     "no reddening, auxiliary": ("pretrain.augment.redden.ebv_max = 0.0",),
     "reddening, no auxiliary": NO_AUXILIARY,
     "neither": ("pretrain.augment.redden.ebv_max = 0.0", *NO_AUXILIARY),
+    "width 8": ("encoder.width = 8",),
+    "width 32": ("encoder.width = 32",),
 }
 """Changes of the recipe, by the name of the arm; the first is the recipe itself."""
 
@@ -63,6 +69,8 @@ def main():
     if not arguments.table:
         bench.run()
     bench.print_tables()
+    if arguments.output:
+        write_json(arguments.output, bench.result())
 
 
 def _arguments():
@@ -84,6 +92,7 @@ def _arguments():
     parser.add_argument("--keep", action="store_true", help="keep the folders of fine-tunings, for a look at them")
     parser.add_argument("--quick", action="store_true", help="to try it out: minutes, and figures that mean nothing")
     parser.add_argument("--table", action="store_true", help="only print the tables")
+    parser.add_argument("--output", type=Path, metavar="FILE.json", help="for the model card")
     arguments = parser.parse_args()
     if arguments.quick:
         vars(arguments).update(QUICK)
@@ -221,6 +230,27 @@ class Ablation:
                     closed = ""
                 self._print_line(f"{arm}, {mode}", name, closed)
 
+    def result(self):
+        """What there is, in the form that the model card takes: means over seeds, and their errors."""
+        few, every = self.labels()
+        rows = [self._row(f"from scratch, {n:,} labels", f"scratch-{n}") for n in (few, every)]
+        for arm in self.arguments.arms:
+            probe = _mean("probe", self._over_seeds(f"pretrain-{_slug(arm)}", lambda r: r["probe_sigma_mad"][-1]))
+            rows += [self._row(f"{arm}, {mode}", f"{mode}-{_slug(arm)}", **probe) for mode in MODES]
+        text = (
+            f"Pretrained on {every:,} images, each arm as long as the other, then fine-tuned with {few:,} labels, the "
+            f"encoder frozen or the whole network. Means over seeds {', '.join(map(str, self.arguments.seeds))}, and "
+            "their errors. Probe: σ_MAD of the redshifts of neighbours among the embeddings."
+        )
+        columns = {"probe": "probe", "dz_debv": "slope of z with an error of E(B−V)"}
+        command = shlex.join(["python", f"benchmarks/training/{Path(__file__).name}", *sys.argv[1:]])
+        table = {"kind": "table", "simulated": True, "title": "What the pretraining is made of", "text": text}
+        return table | {"columns": columns, "rows": [row for row in rows if "sigma_mad" in row], "command": command}
+
+    def _row(self, method, name, **others):
+        numbers = [_mean(metric, self._over_seeds(name, metric)) for metric in ("sigma_mad", "eta", "crps", "dz_debv")]
+        return {"method": method, **others} | {key: value for number in numbers for key, value in number.items()}
+
     def _print_line(self, label, name, remark=""):
         columns = (told(self._over_seeds(name, q)) for q in ("sigma_mad", "eta", "dz_debv"))
         print(f"  {label:36s} {'  '.join(columns)}  {remark}")
@@ -238,6 +268,14 @@ def pixels(stamps, rows):
     """Scaled central pixels (N, 5 * 32 * 32): what lies farther out is sky and neighbours."""
     batch = stamps.__getitems__(rows)
     return PixelScaling("asinh")(central(batch["flux"].float(), 32), batch["ebv"]).flatten(1)
+
+
+def _mean(name, values):
+    """Mean over seeds and its error, under their names; nothing of nothing."""
+    if not len(values):
+        return {}
+    error = {f"{name}_err": float(values.std(ddof=1) / len(values) ** 0.5)} if len(values) > 1 else {}
+    return {name: float(values.mean()), **error}
 
 
 def _slug(arm):
