@@ -340,8 +340,8 @@ def _photometer(size, device):
     return StandardPhotometry(size).to(device)
 
 
-# Median, and half of the range that holds 68 %, of r, u-g, g-r, r-i, i-z in the apertures of _RADII, over simulated
-# galaxies down to r = 19. They need not be exact: they say what counts as much as what.
+# Median, and half of the range that holds 68 %, of r, u-g, g-r, r-i, i-z in the apertures of APERTURES, over simulated
+# galaxies to r = 19 (benchmarks/training/units.py). They need not be exact: they say what counts as much as what.
 _MEAN = (
     (-5.50, 2.34, 0.29, -0.09, -1.08),
     (-5.37, 2.32, 0.26, -0.10, -1.07),
@@ -352,6 +352,6 @@ _SCATTER = (
     (0.63, 0.35, 0.27, 0.08, 0.10),
     (0.67, 0.39, 0.27, 0.08, 0.10),
 )
-# The same of the light in all (magnitudes), and of the radius's logarithm.
+# The same of the light in all (magnitudes), and of the radius's logarithm, over the main sample (--faintest 17.8).
 _CATALOG_MEAN = (17.2, 1.5, 0.8, 0.39, 0.25, 0.67)
 _CATALOG_SCATTER = (0.63, 0.33, 0.23, 0.06, 0.09, 0.44)
