@@ -39,6 +39,7 @@ ARMS = {
     "no reddening, auxiliary": ("pretrain.augment.redden.ebv_max = 0.0",),
     "reddening, no auxiliary": NO_AUXILIARY,
     "neither": ("pretrain.augment.redden.ebv_max = 0.0", *NO_AUXILIARY),
+    "strong reddening, auxiliary": ("pretrain.augment.redden.ebv_max = 0.3",),
     "width 8": ("encoder.width = 8",),
     "width 32": ("encoder.width = 32",),
 }
@@ -56,6 +57,7 @@ PCA_STAMPS, PCA_COMPONENTS = 4000, 64
 QUICK = {
     "n_images": 2000,
     "n_labels": 300,
+    "n_all": 2000,
     "n_test": 500,
     "seeds": [0],
     "steps": 40,
@@ -82,8 +84,9 @@ def _arguments():
     parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe, for all arms")
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--n-images", type=int, default=40_000, help="images of a pretraining, and «all labels»")
+    parser.add_argument("--n-images", type=int, default=40_000, help="images of a pretraining")
     parser.add_argument("--n-labels", type=int, default=2000, help="few labels")
+    parser.add_argument("--n-all", type=int, default=40_000, help="«all labels»")
     parser.add_argument("--n-test", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=2000, help="least number of steps of a fine-tuning")
     parser.add_argument("--probe", action="store_true", help="pretrain only, for the table of the probe")
@@ -127,7 +130,7 @@ class Ablation:
 
     def labels(self):
         """Few and all."""
-        return self.arguments.n_labels, self.arguments.n_images
+        return self.arguments.n_labels, self.arguments.n_all
 
     def recipe(self, *changes):
         """The recipe with changes."""
@@ -232,15 +235,15 @@ class Ablation:
 
     def result(self):
         """What there is, in the form that the model card takes: means over seeds, and their errors."""
-        few, every = self.labels()
-        rows = [self._row(f"from scratch, {n:,} labels", f"scratch-{n}") for n in (few, every)]
+        rows = [self._row(f"from scratch, {n:,} labels", f"scratch-{n}") for n in self.labels()]
         for arm in self.arguments.arms:
             probe = _mean("probe", self._over_seeds(f"pretrain-{_slug(arm)}", lambda r: r["probe_sigma_mad"][-1]))
             rows += [self._row(f"{arm}, {mode}", f"{mode}-{_slug(arm)}", **probe) for mode in MODES]
         text = (
-            f"Pretrained on {every:,} images, each arm as long as the other, then fine-tuned with {few:,} labels, the "
-            f"encoder frozen or the whole network. Means over seeds {', '.join(map(str, self.arguments.seeds))}, and "
-            "their errors. Probe: σ_MAD of the redshifts of neighbours among the embeddings."
+            f"Pretrained on {self.arguments.n_images:,} images, each arm as long as the other, then fine-tuned with "
+            f"{self.arguments.n_labels:,} labels, the encoder frozen or the whole network. Means over seeds "
+            f"{', '.join(map(str, self.arguments.seeds))}, and their errors. Probe: σ_MAD of the redshifts of "
+            "neighbours among the embeddings."
         )
         columns = {"probe": "probe", "dz_debv": "slope of z with an error of E(B−V)"}
         command = shlex.join(["python", f"benchmarks/training/{Path(__file__).name}", *sys.argv[1:]])
