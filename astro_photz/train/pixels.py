@@ -112,8 +112,8 @@ def asinh(x):
     -------
     `torch.Tensor` (...)
     """
-    size = x.abs()
-    return torch.sign(x) * torch.log1p(size + size.square() / (1 + torch.sqrt(1 + size.square())))
+    square = x.square()
+    return torch.sign(x) * torch.log1p(torch.addcdiv(x.abs(), square, 1 + torch.sqrt(1 + square)))
 
 
 class PixelScaling(nn.Module):
@@ -158,10 +158,9 @@ class PixelScaling(nn.Module):
         `torch.Tensor` (B, 5, S, S)
             Free of NaN.
         """
-        scaled = deredden(flux, ebv)
-        if self.scaling != "none":
-            scaled = scaled / self.softening
-        scaled = torch.where(torch.isnan(scaled), torch.zeros_like(scaled), scaled).clamp(-_LARGEST, _LARGEST)
+        unit = torch.ones_like(self.softening) if self.scaling == "none" else self.softening
+        scaled = flux * deredden(1 / unit[None], ebv)  # five numbers a galaxy first, then each pixel once
+        scaled = scaled.clamp(-_LARGEST, _LARGEST).nan_to_num(nan=0.0)
         return asinh(scaled) if self.scaling == "asinh" else scaled
 
     def extra_repr(self):
