@@ -17,14 +17,12 @@ The test set is used for the tables only, the validation set for the choice of e
 
 import argparse
 import math
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from _experiments import SPLITS, Experiments, estimate, finetune, hashes, judge, told
+from _experiments import SPLITS, Experiments, command_line, estimate, finetune, hashes, judge, told
 
 from astro_photz import metrics, train
 from astro_photz._files import write_json
@@ -242,13 +240,16 @@ class Ablation:
         text = (
             f"Pretrained on {self.arguments.n_images:,} images, each arm as long as the other, then fine-tuned with "
             f"{self.arguments.n_labels:,} labels, the encoder frozen or the whole network. Means over seeds "
-            f"{', '.join(map(str, self.arguments.seeds))}, and their errors. Probe: σ_MAD of the redshifts of "
-            "neighbours among the embeddings."
+            f"{', '.join(map(str, self.arguments.seeds))}, and their errors; of one seed where there is none. "
+            "Probe: σ_MAD of the redshifts of neighbours among the embeddings."
         )
         columns = {"probe": "probe", "dz_debv": "slope of z with an error of E(B−V)"}
-        command = shlex.join(["python", f"benchmarks/training/{Path(__file__).name}", *sys.argv[1:]])
         table = {"kind": "table", "simulated": True, "title": "What the pretraining is made of", "text": text}
-        return table | {"columns": columns, "rows": [row for row in rows if "sigma_mad" in row], "command": command}
+        return table | {
+            "columns": columns,
+            "rows": [row for row in rows if "sigma_mad" in row],
+            "command": command_line(__file__),
+        }
 
     def _row(self, method, name, **others):
         numbers = [_mean(metric, self._over_seeds(name, metric)) for metric in ("sigma_mad", "eta", "crps", "dz_debv")]

@@ -21,13 +21,11 @@ the model card (``astro-photz card``).
 import argparse
 import itertools
 import math
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _experiments import SPLITS, Experiments, finetune, hashes, judge
+from _experiments import SPLITS, Experiments, command_line, finetune, hashes, judge
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
@@ -156,7 +154,7 @@ class LabelEfficiency:
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
             "paired": list(self._paired()),
-            "command": shlex.join(["python", f"benchmarks/training/{Path(__file__).name}", *sys.argv[1:]]),
+            "command": command_line(__file__),
         }
 
     def _values(self, way, n_labels, metric="sigma_mad"):
