@@ -120,6 +120,11 @@ def judge(model, path, n):
     return metrics.score(estimate(model, stamps, rows), stamps.redshift[rows])
 
 
+def error_of_mean(values):
+    """Of the mean over seeds; of one alone, nothing is known."""
+    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
+
+
 def told(values, digits=5):
     """Mean and spread over seeds."""
     if not len(values):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _experiments import SPLITS, Experiments, command_line, estimate, finetune, hashes, judge, told
+from _experiments import SPLITS, Experiments, command_line, error_of_mean, estimate, finetune, hashes, judge, told
 
 from astro_photz import metrics, train
 from astro_photz._files import write_json
@@ -278,7 +278,7 @@ def _mean(name, values):
     """Mean over seeds and its error, under their names; nothing of nothing."""
     if not len(values):
         return {}
-    error = {f"{name}_err": float(values.std(ddof=1) / len(values) ** 0.5)} if len(values) > 1 else {}
+    error = {f"{name}_err": error_of_mean(values)} if len(values) > 1 else {}
     return {name: float(values.mean()), **error}
 
 

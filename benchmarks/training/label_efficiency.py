@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _experiments import SPLITS, Experiments, command_line, finetune, hashes, judge
+from _experiments import SPLITS, Experiments, command_line, error_of_mean, finetune, hashes, judge
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
@@ -167,7 +167,7 @@ class LabelEfficiency:
                 continue
             point = {"n_labels": n_labels, "n_seeds": len(values["sigma_mad"])}
             for metric, value in values.items():
-                point |= {metric: float(value.mean()), f"{metric}_err": _error(value)}
+                point |= {metric: float(value.mean()), f"{metric}_err": error_of_mean(value)}
             yield point
 
     def _equivalents(self):
@@ -211,12 +211,12 @@ def equivalent_factor(n_labels, tuned, scratch):
     """
     numbers = np.log(list(scratch))
     mean = np.array([values.mean() for values in scratch.values()])
-    error = np.array([_error(values) for values in scratch.values()])
+    error = np.array([error_of_mean(values) for values in scratch.values()])
     best = _crossing(numbers, mean, tuned.mean())
     drawn = math.nan  # if a point has one seed alone
-    if np.isfinite([*error, _error(tuned)]).all():
+    if np.isfinite([*error, error_of_mean(tuned)]).all():
         rng = np.random.default_rng(0)
-        tuned_ends = rng.normal(tuned.mean(), _error(tuned), DRAWS)
+        tuned_ends = rng.normal(tuned.mean(), error_of_mean(tuned), DRAWS)
         ends = zip(rng.normal(mean, error, (DRAWS, len(mean))), tuned_ends, strict=True)
         drawn = [_crossing(numbers, *end) for end in ends]
     factor = math.exp(best) / n_labels
@@ -260,11 +260,6 @@ def _crossing(numbers, scatter, wanted):
     fine = np.linspace(numbers[0], numbers[-1], 2000)
     curve = PchipInterpolator(numbers, falling)(fine)
     return fine[min(np.searchsorted(-curve, -wanted), len(fine) - 1)]
-
-
-def _error(values):
-    """Of the mean over seeds; of one alone, nothing is known."""
-    return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
 
 
 def print_tables(result):
