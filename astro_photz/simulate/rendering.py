@@ -133,14 +133,18 @@ class _Grid:
 
     @cached_property
     def ky(self):
-        """The same, and then the negative ones, also in increasing order."""
-        return torch.cat([self.kx, -self.kx[1:].flip(0)])
+        """The same and the negative ones, in the order of the inverse transform; at the end those left over, that look
+        like some of the first."""
+        last, side = self.last, self.side
+        wave = torch.tensor([*range(last + 1), *range(last + 1 - side, 0), *range(-last, last + 1 - side)])
+        return 2 * np.pi / side * wave.to(self.device)
 
     @cached_property
     def distinct_k2(self):
         """Squared wave numbers that differ, in increasing order, and which of them each place of the grid has."""
         wave = np.arange(self.last + 1)
-        waves2, place = np.unique(np.add.outer(np.r_[wave, wave[:0:-1]] ** 2, wave**2), return_inverse=True)
+        wave_y = np.rint(self.ky.cpu().numpy() * self.side / (2 * np.pi)).astype(int)
+        waves2, place = np.unique(np.add.outer(wave**2, wave_y**2), return_inverse=True)
         k2 = torch.as_tensor((2 * np.pi / self.side) ** 2 * waves2, dtype=torch.float32, device=self.device)
         return k2, torch.as_tensor(place.ravel(), device=self.device)
 
@@ -151,17 +155,15 @@ class _Grid:
 
 def _render_batch(sources, transfer, scenes, grid, shift):
     n = scenes.stop - scenes.start
-    spectrum = torch.zeros((n, 5, len(grid.ky), len(grid.kx)), dtype=torch.complex64, device=grid.device)
+    spectrum = torch.zeros((n, 5, len(grid.kx), len(grid.ky)), dtype=torch.complex64, device=grid.device)
     separable = _is_separable(sources)
     _add_separable(spectrum, sources[separable], grid)
     for profile, transform in _TRANSFORMS.items():
         alike = ~separable & (sources.profile == PROFILES.index(profile))
         _add_profile(spectrum, sources[alike], transform, grid)
     spectrum *= _transfer(transfer, scenes, grid)
-    rows, columns = _phases(shift[..., 0], shift[..., 1], grid)
-    spectrum *= rows[..., :, None]
-    spectrum *= columns[..., None, :]
-    return _to_pixels(spectrum, grid) - light_come_round(sources, _blur_variance(transfer, scenes, grid), shift, grid)
+    come_round = light_come_round(sources, _blur_variance(transfer, scenes, grid), shift, grid)
+    return _to_pixels(spectrum, shift, grid) - come_round
 
 
 def _phases(x, y, grid):
@@ -171,10 +173,11 @@ def _phases(x, y, grid):
 
 
 def _transfer(transfer, scenes, grid):
-    """The transfer function on the whole grid: few of its squared wave numbers differ."""
+    """The transfer function on the whole grid: few of its squared wave numbers differ. It is made complex while it is
+    small: a product of real and complex numbers would turn each pixel's into a complex one first."""
     k2, place = grid.distinct_k2
-    values = transfer(k2, scenes)
-    return values.gather(-1, place.expand(*values.shape[:2], -1)).unflatten(-1, (len(grid.ky), len(grid.kx)))
+    values = transfer(k2, scenes).to(torch.complex64)
+    return values.gather(-1, place.expand(*values.shape[:2], -1)).unflatten(-1, (len(grid.kx), len(grid.ky)))
 
 
 def _blur_variance(transfer, scenes, grid):
@@ -183,22 +186,22 @@ def _blur_variance(transfer, scenes, grid):
     return 2 * (1 - transfer(k2, scenes)[..., 0]) / k2
 
 
-def _to_pixels(spectrum, grid):
+def _to_pixels(spectrum, shift, grid):
     """
-    Images (n, 5, size, size) by the inverse transform, which uses the spectrum up.
+    Images (n, 5, size, size), each band displaced, by the inverse transform, which uses the spectrum up.
 
     Waves shorter than two pixels look to the pixels like longer ones, as many waves short of the grid's side. Those to
     the left of zero, which real images need not keep, are the conjugates of those to the right.
     """
     last, nyquist = grid.last, grid.side // 2
-    twice = 2 * last + 1 - grid.side  # rows that fall on one another
-    spectrum[..., last + 1 - twice : last + 1, :] += spectrum[..., last + 1 : last + 1 + twice, :]
-    rows = torch.cat([spectrum[..., : last + 1, :], spectrum[..., last + 1 + twice :, :]], dim=-2)
+    along_y, along_x = _phases(shift[..., 0], shift[..., 1], grid)
+    spectrum *= along_y[..., None, :]
+    left_over = spectrum[..., grid.side :]
+    spectrum[..., last + 1 - left_over.shape[-1] : last + 1] += left_over
     inner = slice(grid.margin, grid.margin + grid.size)
-    rows = torch.fft.ifft(rows, dim=-2)[..., inner, :]
-    columns = rows[..., : nyquist + 1].contiguous()
-    columns[..., grid.side - last :] += rows[..., nyquist:].flip(-1).conj()
-    return torch.fft.irfft(columns, n=grid.side)[..., inner]
+    lines = torch.fft.ifft(spectrum[..., : grid.side])[..., inner] * along_x[..., None]
+    lines[..., grid.side - last : nyquist + 1, :] += lines[..., nyquist:, :].flip(-2).conj()
+    return torch.fft.irfft(lines[..., : nyquist + 1, :], n=grid.side, dim=-2)[..., inner, :].mT
 
 
 def _is_separable(sources):
@@ -213,28 +216,28 @@ def _add_separable(spectrum, sources, grid):
     variance = grid.column(np.where(point, 0, sources.radius / _HALF_LIGHT_SIGMA) ** 2)
     rows *= exp_of_minus(0.5 * variance * grid.ky**2)
     columns *= exp_of_minus(0.5 * variance * grid.kx**2)
-    rows = (grid.column(sources.flux) * rows[:, None, :]).flatten(1)  # (M, 5 side)
+    columns = (grid.column(sources.flux) * columns[:, None, :]).flatten(1)  # (M, 5 side / 2)
     total = spectrum.flatten(1, 2)
     for scene, members in by_scene(sources):
-        total[scene].addmm_(rows[members].T, columns[members])
+        total[scene].addmm_(columns[members].T, rows[members])
 
 
 def _add_profile(spectrum, sources, transform, grid):
     """Add sources of one profile; ``transform`` turns their (k R_50)^2 into the profile's transform, in place."""
     rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
-    pattern = rows[:, :, None] * columns[:, None, :]
+    pattern = columns[:, :, None] * rows[:, None, :]
     pattern *= transform(_stretched_k2(sources, grid))
     add_by_scene(torch.view_as_real(spectrum).flatten(2), sources, torch.view_as_real(pattern).flatten(1))
 
 
 def _stretched_k2(sources, grid):
-    """(k R_50)^2, in the frame in which a source is circular: tensor (M, side, side / 2 + 1)."""
+    """(k R_50)^2, in the frame in which a source is circular: tensor (M, side / 2 + 1, side)."""
     form = quadratic_form(sources.angle, sources.radius, sources.axis_ratio)
     xx, yy, xy = (grid.column(value)[..., None] for value in form)
-    ky, kx = grid.ky[:, None], grid.kx
-    k2 = xy * ky + xx * kx
-    k2 *= kx
-    k2 += yy * ky**2
+    kx, ky = grid.kx[:, None], grid.ky
+    k2 = xy * kx + yy * ky
+    k2 *= ky
+    k2 += xx * kx**2
     return k2.clamp_(min=0)
 
 
