@@ -7,18 +7,17 @@ or, for a method that gives numbers only, of their deviations.
 """
 
 import argparse
-import shlex
 import sys
 from pathlib import Path
 
 import numpy as np
 
 from astro_photz import metrics
-from astro_photz._files import write_json
 from astro_photz.metrics import METRICS
 
 sys.path.append(str(Path(__file__).parents[1]))
 
+from _results import write_result
 from _timing import print_table
 
 __all__ = ["arguments_of", "bootstrap_error", "deviations", "judged", "measured", "report"]
@@ -138,7 +137,7 @@ def report(title, rows, arguments, *, text="", columns=None, simulated=True, sho
     print_table(("", "galaxies", *headings.values()), cells)
     if arguments.output:
         result = {"kind": "table", "simulated": simulated, "title": title, "text": text, "columns": columns}
-        write_json(arguments.output, result | {"rows": rows, "command": _command()})
+        write_result(arguments.output, result | {"rows": rows})
 
 
 def _cell(row, name):
@@ -147,9 +146,3 @@ def _cell(row, name):
     digits = 1 if abs(row[name]) >= 10 else 5
     error = f" ± {row[f'{name}_err']:.{digits}f}" if f"{name}_err" in row else ""
     return f"{row[name]:.{digits}f}{error}"
-
-
-def _command():
-    """This one, as one would give it in the root of the repository."""
-    script, *options = sys.argv
-    return shlex.join(["python", f"benchmarks/model/{Path(script).name}", *options])

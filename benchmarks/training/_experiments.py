@@ -3,12 +3,9 @@
 
 import json
 import math
-import shlex
 import shutil
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -131,9 +128,3 @@ def told(values, digits=5):
         return f"{'-':>20s}"
     spread = f"± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():9.{digits}f} {spread:10s}"
-
-
-def command_line(script):
-    """The command that makes the results, as one would give it in the root of the repository."""
-    options = (option for option in sys.argv[1:] if option != "--table")
-    return shlex.join(["python", f"benchmarks/training/{Path(script).name}", *options])

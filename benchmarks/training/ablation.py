@@ -17,15 +17,18 @@ The test set is used for the tables only, the validation set for the choice of e
 
 import argparse
 import math
+import sys
 from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
 import torch
-from _experiments import SPLITS, Experiments, command_line, error_of_mean, estimate, finetune, hashes, judge, told
+from _experiments import SPLITS, Experiments, error_of_mean, estimate, finetune, hashes, judge, told
+from _results import write_result
 
 from astro_photz import metrics, train
-from astro_photz._files import write_json
 from astro_photz.train.pixels import PixelScaling, central
 from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
@@ -70,7 +73,7 @@ def main():
         bench.run()
     bench.print_tables()
     if arguments.output:
-        write_json(arguments.output, bench.result())
+        write_result(arguments.output, bench.result(), without=["--table"])
 
 
 def _arguments():
@@ -248,7 +251,6 @@ class Ablation:
         return table | {
             "columns": columns,
             "rows": [row for row in rows if "sigma_mad" in row],
-            "command": command_line(__file__),
         }
 
     def _row(self, method, name, **others):

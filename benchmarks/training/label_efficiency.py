@@ -21,16 +21,19 @@ the model card (``astro-photz card``).
 import argparse
 import itertools
 import math
+import sys
 from functools import partial
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import numpy as np
-from _experiments import SPLITS, Experiments, command_line, error_of_mean, finetune, hashes, judge
+from _experiments import SPLITS, Experiments, error_of_mean, finetune, hashes, judge
+from _results import write_result
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from astro_photz import metrics, train
-from astro_photz._files import write_json
 from astro_photz.train.stamps import Stamps
 
 WAYS = {
@@ -63,7 +66,7 @@ def main():
     result = bench.result()
     print_tables(result)
     if arguments.output:
-        write_json(arguments.output, result)
+        write_result(arguments.output, result, without=["--table"])
 
 
 def _arguments():
@@ -154,7 +157,6 @@ class LabelEfficiency:
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
             "paired": list(self._paired()),
-            "command": command_line(__file__),
         }
 
     def _values(self, way, n_labels, metric="sigma_mad"):
