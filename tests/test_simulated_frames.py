@@ -22,8 +22,9 @@ from astro_photz.cutouts.frames import frame_wcs
 from astro_photz.sdss import BANDS, FRAME_SHAPE, R_UGRIZ, FieldID, dark_variance, frame_name, frame_path, gain
 from astro_photz.simulate import scan
 from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.population import Sample, draw_population
+from astro_photz.simulate.population import draw_population
 from astro_photz.simulate.rendering import render
+from astro_photz.simulate.sample import Sample
 from astro_photz.simulate.sources import Sources
 from helpers import SHARED, needs_shared
 from loopback import LoopbackArchive, photo_catalogue

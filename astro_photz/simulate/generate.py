@@ -213,7 +213,8 @@ class Recipe:
         >>> from dataclasses import replace
         >>> import numpy as np
         >>> from astro_photz.simulate.generate import Recipe
-        >>> from astro_photz.simulate.population import Sample, draw_population
+        >>> from astro_photz.simulate.population import draw_population
+        >>> from astro_photz.simulate.sample import Sample
         >>> recipe = Recipe(seed=0)
         >>> clear = draw_population(4, np.random.default_rng(0), sample=Sample(faintest=16.0))
         >>> dusty = replace(clear, ebv=clear.ebv + 0.3)

@@ -24,17 +24,15 @@ table that comes with the package, even that out.
 
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
-from numbers import Real
 
 import numpy as np
 from scipy.special import expit
 
-from astro_photz.sdss import ZERO_POINT
-
 from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
+from .sample import FURTHEST, MAIN_SAMPLE, r_magnitude
 from .seeds import SPLITS, load_seeds
 
-__all__ = ["MAIN_SAMPLE", "Population", "Sample", "catalogue_population", "draw_population", "red_share"]
+__all__ = ["COMPLETE_TO", "INTRINSIC_SCATTER", "Population", "catalogue_population", "draw_population", "red_share"]
 
 INTRINSIC_SCATTER = 0.012
 """Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
@@ -42,11 +40,8 @@ INTRINSIC_SCATTER = 0.012
 COMPLETE_TO = 17.1
 """Magnitude *r* to which the seeds are taken as complete."""
 
-_MAIN_LIMIT = 17.8
 _NUMBER_SLOPE = {"blue": -0.01, "red": -0.41}  # d log(number in a comoving volume) / dz
 _SHIFT_RANGE = 0.4  # mag: how differently far the seeds of one sample are moved
-_DEEPEST = 22.2  # of SDSS
-_FURTHEST = 1.0  # of the template fits
 _DUSTIEST = 0.5  # E(B-V), mag
 _FEWEST_SEEDS = 20  # that a sample flat in redshift spreads over any redshift
 _TRIES = 1000
@@ -91,105 +86,6 @@ class Population:
         return Population(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-@dataclass(frozen=True)
-class Sample:
-    """
-    Which galaxies a survey would have selected.
-
-    Parameters
-    ----------
-    faintest, brightest : float, optional
-        Limits of the total *r* magnitude, free of our Galaxy's extinction. Default: the Main Galaxy Sample's.
-    redshift : (float, float), optional
-        Limits of the redshift.
-    flat_redshift : bool, optional
-        Draw redshifts uniformly instead of as they occur: at each, what galaxies the sample has there. Below and above
-        the redshifts where at least 20 seeds can be seen within the limits there are none, whatever ``redshift`` says.
-    dusty : float, optional
-        Share of the galaxies that lie behind more dust than the survey's fields do, E(B-V) being uniform from 0 to 0.5
-        mag: to train on, so that dust is nothing unusual.
-
-    Raises
-    ------
-    ValueError
-        If a limit is no number, out of its range, or the wrong way round.
-
-    Examples
-    --------
-    >>> from astro_photz.simulate.population import Sample
-    >>> Sample(faintest=20.0, redshift=(0.1, 0.3))
-    Sample(faintest=20.0, brightest=13.0, redshift=(0.1, 0.3), flat_redshift=False, dusty=0.0)
-    """
-
-    faintest: float = _MAIN_LIMIT
-    brightest: float = 13.0
-    redshift: tuple[float, float] = (0.0, 0.4)
-    flat_redshift: bool = False
-    dusty: float = 0.0
-
-    def __post_init__(self):
-        for name in ("faintest", "brightest"):
-            _check_number(name, getattr(self, name))
-        if self.faintest > _DEEPEST:
-            raise ValueError(f"faintest must be at most {_DEEPEST} mag, the depth of SDSS, got {self.faintest}")
-        if not self.brightest < self.faintest:
-            raise ValueError(
-                f"brightest must be a smaller magnitude than faintest, got {self.brightest} and {self.faintest}"
-            )
-        if not isinstance(self.flat_redshift, bool):
-            raise ValueError(f"flat_redshift must be true or false, got {self.flat_redshift!r}")
-        _check_number("dusty", self.dusty)
-        if not 0 <= self.dusty <= 1:
-            raise ValueError(f"dusty must be a share of the galaxies, from 0 to 1, got {self.dusty}")
-        object.__setattr__(self, "redshift", _check_redshift(self.redshift))
-
-    @property
-    def shift(self):
-        """Range (float, float) of the distance moduli (mag) by which seeds are moved into the sample."""
-        nearest = max(min(self.faintest, _MAIN_LIMIT) - COMPLETE_TO, 0.0)
-        return nearest, max(self.faintest - COMPLETE_TO, 0.0) + _SHIFT_RANGE
-
-    def contains(self, flux, redshift):
-        """
-        Which galaxies belong to the sample.
-
-        Parameters
-        ----------
-        flux : `~numpy.ndarray` (N, 5)
-            In *ugriz* (nanomaggies), free of extinction.
-        redshift : `~numpy.ndarray` (N,)
-
-        Returns
-        -------
-        `~numpy.ndarray` (N,) of bool
-        """
-        magnitude = _r_magnitude(flux)
-        lowest, highest = self.redshift
-        bright_enough = (magnitude <= self.faintest) & (magnitude >= self.brightest)
-        return bright_enough & (redshift >= lowest) & (redshift < highest)
-
-
-def _check_number(name, value):
-    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-
-
-def _check_redshift(limits):
-    """Limits as a pair of float: a list, as configuration files give it, will do."""
-    if not isinstance(limits, (tuple, list)) or len(limits) != 2:
-        raise ValueError(f"redshift must be a pair (lowest, highest), got {limits!r}")
-    for limit in limits:
-        _check_number("redshift", limit)
-    lowest, highest = map(float, limits)
-    if not 0 <= lowest < highest <= _FURTHEST:
-        raise ValueError(f"redshift must be a pair (lowest, highest) within 0 to {_FURTHEST:g}, got {limits!r}")
-    return lowest, highest
-
-
-MAIN_SAMPLE = Sample()
-"""The Main Galaxy Sample's limits, r <= 17.8 (Strauss et al. 2002, AJ 124, 1810) and z < 0.4."""
-
-
 def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True):
     """
     Draw galaxies from the seeds of one split, each seen from a distance of its own.
@@ -200,7 +96,7 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
         How many.
     rng : `~numpy.random.Generator`
     split : {'train', 'validation', 'test'}, optional
-    sample : `Sample`, optional
+    sample : `~astro_photz.simulate.sample.Sample`, optional
     weighted : bool, optional
         Whether types of galaxy occur as in the Main Galaxy Sample, or else as among the seeds.
 
@@ -216,7 +112,8 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_photz.simulate.population import Sample, draw_population
+    >>> from astro_photz.simulate.population import draw_population
+    >>> from astro_photz.simulate.sample import Sample
     >>> deep = draw_population(100, np.random.default_rng(0), sample=Sample(brightest=18, faintest=20))
     >>> float(deep.redshift.max()) < 0.4
     True
@@ -279,7 +176,7 @@ def catalogue_population(flux, redshift, *, ebv):
         raise ValueError(f"flux must have the shape (N, 5) and redshift (N,), got {flux.shape} and {redshift.shape}")
     for name, value, valid, remedy in (
         ("flux", flux, np.isfinite(flux) & (flux > 0), "be finite and positive"),
-        ("redshift", redshift, (redshift > 0) & (redshift < _FURTHEST), f"lie between 0 and {_FURTHEST:g}"),
+        ("redshift", redshift, (redshift > 0) & (redshift < FURTHEST), f"lie between 0 and {FURTHEST:g}"),
         ("ebv", ebv, np.isfinite(ebv) & (ebv >= 0), "be finite and not below 0"),
     ):
         if not valid.all():
@@ -293,7 +190,7 @@ def catalogue_population(flux, redshift, *, ebv):
         ebv=ebv,
         redshift=redshift,
         flux=flux,
-        absolute_magnitude=_r_magnitude(rest),
+        absolute_magnitude=r_magnitude(rest),
         rest_colour=-2.5 * np.log10(rest[:, 1] / rest[:, 2]),
     )
 
@@ -367,6 +264,12 @@ def _out_of_reach(sample, found):
     )
 
 
+def _shift(sample):
+    """Range (float, float) of the distance moduli (mag) by which seeds are moved into a sample."""
+    nearest = max(min(sample.faintest, MAIN_SAMPLE.faintest) - COMPLETE_TO, 0.0)
+    return nearest, max(sample.faintest - COMPLETE_TO, 0.0) + _SHIFT_RANGE
+
+
 class _Candidates:
     """
     The seeds of a split that can be moved into a sample, and with what weight.
@@ -374,24 +277,25 @@ class _Candidates:
     Parameters
     ----------
     split : str
-    sample : `Sample`
+    sample : `~astro_photz.simulate.sample.Sample`
     weighted : bool
     """
 
     def __init__(self, split, sample, weighted):
         seeds = load_seeds()
-        complete = _r_magnitude(seeds.flux) <= COMPLETE_TO
+        complete = r_magnitude(seeds.flux) <= COMPLETE_TO
         rows = np.flatnonzero((seeds.split == split) & seeds.usable & complete)
         rows = rows[np.argsort(seeds.redshift[rows])]
         modulus = distance_modulus(seeds.redshift[rows])
-        near, far = (redshift_at(modulus + shift) for shift in sample.shift)
-        bright, faint = (_r_magnitude(seeds.moved(rows, redshift)) for redshift in (near, far))
+        self._shift = _shift(sample)
+        near, far = (redshift_at(modulus + shift) for shift in self._shift)
+        bright, faint = (r_magnitude(seeds.moved(rows, redshift)) for redshift in (near, far))
         lowest, highest = sample.redshift
         able = (bright - _MARGIN < sample.faintest) & (faint + _MARGIN > sample.brightest)
         able &= (near < highest) & (far > lowest)
         if not able.any():
             raise _out_of_reach(sample, "none of the seeds can be moved there")
-        self.rows, self._modulus, self._shift = rows[able], modulus[able], sample.shift
+        self.rows, self._modulus = rows[able], modulus[able]
         weight = _type_weight(seeds.rest_colour[self.rows]) if weighted else np.ones(len(self.rows))
         self._cumulative = np.concatenate([[0], np.cumsum(weight)])
         if sample.flat_redshift:
@@ -447,7 +351,3 @@ def _type_weights():
 def _type_weight(rest_colour):
     """How much more often a galaxy of this colour occurs in the main sample than among the seeds."""
     return np.interp(rest_colour, *_type_weights())
-
-
-def _r_magnitude(flux):
-    return ZERO_POINT - 2.5 * np.log10(flux[:, 2])

@@ -3,7 +3,7 @@
 What a user may set about the simulated sky, and the check that it can be meant.
 
 Settings come in four sections, each of which belongs to one step of the simulation: ``[sample]`` says which galaxies
-are drawn (`~astro_photz.simulate.population.Sample`), ``[sky]`` under what conditions they are seen
+are drawn (`~astro_photz.simulate.sample.Sample`), ``[sky]`` under what conditions they are seen
 (`~astro_photz.simulate.sky.draw_conditions`), ``[neighbours]`` what else shines into their stamps
 (`~astro_photz.simulate.neighbours.draw_neighbours`), ``[background]`` on what real sky they are put, if on any
 (`~astro_photz.simulate.patches.draw_patches`). The step itself names its settings and their defaults: what it
@@ -21,7 +21,7 @@ from astro_photz._advice import advice
 
 from .neighbours import draw_neighbours
 from .patches import draw_patches
-from .population import Sample
+from .sample import Sample
 from .sky import draw_conditions
 
 __all__ = ["Settings"]
@@ -34,7 +34,7 @@ class Settings:
 
     Parameters
     ----------
-    sample : `~astro_photz.simulate.population.Sample` or dict, optional
+    sample : `~astro_photz.simulate.sample.Sample` or dict, optional
         Which galaxies are drawn.
     sky : dict, optional
         Keywords of `~astro_photz.simulate.sky.draw_conditions`; those left out have its defaults.

@@ -24,7 +24,8 @@ from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold
 
-from astro_photz.simulate.population import COMPLETE_TO, INTRINSIC_SCATTER, MAIN_SAMPLE, Sample, draw_population
+from astro_photz.simulate.population import COMPLETE_TO, INTRINSIC_SCATTER, draw_population
+from astro_photz.simulate.sample import MAIN_SAMPLE, Sample
 from astro_photz.simulate.seeds import load_seeds
 
 SEED = 5

@@ -29,8 +29,9 @@ import astro_photz
 from astro_photz.sdss import FRAME_SHAPE, ZERO_POINT
 from astro_photz.simulate.generate import draw_targets
 from astro_photz.simulate.neighbours import draw_neighbours
-from astro_photz.simulate.population import Sample, draw_population
+from astro_photz.simulate.population import draw_population
 from astro_photz.simulate.rendering import render
+from astro_photz.simulate.sample import Sample
 from astro_photz.simulate.sky import FILTER_MARGIN, add_noise
 from astro_photz.simulate.sources import Sources
 

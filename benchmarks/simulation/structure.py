@@ -23,7 +23,8 @@ from scipy.stats import ks_2samp
 
 from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ, ZERO_POINT
 from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.population import Sample, draw_population
+from astro_photz.simulate.population import draw_population
+from astro_photz.simulate.sample import Sample
 from astro_photz.simulate.sky import draw_conditions
 
 CATALOGUES = Path(__file__).parents[3] / "shared" / "data" / "catalogues"
