@@ -4,6 +4,7 @@ The demonstration: two dozen simulated galaxies that come with the package, and 
 """
 
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 
 from ._files import aside
@@ -47,29 +48,30 @@ def run_demo(folder):
     table : `~astropy.table.Table`
         The galaxies with their true redshifts and the estimates.
     written : list of `~pathlib.Path`
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
+        Without matplotlib, the table alone.
     """
-    from .plots import plot_galaxies
-
     source = CutoutFile(demo_path())
     table = predict(source.catalog(), source=source)
     table.meta["comments"] = ["Simulated galaxies, drawn from the colours and redshifts of real ones."]
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / "astro_photz_demo.ecsv"]
+    with aside(written[0]) as part:
+        table.write(part, overwrite=True)
+    if find_spec("matplotlib"):
+        written.append(folder / "astro_photz_demo.png")
+        with aside(written[1]) as part:
+            _draw(source, table).savefig(part, dpi=110)
+    return table, written
+
+
+def _draw(source, table):
+    from .plots import plot_galaxies
+
     model = table.meta["z_phot"]["model"]
-    figure = plot_galaxies(
+    return plot_galaxies(
         Cutouts.read(source.path),
         table,
         true_redshift=table["redshift"],
         title=f"Simulated galaxies; redshifts by {model}, itself trained on simulated images",
     )
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "astro_photz_demo.ecsv", folder / "astro_photz_demo.png"]
-    with aside(written[0]) as part:
-        table.write(part, overwrite=True)
-    with aside(written[1]) as part:
-        figure.savefig(part, dpi=110)
-    return table, written

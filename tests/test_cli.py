@@ -2,10 +2,13 @@
 """The command line: what a user types, what comes back, and what is said when it cannot."""
 
 import json
+import sys
 from importlib.util import find_spec
 
+import h5py
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import Table
 
 from astro_photz import Cutouts, PhotozFlag
@@ -48,7 +51,7 @@ def test_predict_writes_any_format(stamps, ending, capsys):
 
 
 def test_what_made_a_table_is_in_it(stamps):
-    for ending in ("ecsv", "fits"):
+    for ending in ("ecsv", "fits", "vot"):
         output = stamps / f"z.{ending}"
         assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5") == 0
         assert "trained_on" in str(Table.read(output).meta)
@@ -66,6 +69,31 @@ def test_fetch_then_predict(stamps):
     assert run("fetch", stamps / "hosts.csv", stamps / "again.h5", "--source", stamps / "stamps.h5") == 0
     again, stored = (Cutouts.read(stamps / name) for name in ("again.h5", "stamps.h5"))
     np.testing.assert_array_equal(again.flux, stored.flux)
+
+
+def test_fetch_for_a_training(stamps, capsys):
+    """Redshifts and photometry come along in the table's order; what no training takes is left out, and told."""
+    cutouts = gaussian_cutouts(5)
+    cutouts.flux[1] = np.nan
+    cutouts.write(stamps / "holes.h5")
+    table = Table.read(stamps / "hosts.csv")[::-1]
+    table["z"] = np.ma.masked_invalid([0.5, 0.4, np.nan, 0.2, 0.1])
+    for number, band in enumerate("ugriz"):
+        table[f"flux_{band}"] = (number + np.arange(5.0)) * u.Unit("1e-9 mgy")
+    table["size"] = np.full(5, 0.05) * u.arcmin
+    table.write(stamps / "spectra.ecsv")
+    options = ["--redshift", "z", "--catalog-flux", "flux_u,flux_g,flux_r,flux_i,flux_z", "--catalog-radius", "size"]
+    command = ["fetch", stamps / "spectra.ecsv", stamps / "labelled.h5", "--source", stamps / "holes.h5", *options]
+    assert run(*command, "--whole") == 0
+    assert "2 left out" in capsys.readouterr().err
+    with h5py.File(stamps / "labelled.h5") as file:
+        np.testing.assert_allclose(file["specz_redshift"], [0.5, 0.4, 0.1])
+        np.testing.assert_allclose(file["catalog_flux"][1], [1, 2, 3, 4, 5])
+        np.testing.assert_allclose(file["catalog_radius"], 3)
+        np.testing.assert_allclose(file["ra"], table["ra"][[0, 1, 4]])
+    assert run(*command, "--overwrite") == 0
+    with h5py.File(stamps / "labelled.h5") as file:
+        assert np.isnan(file["specz_redshift"][()]).tolist() == [False, False, True, False, False]
 
 
 def test_flags_are_told(stamps, capsys):
@@ -91,7 +119,10 @@ def test_flags_are_told(stamps, capsys):
         (("predict", "stamps.h5.txt", "z.ecsv", "--source", "stamps.h5"), "cannot be read as a table"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--model", "none"), "no model 'none'"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--ra", "lon", "--dec", "dec"), "no such column"),
+        (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "no place for --pdf"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
+        (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--redshift", "z"), "no column 'z'"),
+        (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--catalog-flux", "ra,dec"), "the shape (5, 5)"),
     ],
 )
 def test_errors_are_one_line(stamps, monkeypatch, capsys, arguments, message):
@@ -239,6 +270,13 @@ def test_help_has_examples(capsys):
 def test_models_are_listed(capsys):
     assert run("models") == 0
     assert "simulated" in capsys.readouterr().out
+
+
+def test_demo_without_matplotlib_is_a_table(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert run("demo", "--output", tmp_path) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["astro_photz_demo.ecsv"]
+    assert 'no picture without matplotlib: pip install "astro-photz[plot]"' in capsys.readouterr().out
 
 
 def test_demo(tmp_path, capsys):

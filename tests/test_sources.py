@@ -21,10 +21,11 @@ from astro_photz.cutouts.collect import fetch
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.file import CutoutFile
 from astro_photz.cutouts.frames import Frame
+from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
 from frames import SHAPE, Geometry, Source, make_edge, make_field, make_run, write_field
-from helpers import SHARED, needs_shared
+from helpers import SHARED, gaussian_cutouts, needs_shared
 from loopback import LoopbackArchive, real_archive
 
 
@@ -435,6 +436,19 @@ def test_file_finds_galaxies_by_position(stamps):
     aside = coord.directional_offset_by(40 * u.deg, [0.2, 0.9, 1.1, 3, 0, 0] * u.arcsec)
     _, reasons = gather(CutoutFile(stamps), Positions(aside, ebv=np.full(6, 0.05, dtype=np.float32)))
     assert list(reasons == PhotozFlag.NO_MATCH) == [False, False, True, True, False, False]
+
+
+def test_simulated_galaxies_that_share_a_position_are_not_mixed_up(tmp_path):
+    """Two galaxies drawn from the same real one have its position: by that, either would get the redshift of one."""
+    cutouts = gaussian_cutouts(3)
+    for name, rows in {"alone.h5": [0, 1, 2], "shared.h5": [0, 1, 1]}.items():
+        with CutoutWriter(tmp_path / name, 3, attributes={"simulated": True}) as writer:
+            writer.append(cutouts[rows])
+    positions = Positions(cutouts.coord, ebv=cutouts.ebv)
+    alone, _ = gather(CutoutFile(tmp_path / "alone.h5"), positions)
+    assert len(alone) == 3
+    with pytest.raises(ValueError, match=r"1 of which have the position of another one.*take them by row, predict\("):
+        gather(CutoutFile(tmp_path / "shared.h5"), positions)
 
 
 def test_file_yields_to_the_users_reddening(stamps):

@@ -4,6 +4,7 @@ The commands for tables of galaxies: ``demo``, ``predict`` and ``fetch``.
 """
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from .._files import aside
@@ -21,7 +22,9 @@ _FETCH_EXAMPLES = """\
 examples:
   astro-photz fetch hosts.csv stamps.h5
   astro-photz fetch hosts.csv stamps.h5 --size 107 --dtype float16
+  astro-photz fetch spectra.fits labelled.h5 --size 107 --redshift z --whole
 """
+_REDSHIFT, _FLUX, _RADIUS = "specz_redshift", "catalog_flux", "catalog_radius"
 
 
 def add_commands(commands):
@@ -43,6 +46,19 @@ def add_commands(commands):
     fetch.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
     fetch.add_argument(
         "--dtype", choices=("float32", "float16"), default="float32", help="of the pixels (default: %(default)s)"
+    )
+    training = fetch.add_argument_group("to train with the file")
+    training.add_argument("--redshift", metavar="COLUMN", help="spectroscopic redshifts, to be kept in the file")
+    training.add_argument(
+        "--catalog-flux",
+        metavar="U,G,R,I,Z",
+        help="columns of the survey's total fluxes (nanomaggies, not dereddened), such as modelFlux_u to modelFlux_z",
+    )
+    training.add_argument("--catalog-radius", metavar="COLUMN", help="half-light radius in r (arcsec), freed of seeing")
+    training.add_argument(
+        "--whole",
+        action="store_true",
+        help="leave out galaxies without image, E(B-V) or redshift: no training takes them",
     )
 
 
@@ -78,13 +94,15 @@ def _demo(arguments):
     print("Simulated galaxies, with the colours and redshifts of real ones (the model has not seen them):\n")
     shown.pprint_all()
     print("\nwritten: " + ", ".join(str(path) for path in written))
+    if len(written) == 1:
+        print('no picture without matplotlib: pip install "astro-photz[plot]"')
 
 
 def _predict(arguments):
     from ..prediction import predict
 
     check_output(arguments)
-    _check_format(arguments.output)
+    _check_format(arguments.output, pdf=arguments.pdf)
     table = predict(
         _read_table(arguments.input),
         source=_source(arguments),
@@ -103,10 +121,63 @@ def _fetch(arguments):
     from ..cutouts import fetch
 
     check_output(arguments)
-    cutouts = fetch(_read_table(arguments.input), source=_source(arguments), size=arguments.size, **_options(arguments))
-    cutouts.write(arguments.output, overwrite=arguments.overwrite, dtype=arguments.dtype)
+    table = _read_table(arguments.input)
+    columns = _training_columns(arguments, table)
+    cutouts = fetch(table, source=_source(arguments), size=arguments.size, **_options(arguments))
+    flags = cutouts.flags
+    if arguments.whole:
+        usable = _usable(cutouts, columns)
+        cutouts, columns = cutouts[usable], {name: values[usable] for name, values in columns.items()}
+    cutouts.write(arguments.output, overwrite=arguments.overwrite, dtype=arguments.dtype, **columns)
     say(f"{arguments.output}: {len(cutouts)} galaxies, {int((cutouts.flags == 0).sum())} with a whole image")
-    _tell_flags(cutouts.flags)
+    if len(cutouts) < len(flags):
+        say(f"  {len(flags) - len(cutouts):6d} left out, without image, E(B-V) or redshift")
+    _tell_flags(flags)
+
+
+def _training_columns(arguments, table):
+    """What a training needs besides images: arrays by the names that the file has for them."""
+    from astropy import units as u
+
+    wanted = {
+        _REDSHIFT: (arguments.redshift, u.dimensionless_unscaled),
+        _FLUX: (arguments.catalog_flux, u.nmgy),
+        _RADIUS: (arguments.catalog_radius, u.arcsec),
+    }
+    columns = {name: _columns(table, names, unit) for name, (names, unit) in wanted.items() if names}
+    for name, values in columns.items():
+        shape = (len(table), 5) if name == _FLUX else (len(table),)
+        if values.shape != shape:
+            raise ValueError(f"{name} must have the shape {shape} (*ugriz* where five), got {values.shape}")
+    return columns
+
+
+def _columns(table, names, unit):
+    """A column, or several side by side, as an array in a unit; NaN where nothing is known."""
+    import numpy as np
+    from astropy import units as u
+
+    arrays = []
+    for name in names.split(","):
+        if name not in table.colnames:
+            raise ValueError(f"no column {name!r} in the table, which has {', '.join(table.colnames)}")
+        values = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+        try:
+            arrays.append(u.Quantity(values, table[name].unit or unit).to_value(unit))
+        except u.UnitConversionError:
+            told = f"column {name!r} is in {table[name].unit}, which does not convert to {unit or 'a number'}"
+            raise ValueError(f"{told}: mend its unit, or take it away") from None
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
+
+
+def _usable(cutouts, columns):
+    import numpy as np
+
+    usable = np.isfinite(cutouts.ebv) & np.isfinite(cutouts.flux).any(axis=(1, 2, 3))
+    usable &= columns[_REDSHIFT] >= 0 if _REDSHIFT in columns else True
+    if not usable.any():
+        raise ValueError("--whole leaves out every galaxy: none has an image, E(B-V) and, if wanted, a redshift")
+    return usable
 
 
 def _options(arguments):
@@ -132,13 +203,18 @@ def _format(path):
     return "votable" if path.suffix in (".vot", ".xml") else None  # which astropy tells on reading only
 
 
-def _check_format(path):
+def _check_format(path, *, pdf):
     from astropy.io.registry import identify_format
     from astropy.table import Table
 
-    if not _format(path) and not identify_format("write", Table, str(path), None, [], {}):
+    form = _format(path) or next(iter(identify_format("write", Table, str(path), None, [], {})), None)
+    if not form:
         known = ".ecsv, .fits, .csv, .vot or .parquet"
         raise ValueError(f"{path}: astropy knows no table format by that ending; use {known}")
+    if pdf and form.startswith("ascii.") and form != "ascii.ecsv":
+        raise ValueError(f"{path}: that format has no place for --pdf; use .ecsv, .fits or .vot")
+    if form.startswith("parquet") and not find_spec("pyarrow"):
+        raise ImportError(f"{path}: astropy writes Parquet with pyarrow: pip install pyarrow")
 
 
 def _read_table(path):
@@ -156,7 +232,10 @@ def _write_table(table, path, prefix):
     if path.suffix != ".ecsv":  # other formats have no place for nested meta: what made the table goes into comments
         record = table.meta.pop(prefix)
         comments = [f"{prefix} {name}: {value}" for name, value in record.items()]
-        table.meta["comments"] = [*table.meta.get("comments", []), *comments]
+        if _format(path) == "votable":
+            table.meta["description"] = "\n".join([*filter(None, [table.meta.get("description")]), *comments])
+        else:
+            table.meta["comments"] = [*table.meta.get("comments", []), *comments]
     with aside(path) as part:
         table.write(part, overwrite=True, format=_format(path))
 

@@ -23,7 +23,9 @@ class CutoutFile:
     """
     Cutouts from an HDF5 file in the layout of the published data sets, as `~astro_photz.Cutouts.write` writes it.
 
-    The galaxies are found by their positions, and read in the order of the file.
+    The galaxies are found by their positions, and read in the order of the file. Simulated galaxies have the positions
+    of the real ones that they were drawn from: where several have the same, `astro_photz.Cutouts.read` takes them, by
+    row.
 
     Parameters
     ----------
@@ -96,12 +98,15 @@ class CutoutFile:
         Raises
         ------
         ValueError
-            If the stamps of the file are smaller.
+            If the stamps of the file are smaller, or simulated and several have the same position.
         """
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
         with self._open() as file:
-            stored = self._find(read_coord(file), positions)
+            coord = read_coord(file)
+            if file.attrs.get("simulated", False):
+                self._check_distinct(coord)
+            stored = self._find(coord, positions)
             yield from without_image(rows[positions.valid & (stored < 0)], PhotozFlag.NO_MATCH, size=size)
             found = rows[stored >= 0]
             found = found[np.argsort(stored[found], kind="stable")]
@@ -112,6 +117,16 @@ class CutoutFile:
                     given = positions.ebv[part]
                     cutouts.ebv = np.where(np.isfinite(given), given, cutouts.ebv)
                 yield Batch(part, cutouts, cutouts.flags)
+
+    def _check_distinct(self, coord):
+        places = np.stack([coord.ra.deg, coord.dec.deg], axis=1)
+        places = places[np.isfinite(places).all(axis=1)]
+        shared = len(places) - len(np.unique(places, axis=0))
+        if shared:
+            raise ValueError(
+                f"{self.path} holds simulated galaxies, {shared} of which have the position of another one, so they "
+                f"cannot be found by position: take them by row, predict(Cutouts.read({str(self.path)!r}))"
+            )
 
     def _find(self, stored, positions):
         """Row of the file that holds each galaxy, -1 for none."""
