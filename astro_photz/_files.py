@@ -25,10 +25,10 @@ def aside(path):
     Yields
     ------
     `~pathlib.Path`
-        In the same folder, hidden, with the same ending.
+        In the same folder, hidden, with the same endings.
     """
     path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    part = path.with_name(f".part.{path.name}")
     try:
         yield part
         os.replace(part, path)

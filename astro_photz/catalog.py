@@ -7,6 +7,7 @@ the reddening, or the SDSS field of each galaxy. `read_positions` finds all that
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from astropy import units as u
@@ -155,7 +156,8 @@ def _find_coord(table, coord, ra, dec):
 
     candidates = {repr(name): _icrs(table[name]) for name in table.colnames if isinstance(table[name], SkyCoord)}
     for names in _PAIRS:
-        for ra, dec in zip(_named(table, names[:1]), _named(table, names[1:]), strict=False):
+        ras, decs = _named(table, names[:1]), _named(table, names[1:])
+        for ra, dec in zip(ras, decs, strict=True) if len(ras) == len(decs) else product(ras, decs):
             candidates[f"{ra!r}/{dec!r}"] = _from_columns(table[ra], table[dec])
     if not candidates:
         raise ValueError(
@@ -192,11 +194,14 @@ def _from_columns(ra, dec):
 
 
 def _degrees(column, *, text_unit):
-    if column.dtype.kind in "USO":
-        text = np.ma.filled(np.ma.asarray(column).astype(str), "nan")
-        return np.array([_parse_angle(value, text_unit) for value in text], dtype=float)
+    if len(column.shape) != 1:
+        raise ValueError(f"column {column.info.name!r} must have one number in each row, got the shape {column.shape}")
     unit = column.unit or u.deg
     try:
+        if column.dtype.kind in "USO":
+            unit.to(u.deg)
+            text = np.ma.filled(np.ma.asarray(column).astype(str), "nan")
+            return np.array([_parse_angle(value, unit, column.unit or text_unit) for value in text], dtype=float)
         return (_values(column) * unit).to_value(u.deg)
     except ValueError:  # of a unit that astropy does not know, too
         raise ValueError(
@@ -205,11 +210,11 @@ def _degrees(column, *, text_unit):
         ) from None
 
 
-def _parse_angle(text, unit):
+def _parse_angle(text, number_unit, unit):
     from astropy.coordinates import Angle
 
     try:
-        return float(text)  # a number of degrees that was read as text
+        return float(text) * number_unit.to(u.deg)  # a number that was read as text
     except ValueError:
         pass
     try:

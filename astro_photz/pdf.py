@@ -38,7 +38,7 @@ class RedshiftPDF:
     """
 
     def __init__(self, p, edges):
-        p = np.atleast_2d(np.asarray(p, dtype=np.float64))
+        p = np.atleast_2d(np.ma.filled(np.ma.asarray(p, dtype=np.float64), np.nan))
         edges = np.asarray(edges, dtype=np.float64)
         if edges.ndim != 1 or p.ndim != 2 or edges.size != p.shape[1] + 1:
             raise ValueError(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import Angle, Latitude, Longitude, SkyCoord
-from astropy.table import MaskedColumn, QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
 from astro_photz.catalog import read_positions
@@ -78,6 +78,15 @@ def test_sexagesimal_text_is_hours_and_degrees(sep):
     assert_same_place(read_positions(Table({"ra": ra, "dec": dec})), within=1e-4 * u.arcsec)
     in_bytes = Table({"ra": np.char.encode(ra), "dec": np.char.encode(dec)})
     assert_same_place(read_positions(in_bytes), within=1e-4 * u.arcsec)
+
+
+def test_text_has_the_unit_of_its_column():
+    table = Table({"ra": Column(["10.5", "1:30:00"], unit="hourangle"), "dec": Column(["0.5", "0.5"], unit="rad")})
+    assert_same_place(read_positions(table), SkyCoord([157.5, 22.5] * u.deg, [0.5, 0.5] * u.rad))
+    degrees = Table({"ra": Column(["150:30:00"], unit="deg"), "dec": Column(["1:30:00"], unit="deg")})
+    assert_same_place(read_positions(degrees), SkyCoord([150.5] * u.deg, [1.5] * u.deg))
+    with pytest.raises(ValueError, match="which is no angle"):
+        read_positions(Table({"ra": Column(["1.0"], unit="m"), "dec": ["1.0"]}))
 
 
 def test_decimal_text_is_degrees():
@@ -212,6 +221,9 @@ def test_names_that_differ_by_case_only():
     table = make_table(RA=[1.0, 2.0, 3.0], DEC=[1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match=r"'ra'/'dec', 'RA'/'DEC'"):
         read_positions(table)
+    del table["DEC"]
+    with pytest.raises(ValueError, match=r"'ra'/'dec', 'RA'/'dec'"):
+        read_positions(table)
 
 
 def test_skycoord_columns_that_differ():
@@ -263,6 +275,11 @@ def test_wrong_unit(unit):
 def test_named_column_that_is_not_there(parameter):
     with pytest.raises(KeyError, match=f"{parameter}='nothing'.*no such column; it has ra, dec"):
         read_positions(make_table(), **{parameter: "nothing"})
+
+
+def test_column_of_several_numbers_in_a_row():
+    with pytest.raises(ValueError, match=r"column 'ra' must have one number in each row, got the shape \(3, 1\)"):
+        read_positions(Table({"ra": SKY.ra.deg[:, None], "dec": SKY.dec.deg}))
 
 
 def test_named_right_ascension_that_is_not_there():

@@ -39,7 +39,7 @@ def run(*arguments):
     return main([str(argument) for argument in arguments])
 
 
-@pytest.mark.parametrize("ending", ["ecsv", "fits", "csv", "vot"])
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "fits.gz", "csv", "vot"])
 def test_predict_writes_any_format(stamps, ending, capsys):
     output = stamps / f"z.{ending}"
     assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5") == 0
@@ -119,7 +119,8 @@ def test_flags_are_told(stamps, capsys):
         (("predict", "stamps.h5.txt", "z.ecsv", "--source", "stamps.h5"), "cannot be read as a table"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--model", "none"), "no model 'none'"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--ra", "lon", "--dec", "dec"), "no such column"),
-        (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "no place for --pdf"),
+        (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "that format cannot hold this table"),
+        (("predict", "wide.ecsv", "z.csv", "--source", "stamps.h5"), "that format cannot hold this table"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--redshift", "z"), "no column 'z'"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--catalog-flux", "ra,dec"), "the shape (5, 5)"),
@@ -128,6 +129,9 @@ def test_flags_are_told(stamps, capsys):
 def test_errors_are_one_line(stamps, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(stamps)
     (stamps / "stamps.h5.txt").write_bytes(b"\x00\x01\x02")
+    table = Table.read("hosts.csv")
+    table["magnitudes"] = np.zeros((5, 5))
+    table.write("wide.ecsv")
     before = sorted(stamps.iterdir())
     assert run(*arguments) == 1
     said = capsys.readouterr().err.strip()
@@ -233,6 +237,7 @@ def test_a_model_of_ones_own_in_four_commands(tmp_path, monkeypatch, capsys):
         (("export", "run", "model"), "run holds no finished training"),
         (("evaluate", "none", "train.h5"), "no model 'none'"),
         (("evaluate", "sim-small-v1", "train.h5", "--output", "absent/m.json"), "there is no folder absent"),
+        (("evaluate", "sim-small-v1", "train.h5", "--output", "."), "is a folder: give the name of a file"),
     ],
 )
 def test_errors_of_trainings_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):
@@ -243,7 +248,7 @@ def test_errors_of_trainings_are_one_line(tmp_path, monkeypatch, capsys, argumen
     assert said.startswith("astro-photz: error: ")
     assert message in said
     assert "\n" not in said
-    assert {path.name for path in tmp_path.iterdir()} <= {"train.h5", "train.h5.sha256"}
+    assert {path.name for path in tmp_path.iterdir()} <= {"train.h5", "train.h5.photz-sha256"}
 
 
 def test_wrong_usage_leaves_with_2(capsys):

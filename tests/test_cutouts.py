@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from astropy.utils.masked import Masked
 
 from astro_photz import Cutouts
@@ -476,6 +476,50 @@ def test_nothing_half_written_under_the_final_name(tmp_path, mistake, there_befo
         mistake(writer, make_cutouts(3))
     assert [file.name for file in tmp_path.iterdir()] == ["stamps.h5"] * there_before
     assert not there_before or path.read_bytes() == b"as it was"
+
+
+def test_columns_are_written_as_they_are_meant(tmp_path):
+    """What is masked is NaN, whatever lies beneath; numbers are in the units of the layout; names keep their length."""
+    redshift = MaskedColumn([0.1, 0.0, 0.3], mask=[False, True, False])
+    columns = {
+        "specz_redshift": redshift,
+        "catalog_radius": Masked(np.full(3, 0.05) * u.arcmin, mask=[True, False, False]),
+        "catalog_flux": np.ones((3, 5)) * u.mgy,
+        "name": np.array([b"a", b"bc", b"def"]),
+    }
+    with CutoutWriter(tmp_path / "stamps.h5", 6) as writer:
+        for _ in range(2):
+            writer.append(make_cutouts(3), **columns)
+    with h5py.File(tmp_path / "stamps.h5") as file:
+        np.testing.assert_array_equal(file["specz_redshift"][:3], [0.1, np.nan, 0.3])
+        np.testing.assert_allclose(file["catalog_radius"][3:], [np.nan, 3, 3])
+        np.testing.assert_allclose(file["catalog_flux"], 1e9)
+        assert file["name"].asstr()[:3].tolist() == ["a", "bc", "def"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"specz_redshift": np.ma.array([1, 2, 3], mask=[0, 1, 0])},
+            "has masked values, and int64 has nothing to say so",
+        ),
+        ({"catalog_radius": np.ones(3) * u.s}, "catalog_radius has the unit s, which does not convert to arcsec"),
+    ],
+)
+def test_columns_that_cannot_be_written_as_meant(tmp_path, columns, message):
+    with pytest.raises(ValueError, match=message):
+        make_cutouts(3).write(tmp_path / "stamps.h5", **columns)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_column_has_one_type(tmp_path):
+    """Redshifts that happen to be whole at first are not cut off later."""
+    with CutoutWriter(tmp_path / "stamps.h5", 2) as writer:
+        writer.append(make_cutouts(1), specz_redshift=[0])
+        with pytest.raises(ValueError, match="specz_redshift was int64 in the first call and is float64"):
+            writer.append(make_cutouts(1), specz_redshift=[0.1])
+        writer.append(make_cutouts(1), specz_redshift=[1])
 
 
 def interrupt(writer):

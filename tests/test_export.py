@@ -169,6 +169,10 @@ def test_a_model_is_not_overwritten_unasked(tmp_path):
     (tmp_path / "mine").mkdir()
     with pytest.raises(FileExistsError, match="mine exists"):
         export_model(*make_model(), tmp_path / "mine", card=CARD)
+    (tmp_path / "mine" / "thesis.tex").write_text("the only copy")
+    with pytest.raises(FileExistsError, match="mine exists and is no model's folder"):
+        export_model(*make_model(), tmp_path / "mine", card=CARD, overwrite=True)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.tex"]
 
 
 def test_no_half_model_is_left_and_a_whole_one_stays(tmp_path):

@@ -53,6 +53,12 @@ def fine_grid(pdf, n=400):
 # Against brute force
 
 
+def test_a_masked_row_is_a_galaxy_without_an_estimate():
+    pdf = RedshiftPDF(np.ma.array([[0.0, 0.0], [0.4, 0.6]], mask=[[True, True], [False, False]]), [0.0, 0.1, 0.2])
+    assert np.isnan(pdf.mean()[0])
+    assert pdf.mean()[1] == pytest.approx(0.11)
+
+
 def test_probabilities_sum_to_one(pdf):
     np.testing.assert_allclose(pdf.p.sum(axis=1), 1, rtol=1e-12)
 

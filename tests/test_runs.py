@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """Whole trainings: from a recipe and a file to a folder; killed and gone on with; and what is refused at the start."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -17,7 +18,8 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import load_model
 from astro_photz.train import Machine, Recipe, export_run, finetune, pretrain
-from astro_photz.train.callbacks import SafeCheckpoints
+from astro_photz.train.callbacks import SafeCheckpoints, StepSeed
+from astro_photz.train.redshift import RedshiftModel
 from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import data_hash
 from astro_photz.train.weights import WEIGHTS, read_weights
@@ -50,7 +52,7 @@ def data(tmp_path_factory):
     """Files to train on and to validate on, and one without labels."""
     folder = tmp_path_factory.mktemp("data")
     write_stamps(folder / "train.h5")
-    write_stamps(folder / "validation.h5", 64, seed=1)
+    write_stamps(folder / "validation.h5", 128, seed=1)
     write_stamps(folder / "unlabelled.h5", labels=False)
     return folder
 
@@ -152,6 +154,81 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(data, tmp_path):
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "killed")
     ]
     torch.testing.assert_close(states[1]["state_dict"], states[0]["state_dict"], rtol=1e-5, atol=1e-7)  # queue and all
+
+
+class Killed(Exception):
+    """What ends a training in the midst of it."""
+
+
+def finetuned(
+    data, folder, monkeypatch, *, killed_at=None, during_validation=False, losses=(5.0, 3.0, 4.0, 4.5), **options
+):
+    """Metrics of a fine-tuning with given validation losses, or None if it was killed."""
+    seed_step, loss = StepSeed.on_train_batch_start, RedshiftModel._loss
+
+    def begin_step(self, trainer, *arguments):
+        if trainer.global_step == killed_at and not during_validation:
+            raise Killed
+        seed_step(self, trainer, *arguments)
+
+    def given_loss(self, batch):
+        if self.training:
+            return loss(self, batch)
+        if self.trainer.global_step == killed_at and during_validation:
+            raise Killed
+        return torch.tensor(losses[self.trainer.current_epoch]), loss(self, batch)[1]
+
+    machine = replace(MACHINE, checkpoint_every=1)
+    recipe = small_recipe("finetune.epochs = 4", "finetune.batch_size = 32")  # of five steps
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(StepSeed, "on_train_batch_start", begin_step)
+        patch.setattr(RedshiftModel, "_loss", given_loss)
+        options = {"validation": data / "validation.h5", "machine": machine} | options
+        return finetune(recipe, data / "train.h5", folder, **options)
+
+
+def weights_of(folder, name="last"):
+    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    """The folder of a fine-tuning that was not interrupted, and its metrics."""
+    folder = tmp_path_factory.mktemp("run") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        return folder, finetuned(data, folder, patch)
+
+
+@pytest.mark.parametrize("steps", [(5, 7), (10, 12), (4, 5)])
+def test_two_interruptions_do_no_harm(data, tmp_path, monkeypatch, uninterrupted, steps):
+    """Where an epoch ends, too: no step is done twice, no validation left out."""
+    for step in steps:
+        assert finetuned(data, tmp_path / "run", monkeypatch, killed_at=step) is None
+    assert finetuned(data, tmp_path / "run", monkeypatch) == uninterrupted[1]
+    for name in ("last", "best"):
+        one, other = (weights_of(folder, name) for folder in (tmp_path / "run", uninterrupted[0]))
+        assert one["global_step"] == other["global_step"]
+        torch.testing.assert_close(one["state_dict"], other["state_dict"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kill", [{"killed_at": 10, "during_validation": True}, {"killed_at": 11}])
+def test_the_best_epoch_stays_the_best(data, tmp_path, monkeypatch, uninterrupted, kill):
+    """Interrupted around its validation; moved to another place; gone on with in another folder."""
+    run, moved, other = (tmp_path / name for name in ("run", "moved", "other"))
+    assert finetuned(data, run, monkeypatch, **kill) is None
+    run.rename(moved)
+    resume = moved / "checkpoints" / "last.ckpt"
+    assert finetuned(data, other, monkeypatch, resume=resume)["steps"] == 20
+    assert finetuned(data, moved, monkeypatch) == uninterrupted[1]
+    for folder in (moved, other):
+        assert weights_of(folder, "best")["global_step"] == 10
+
+
+def test_a_line_torn_off_the_log_is_passed_over(data, tmp_path, monkeypatch, uninterrupted):
+    assert finetuned(data, tmp_path / "run", monkeypatch, killed_at=12) is None
+    (log,) = (tmp_path / "run" / "log").rglob("metrics.csv")
+    log.write_text(log.read_text() + "0.1,,")
+    assert finetuned(data, tmp_path / "run", monkeypatch)["val_loss"] == uninterrupted[1]["val_loss"]
 
 
 def test_going_on_from_any_checkpoint(data, tmp_path):

@@ -328,6 +328,8 @@ def test_fewer_galaxies_than_a_batch_are_refused(tmp_path):
     path = write_stamps(tmp_path / "stamps.h5")
     with pytest.raises(ValueError, match=r"batch_size must be at most the 24 galaxies, got 32"):
         StampData(path, batch_size=32)
+    with pytest.raises(ValueError, match=r"at most the 12 galaxies of each of 2 processes, got 16"):
+        StampData(path, batch_size=16, n_processes=2)
 
 
 # Hash
@@ -337,12 +339,18 @@ def test_the_hash_is_kept_beside_the_file_while_it_holds(tmp_path):
     path = tmp_path / "stamps.h5"
     path.write_bytes(b"galaxies")
     assert data_hash(path) == hashlib.sha256(b"galaxies").hexdigest()
-    assert (tmp_path / "stamps.h5.sha256").read_text() == data_hash(path)
-    path.write_bytes(b"other galaxies")
-    later = path.stat().st_mtime + 10
-    os.utime(path, (later, later))
-    assert data_hash(path) == hashlib.sha256(b"other galaxies").hexdigest()
-    assert not list(tmp_path.glob("*.part"))
+    (kept,) = set(tmp_path.iterdir()) - {path}
+    assert data_hash(path) == kept.read_text()[:64]
+    for seconds in (10, -1000):  # a copy may be older than what it replaces
+        other = f"other galaxies, {seconds}".encode()
+        when = path.stat().st_mtime + seconds
+        path.write_bytes(other)
+        os.utime(path, (when, when))
+        assert data_hash(path) == hashlib.sha256(other).hexdigest()
+    for torn in ("", kept.read_text()[:70], "0" * 64):
+        kept.write_text(torn)
+        assert data_hash(path) == hashlib.sha256(other).hexdigest()
+    assert set(tmp_path.iterdir()) == {path, kept}
 
 
 def test_a_folder_that_cannot_be_written_does_not_keep_the_hash(tmp_path, monkeypatch):

@@ -23,10 +23,11 @@ def add_command(commands, name, run, summary, examples=None):
     return made
 
 
-def check_output(arguments):
+def check_output(output, *, overwrite):
     """Tell before the work, not after it, that its result cannot be written."""
-    output = arguments.output
-    if output.exists() and not arguments.overwrite:
+    if output.is_dir():
+        raise IsADirectoryError(f"{output} is a folder: give the name of a file")
+    if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists: choose another name, or say --overwrite")
     if not output.parent.is_dir():
         raise FileNotFoundError(f"{output}: there is no folder {output.parent}")

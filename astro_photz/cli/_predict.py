@@ -101,10 +101,12 @@ def _demo(arguments):
 def _predict(arguments):
     from ..prediction import predict
 
-    check_output(arguments)
-    _check_format(arguments.output, pdf=arguments.pdf)
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    _check_format(arguments.output)
+    table = _read_table(arguments.input)
+    _try_to_write(table, arguments.output, pdf=arguments.pdf)
     table = predict(
-        _read_table(arguments.input),
+        table,
         source=_source(arguments),
         model=arguments.model,
         prefix=arguments.prefix,
@@ -120,7 +122,7 @@ def _predict(arguments):
 def _fetch(arguments):
     from ..cutouts import fetch
 
-    check_output(arguments)
+    check_output(arguments.output, overwrite=arguments.overwrite)
     table = _read_table(arguments.input)
     columns = _training_columns(arguments, table)
     cutouts = fetch(table, source=_source(arguments), size=arguments.size, **_options(arguments))
@@ -136,38 +138,29 @@ def _fetch(arguments):
 
 
 def _training_columns(arguments, table):
-    """What a training needs besides images: arrays by the names that the file has for them."""
-    from astropy import units as u
-
-    wanted = {
-        _REDSHIFT: (arguments.redshift, u.dimensionless_unscaled),
-        _FLUX: (arguments.catalog_flux, u.nmgy),
-        _RADIUS: (arguments.catalog_radius, u.arcsec),
-    }
-    columns = {name: _columns(table, names, unit) for name, (names, unit) in wanted.items() if names}
-    for name, values in columns.items():
-        shape = (len(table), 5) if name == _FLUX else (len(table),)
-        if values.shape != shape:
-            raise ValueError(f"{name} must have the shape {shape} (*ugriz* where five), got {values.shape}")
-    return columns
+    """What a training needs besides images: columns by the names that the file has for them."""
+    wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
+    return {name: _columns(table, names.split(","), name) for name, names in wanted.items() if names}
 
 
-def _columns(table, names, unit):
-    """A column, or several side by side, as an array in a unit; NaN where nothing is known."""
+def _columns(table, names, wanted):
+    """A column, or several side by side."""
     import numpy as np
     from astropy import units as u
 
-    arrays = []
-    for name in names.split(","):
+    for name in names:
         if name not in table.colnames:
             raise ValueError(f"no column {name!r} in the table, which has {', '.join(table.colnames)}")
-        values = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
-        try:
-            arrays.append(u.Quantity(values, table[name].unit or unit).to_value(unit))
-        except u.UnitConversionError:
-            told = f"column {name!r} is in {table[name].unit}, which does not convert to {unit or 'a number'}"
-            raise ValueError(f"{told}: mend its unit, or take it away") from None
-    return arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
+    arrays = [np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan) for name in names]
+    values = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
+    shape = (len(table), 5) if wanted == _FLUX else (len(table),)
+    if values.shape != shape:
+        raise ValueError(f"{wanted} must have the shape {shape}, got {values.shape} from {', '.join(names)}")
+    units = {table[name].unit for name in names}
+    if len(units) > 1:
+        raise ValueError(f"{', '.join(names)} must have the same unit, got {', '.join(map(str, units))}")
+    (unit,) = units
+    return u.Quantity(values, unit) if unit else values
 
 
 def _usable(cutouts, columns):
@@ -203,7 +196,7 @@ def _format(path):
     return "votable" if path.suffix in (".vot", ".xml") else None  # which astropy tells on reading only
 
 
-def _check_format(path, *, pdf):
+def _check_format(path):
     from astropy.io.registry import identify_format
     from astropy.table import Table
 
@@ -211,8 +204,6 @@ def _check_format(path, *, pdf):
     if not form:
         known = ".ecsv, .fits, .csv, .vot or .parquet"
         raise ValueError(f"{path}: astropy knows no table format by that ending; use {known}")
-    if pdf and form.startswith("ascii.") and form != "ascii.ecsv":
-        raise ValueError(f"{path}: that format has no place for --pdf; use .ecsv, .fits or .vot")
     if form.startswith("parquet") and not find_spec("pyarrow"):
         raise ImportError(f"{path}: astropy writes Parquet with pyarrow: pip install pyarrow")
 
@@ -226,6 +217,23 @@ def _read_table(path):
         return Table.read(path)
     except Exception as error:  # each format's reader has errors of its own
         raise ValueError(f"{path} cannot be read as a table: {str(error).strip().splitlines()[0]}") from error
+
+
+def _try_to_write(table, path, *, pdf):
+    """Tell before the work, not after it, if a format has no place for what is in a table."""
+    from tempfile import TemporaryDirectory
+
+    import numpy as np
+
+    trial = table.copy(copy_data=False)
+    if pdf:
+        trial["a pdf"] = np.zeros((len(trial), 2))
+    with TemporaryDirectory() as folder:
+        try:
+            trial.write(Path(folder) / path.name, format=_format(path))
+        except Exception as error:  # each format's writer has errors of its own
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"{path}: that format cannot hold this table ({reason}); .ecsv holds any") from error
 
 
 def _write_table(table, path, prefix):

@@ -68,7 +68,7 @@ def add_commands(commands):
 def _simulate_galaxies(arguments):
     from ..simulate import write
 
-    check_output(arguments)
+    check_output(arguments.output, overwrite=arguments.overwrite)
     write(
         arguments.output,
         arguments.n,
@@ -101,7 +101,7 @@ def _simulate_frames(arguments):
 def _cut_patches(arguments):
     from ..simulate import cut_patches
 
-    check_output(arguments)
+    check_output(arguments.output, overwrite=arguments.overwrite)
     progress = False if arguments.quiet else None
     n = cut_patches(
         arguments.frames, arguments.output, size=arguments.size, overwrite=arguments.overwrite, progress=progress

@@ -6,7 +6,7 @@ The commands that make a model: ``pretrain``, ``finetune``, ``export``, ``evalua
 from pathlib import Path
 
 from .._files import write_json
-from ._common import add_command, say
+from ._common import add_command, check_output, say
 
 __all__ = ["add_commands"]
 
@@ -188,8 +188,8 @@ def _export(arguments):
 def _evaluate(arguments):
     from ..train.evaluate import comparison, evaluate_model
 
-    if arguments.output and not arguments.output.parent.is_dir():
-        raise FileNotFoundError(f"{arguments.output}: there is no folder {arguments.output.parent}")
+    if arguments.output:
+        check_output(arguments.output, overwrite=True)
     metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
     comparison(metrics).pprint_all()
     if arguments.output:

@@ -24,6 +24,7 @@ from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
 
 __all__ = ["BlockWriter", "CutoutWriter", "open_cutouts", "read_coord", "read_ids", "read_rows"]
 
+_UNITS = {"specz_redshift": u.dimensionless_unscaled, "catalog_flux": u.nmgy, "catalog_radius": u.arcsec}
 _ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
 
 
@@ -104,7 +105,7 @@ class CutoutWriter:
             raise ValueError(f"{self.path} was opened for {self.n} stamps; {rows.stop} do not fit")
         if cutouts.size != self.size:
             raise ValueError(f"{self.path} was opened for stamps of {self.size} pixels, got {cutouts.size}")
-        columns = {name: np.asarray(values) for name, values in {**_columns(cutouts), **columns}.items()}
+        columns = _columns(cutouts) | _plain_columns(columns)
         self._check(columns, len(cutouts))
         self._file["images"][rows] = _pixels(cutouts.flux, self.dtype)
         for name, values in columns.items():
@@ -121,9 +122,14 @@ class CutoutWriter:
 
     def _column(self, name, values):
         if name not in self._file:
-            dtype = h5py.string_dtype() if values.dtype.kind in "UO" else values.dtype
+            dtype = h5py.string_dtype() if values.dtype.kind in "SUO" else values.dtype
             self._file.create_dataset(name, (self.n, *values.shape[1:]), dtype)
-        return self._file[name]
+        dataset = self._file[name]
+        if not np.can_cast(values.dtype, dataset.dtype, "same_kind"):
+            raise ValueError(
+                f"{name} was {dataset.dtype} in the first call and is {values.dtype}: give one type in all"
+            )
+        return dataset
 
     def __exit__(self, kind, error, traceback):
         self._file.close()
@@ -196,7 +202,7 @@ class BlockWriter:
         path = Path(path)
         path.unlink(missing_ok=True)  # who still writes to the file that was there shall not write to this one
         images = np.empty((0, 5, like.size, like.size), dtype=dtype)
-        data = {"images": images} | {name: np.asarray(values) for name, values in {**_columns(like), **columns}.items()}
+        data = {"images": images} | _columns(like) | _plain_columns(columns)
         nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
         try:
             # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
@@ -229,12 +235,12 @@ class BlockWriter:
         ValueError
             If the stamps are not such as the file was made for.
         """
-        data = {"images": cutouts.flux, **_columns(cutouts), **columns}
+        data = {"images": cutouts.flux} | _columns(cutouts) | _plain_columns(columns)
         if data.keys() != self._places.keys():
             raise ValueError(f"the file has the columns {', '.join(self._places)}; got {', '.join(data)}")
         for name, values in data.items():
             offset, dtype, shape = self._places[name]
-            values = _pixels(values, dtype) if name == "images" else np.asarray(values).astype(dtype)
+            values = _pixels(values, dtype) if name == "images" else values.astype(dtype)
             if values.shape != (len(cutouts), *shape[1:]) or start + len(values) > shape[0]:
                 raise ValueError(f"{name} of the shape {values.shape} from row {start} on does not fit into {shape}")
             self._file.seek(offset + start * dtype.itemsize * int(np.prod(shape[1:])))
@@ -302,7 +308,28 @@ def _columns(cutouts):
     if cutouts.coord is not None:
         icrs = cutouts.coord.icrs
         columns |= {"ra": icrs.ra.deg, "dec": icrs.dec.deg}
-    return columns | {name: np.asarray(cutouts.provenance[name]) for name in PROVENANCE}
+    columns |= {name: cutouts.provenance[name] for name in PROVENANCE}
+    return {name: np.asarray(values) for name, values in columns.items()}
+
+
+def _plain_columns(columns):
+    """Columns as arrays, in the units of the layout, with NaN where they are masked."""
+    return {name: _plain(name, values) for name, values in columns.items()}
+
+
+def _plain(name, values):
+    unit, mask = getattr(values, "unit", None), getattr(values, "mask", False)
+    plain = np.asarray(np.ma.getdata(getattr(values, "unmasked", values)))
+    if unit and name in _UNITS:
+        try:
+            plain = u.Quantity(plain, unit).to_value(_UNITS[name])
+        except (u.UnitConversionError, TypeError):
+            raise ValueError(f"{name} has the unit {unit}, which does not convert to {_UNITS[name] or 1}") from None
+    if not np.any(mask):
+        return plain
+    if plain.dtype.kind != "f":
+        raise ValueError(f"{name} has masked values, and {plain.dtype} has nothing to say so with: fill them")
+    return np.where(mask, np.nan, plain).astype(plain.dtype)
 
 
 def open_cutouts(path, *, needs=("images", "e_bv")):

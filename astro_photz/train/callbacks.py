@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from astro_photz._files import aside
@@ -15,7 +16,7 @@ from astro_photz._files import aside
 from ._lightning import lightning
 from ._torch import torch
 
-__all__ = ["SafeCheckpoints", "StepSeed", "check_disk"]
+__all__ = ["BestCheckpoint", "LastCheckpoint", "SafeCheckpoints", "StepSeed", "check_disk"]
 
 
 class StepSeed(lightning.Callback):
@@ -37,6 +38,61 @@ class StepSeed(lightning.Callback):
         """Seed torch, on all devices."""
         entropy = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """
+    The checkpoint to go on from: every few steps, and at the end of each epoch.
+
+    On the last batch of an epoch, Lightning counts the epoch as neither done nor undone: a training that went on from
+    there would leave out the validation, and could do steps twice. So that one waits for the end of the epoch. It must
+    stand behind `BestCheckpoint` among the callbacks, to know what that has found.
+
+    Parameters
+    ----------
+    folder : path-like
+    every : int
+        Steps from one to the next.
+    """
+
+    def __init__(self, folder, every):
+        options = {"save_on_train_epoch_end": False, "enable_version_counter": False}
+        super().__init__(folder, "last", every_n_train_steps=every, **options)
+
+    def on_train_batch_end(self, trainer, *args):
+        """Save, if it is time and more of the epoch is to come."""
+        if not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, *args)
+
+    def on_train_epoch_end(self, trainer, module):
+        """Save, when the epoch has been validated."""
+        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """
+    The checkpoint of the least validation loss, wherever its folder has been moved.
+
+    Parameters
+    ----------
+    folder : path-like
+    """
+
+    def __init__(self, folder):
+        super().__init__(folder, "best", monitor="val_loss", enable_version_counter=False)
+
+    def load_state_dict(self, state_dict):
+        """Remember what was best; nothing, if that is not at hand."""
+        folder = Path(self.dirpath)
+        if not (folder / "best.ckpt").exists():
+            return
+
+        def here(path):
+            return str(folder / Path(path).name) if path else path
+
+        paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
+        scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(state_dict | paths | {"best_k_models": scores, "dirpath": self.dirpath})
 
 
 class SafeCheckpoints(TorchCheckpointIO):

@@ -117,6 +117,8 @@ class StampData(lightning.LightningDataModule):
         Side (pixels) that the stamps must have at least.
     z_max : float, optional
         End of the redshift bins.
+    n_processes : int, optional
+        That share the galaxies; ``batch_size`` is that of each.
     workers : int, optional
         Processes that read ahead.
     in_memory : bool, optional
@@ -140,6 +142,7 @@ class StampData(lightning.LightningDataModule):
         photometry=False,
         batch_size=128,
         n_labels=None,
+        n_processes=1,
         seed=0,
         size=64,
         z_max=0.4,
@@ -158,8 +161,10 @@ class StampData(lightning.LightningDataModule):
             self.validation_stamps = None if validation is None else Stamps(validation, **needs)
         for stamps in filter(None, (self.train_stamps, self.validation_stamps)):
             check_pixels(stamps)
-        if len(self.train_stamps) < batch_size:
-            raise ValueError(f"batch_size must be at most the {len(self.train_stamps)} galaxies, got {batch_size}")
+        own = len(self.train_stamps) // n_processes
+        if own < batch_size:
+            of_each = f" of each of {n_processes} processes" if n_processes > 1 else ""
+            raise ValueError(f"batch_size must be at most the {own} galaxies{of_each}, got {batch_size}")
 
     def train_dataloader(self):
         """Batches of an epoch, in random order."""

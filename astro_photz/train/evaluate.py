@@ -108,6 +108,8 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     edges = model.edges  # raises for a model that gives no redshifts
     with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
         redshift = _labels(path, file)
+        if not len(redshift):
+            raise ValueError(f"{path}: there is no stamp in it")
         parts = [_judge(model, file, rows, redshift) for rows in _batches(len(redshift), progress)]
         names = [name for name in BINS if name in parts[0][1]]
         simulated = bool(file.attrs.get("simulated", False))

@@ -121,18 +121,26 @@ def _facts(encoder, head, settings):
 @contextmanager
 def folder_aside(path):
     """
-    A folder that takes its name when it is whole, in place of one that has it; nothing is left of it after an error.
+    A folder for a model that takes its name when it is whole; nothing is left of it after an error.
 
     Parameters
     ----------
     path : `~pathlib.Path`
+        In place of a model's folder of that name, or an empty one.
 
     Yields
     ------
     `~pathlib.Path`
         Where to write.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something else of that name.
     """
-    part = path.with_name(path.name + ".part")
+    if path.exists() and not (path / "card.json").exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists and is no model's folder, which alone is replaced: choose another path")
+    part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:

@@ -13,7 +13,7 @@ import warnings
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -22,8 +22,8 @@ from astro_photz.cutouts.hdf5 import open_cutouts
 from ._lightning import lightning
 from ._torch import torch
 from .adaptation import held_out
-from .calibrate import linear_layer
-from .callbacks import SafeCheckpoints, StepSeed, check_disk
+from .calibrate import FEWEST, linear_layer
+from .callbacks import BestCheckpoint, LastCheckpoint, SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
 from .data import StampData
 from .probe import RedshiftProbe
@@ -114,9 +114,11 @@ def pretrain(
     settings = recipe.pretrain
     with _quietly():
         lightning.seed_everything(seed, verbose=False)
-        callbacks = [_checkpoints(folder, machine), RedshiftProbe(validation, seed=seed)]
+        last = LastCheckpoint(folder.checkpoints, machine.checkpoint_every)
+        callbacks = [last, RedshiftProbe(validation, seed=seed)]
         trainer = _trainer(folder, settings, machine, callbacks, seed)
         reading = _reading(machine) | {"n_labels": n_images, "batch_size": _share(settings, trainer)}
+        reading["n_processes"] = trainer.world_size
         reading["photometry"] = _of_catalogue(settings, data)
         stamps = StampData(data, labelled=False, seed=seed, **reading)
         recipe = _with_fitting_queue(recipe, len(stamps.train_stamps))
@@ -192,17 +194,21 @@ def finetune(
         lightning.seed_everything(seed, verbose=False)
         model = RedshiftModel(encoder=recipe.encoder, **settings.model_options())
         head = None if init is None else _begin(model, init, recipe)
-        best = ModelCheckpoint(folder.checkpoints, "best", monitor="val_loss", enable_version_counter=False)
-        callbacks = [_checkpoints(folder, machine), best]
-        if settings.patience:
-            callbacks.append(EarlyStopping("val_loss", patience=settings.patience))
+        stopping = [EarlyStopping("val_loss", patience=settings.patience)] if settings.patience else []
+        last = LastCheckpoint(folder.checkpoints, machine.checkpoint_every)
+        callbacks = [*stopping, BestCheckpoint(folder.checkpoints), last]
         trainer = _trainer(folder, settings, machine, callbacks, seed)
         n_held = 0 if validation else held_out(len(Stamps(data)))
-        batch_size = min(_share(settings, trainer), n_labels or settings.batch_size)
+        n_own = max(1, n_labels // trainer.world_size) if n_labels else settings.batch_size
+        batch_size = min(_share(settings, trainer), n_own)
         reading = _reading(machine) | {"validation": validation, "n_labels": n_labels, "batch_size": batch_size}
+        reading["n_processes"] = trainer.world_size
         if n_held:
             reading["held_out"] = n_held
         stamps = StampData(data, labelled=True, seed=seed, **reading)
+        n_validation = len(stamps.validation_stamps)
+        if n_validation < FEWEST:
+            raise ValueError(f"validation must have the {FEWEST} galaxies that calibration takes, got {n_validation}")
         files = {"data": data, "validation": validation}
         what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": init and str(init)} | contents(files)
         known = {"held_out": n_held, "origin": None if init is None else origin(init)}
@@ -273,17 +279,6 @@ def _groups(settings, trainer):
     return max(2, groups // trainer.world_size) if groups > 1 else 1
 
 
-def _checkpoints(folder, machine):
-    """The checkpoint to go on from."""
-    return ModelCheckpoint(
-        folder.checkpoints,
-        "last",
-        every_n_train_steps=machine.checkpoint_every,
-        save_on_train_epoch_end=False,
-        enable_version_counter=False,
-    )
-
-
 def _trainer(folder, settings, machine, callbacks, seed):
     if machine.threads:
         torch.set_num_threads(machine.threads)
@@ -325,11 +320,14 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
     if goes_on and folder.metrics:
         return folder.metrics
     start = _start(trainer, model, stamps) if start_counts else None
+    if resume and trainer.is_global_zero:
+        folder.take_best(resume)
     trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
     trainer.save_checkpoint(folder.last_path)
     if not trainer.is_global_zero:
         return {}
-    kept = torch.load(folder.checkpoints / f"{keep}.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    best = folder.checkpoints / f"{keep}.ckpt"  # not there if a finished training was gone on with, without its best
+    kept = torch.load(best if best.exists() else folder.last_path, map_location="cpu", weights_only=True)["state_dict"]
     if start and start["loss"] <= min(loss for _, loss in folder.curve("val_loss")):
         kept = start["state_dict"]
     model.load_state_dict(kept)
@@ -352,7 +350,7 @@ _ADVICE = (
     "exists and is not empty",
     "You passed in a `val_dataloader` but have no `validation_step`",
     "callbacks used to create the checkpoint need to be provided",  # only the interval has changed
-    "The dirpath has changed",
+    "The dirpath has changed",  # of the last checkpoint, which has nothing to remember
     r"module\(s\) in eval mode",  # a frozen encoder
     r"isinstance\(treespec, LeafSpec\)",  # between Lightning 2.6 and torch 2.13
 )

@@ -27,6 +27,7 @@ from pathlib import Path
 from astro_photz._files import aside
 from astro_photz.cutouts.hdf5 import open_cutouts
 
+from ._torch import torch
 from .recipe import Recipe
 from .stamps import data_hash
 
@@ -138,6 +139,22 @@ class RunFolder:
         self.write("metrics.json", json.dumps(metrics, indent=1) + "\n")
         return metrics
 
+    def take_best(self, checkpoint):
+        """
+        Let the best of another folder's training count here.
+
+        Parameters
+        ----------
+        checkpoint : str or path-like
+            To go on from. The best lies beside it, unless the training became better only later.
+        """
+        theirs, ours = Path(checkpoint).with_name("best.ckpt"), self.checkpoints / "best.ckpt"
+        if not theirs.is_file() or ours.exists() or _step(theirs) > _step(checkpoint):
+            return
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        with aside(ours) as part:
+            shutil.copy(theirs, part)
+
     def clear(self):
         """
         Remove a training.
@@ -174,6 +191,8 @@ class RunFolder:
         for part in sorted((self.path / "log").glob("version_*/metrics.csv"), key=_number):
             with open(part, newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
+                    if None in row.values():  # torn off: the disk was full, or the machine went down
+                        continue
                     numbers = {name: float(value) for name, value in row.items() if value}
                     # a step that was taken again replaces itself
                     rows.setdefault(int(numbers["step"]), {}).update(numbers)
@@ -267,6 +286,11 @@ def _version(name):
 
 def _facts(what, recipe):
     return what | ({"recipe": recipe.as_dict()} if recipe else {})
+
+
+def _step(checkpoint):
+    """How many steps a training had done."""
+    return torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
 
 
 def _differences(stored, wanted, where=""):

@@ -10,6 +10,7 @@ float16 pixels stay so until they are on the device that trains.
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -334,7 +335,9 @@ def read_groups(file):
 
 def data_hash(path):
     """
-    SHA-256 of a file, kept beside it, in a file of its name and ``.sha256``, where that can be written.
+    SHA-256 of a file, kept beside it, in a file of its name and ``.photz-sha256``, where that can be written.
+
+    It holds as long as the file has the size and the time of its last change that are kept with it.
 
     Parameters
     ----------
@@ -346,13 +349,16 @@ def data_hash(path):
         64 hexadecimal digits.
     """
     path = Path(path)
-    kept = path.with_name(path.name + ".sha256")
-    if kept.exists() and kept.stat().st_mtime >= path.stat().st_mtime:
-        return kept.read_text(encoding="utf-8")
+    kept = path.with_name(path.name + ".photz-sha256")
+    state = path.stat()
+    holds = f" {state.st_size} {state.st_mtime_ns}\n"
+    told = kept.read_text(encoding="utf-8") if kept.exists() else ""
+    if re.fullmatch(r"[0-9a-f]{64}" + re.escape(holds), told):
+        return told[:64]
     digest = sha256(path)
     part = kept.with_name(f"{kept.name}.{os.getpid()}.part")
     try:
-        part.write_text(digest, encoding="utf-8")
+        part.write_text(digest + holds, encoding="utf-8")
         os.replace(part, kept)
     except OSError:  # a folder that is not ours, or a full disk
         with contextlib.suppress(OSError):
