@@ -4,11 +4,10 @@ The commands for tables of galaxies: ``demo``, ``predict`` and ``fetch``.
 """
 
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
-from .._files import aside
 from ._common import add_command, check_output, say
+from ._tables import check_format, read_table, side_by_side, try_to_write, write_table
 
 __all__ = ["add_commands"]
 
@@ -102,9 +101,9 @@ def _predict(arguments):
     from ..prediction import predict
 
     check_output(arguments.output, overwrite=arguments.overwrite)
-    _check_format(arguments.output)
-    table = _read_table(arguments.input)
-    _try_to_write(table, arguments.output, pdf=arguments.pdf)
+    check_format(arguments.output)
+    table = read_table(arguments.input)
+    try_to_write(table, arguments.output, pdf=arguments.pdf)
     table = predict(
         table,
         source=_source(arguments),
@@ -113,7 +112,7 @@ def _predict(arguments):
         pdf=arguments.pdf,
         **_options(arguments),
     )
-    _write_table(table, arguments.output, arguments.prefix)
+    write_table(table, arguments.output, arguments.prefix)
     missing = int(table[arguments.prefix].mask.sum())
     say(f"{arguments.output}: {len(table)} galaxies, {len(table) - missing} with a redshift")
     _tell_flags(table[f"{arguments.prefix}_flags"])
@@ -123,7 +122,7 @@ def _fetch(arguments):
     from ..cutouts import fetch
 
     check_output(arguments.output, overwrite=arguments.overwrite)
-    table = _read_table(arguments.input)
+    table = read_table(arguments.input)
     columns = _training_columns(arguments, table)
     cutouts = fetch(table, source=_source(arguments), size=arguments.size, **_options(arguments))
     flags = cutouts.flags
@@ -140,27 +139,12 @@ def _fetch(arguments):
 def _training_columns(arguments, table):
     """What a training needs besides images: columns by the names that the file has for them."""
     wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
-    return {name: _columns(table, names.split(","), name) for name, names in wanted.items() if names}
-
-
-def _columns(table, names, wanted):
-    """A column, or several side by side."""
-    import numpy as np
-    from astropy import units as u
-
-    for name in names:
-        if name not in table.colnames:
-            raise ValueError(f"no column {name!r} in the table, which has {', '.join(table.colnames)}")
-    arrays = [np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan) for name in names]
-    values = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
-    shape = (len(table), 5) if wanted == _FLUX else (len(table),)
-    if values.shape != shape:
-        raise ValueError(f"{wanted} must have the shape {shape}, got {values.shape} from {', '.join(names)}")
-    units = {table[name].unit for name in names}
-    if len(units) > 1:
-        raise ValueError(f"{', '.join(names)} must have the same unit, got {', '.join(map(str, units))}")
-    (unit,) = units
-    return u.Quantity(values, unit) if unit else values
+    columns = {name: side_by_side(table, names.split(",")) for name, names in wanted.items() if names}
+    for name, values in columns.items():
+        shape = (len(table), 5) if name == _FLUX else (len(table),)
+        if values.shape != shape:
+            raise ValueError(f"{name} must have the shape {shape}, got {values.shape} from {wanted[name]}")
+    return columns
 
 
 def _usable(cutouts, columns):
@@ -189,63 +173,6 @@ def _source(arguments):
     if path.is_file():
         return CutoutFile(path)
     raise FileNotFoundError(f"--source {arguments.source}: neither 'sdss', nor a folder of frames, nor an HDF5 file")
-
-
-def _format(path):
-    """What astropy calls the format that a file's ending stands for, None to let it find out itself."""
-    return "votable" if path.suffix in (".vot", ".xml") else None  # which astropy tells on reading only
-
-
-def _check_format(path):
-    from astropy.io.registry import identify_format
-    from astropy.table import Table
-
-    form = _format(path) or next(iter(identify_format("write", Table, str(path), None, [], {})), None)
-    if not form:
-        known = ".ecsv, .fits, .csv, .vot or .parquet"
-        raise ValueError(f"{path}: astropy knows no table format by that ending; use {known}")
-    if form.startswith("parquet") and not find_spec("pyarrow"):
-        raise ImportError(f"{path}: astropy writes Parquet with pyarrow: pip install pyarrow")
-
-
-def _read_table(path):
-    from astropy.table import Table
-
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    try:
-        return Table.read(path)
-    except Exception as error:  # each format's reader has errors of its own
-        raise ValueError(f"{path} cannot be read as a table: {str(error).strip().splitlines()[0]}") from error
-
-
-def _try_to_write(table, path, *, pdf):
-    """Tell before the work, not after it, if a format has no place for what is in a table."""
-    from tempfile import TemporaryDirectory
-
-    import numpy as np
-
-    trial = table.copy(copy_data=False)
-    if pdf:
-        trial["a pdf"] = np.zeros((len(trial), 2))
-    with TemporaryDirectory() as folder:
-        try:
-            trial.write(Path(folder) / path.name, format=_format(path))
-        except Exception as error:  # each format's writer has errors of its own
-            reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"{path}: that format cannot hold this table ({reason}); .ecsv holds any") from error
-
-
-def _write_table(table, path, prefix):
-    if path.suffix != ".ecsv":  # other formats have no place for nested meta: what made the table goes into comments
-        record = table.meta.pop(prefix)
-        comments = [f"{prefix} {name}: {value}" for name, value in record.items()]
-        if _format(path) == "votable":
-            table.meta["description"] = "\n".join([*filter(None, [table.meta.get("description")]), *comments])
-        else:
-            table.meta["comments"] = [*table.meta.get("comments", []), *comments]
-    with aside(path) as part:
-        table.write(part, overwrite=True, format=_format(path))
 
 
 def _tell_flags(flags):
