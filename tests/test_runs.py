@@ -156,13 +156,14 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(data, tmp_path):
     torch.testing.assert_close(states[1]["state_dict"], states[0]["state_dict"], rtol=1e-5, atol=1e-7)  # queue and all
 
 
+VALIDATION_LOSSES = 5.0, 3.0, 4.0, 4.5  # the second epoch's is the least
+
+
 class Killed(Exception):
     """What ends a training in the midst of it."""
 
 
-def finetuned(
-    data, folder, monkeypatch, *, killed_at=None, during_validation=False, losses=(5.0, 3.0, 4.0, 4.5), **options
-):
+def finetuned(data, folder, monkeypatch, *, killed_at=None, during_validation=False, **options):
     """Metrics of a fine-tuning with given validation losses, or None if it was killed."""
     seed_step, loss = StepSeed.on_train_batch_start, RedshiftModel._loss
 
@@ -176,7 +177,7 @@ def finetuned(
             return loss(self, batch)
         if self.trainer.global_step == killed_at and during_validation:
             raise Killed
-        return torch.tensor(losses[self.trainer.current_epoch]), loss(self, batch)[1]
+        return torch.tensor(VALIDATION_LOSSES[self.trainer.current_epoch]), loss(self, batch)[1]
 
     machine = replace(MACHINE, checkpoint_every=1)
     recipe = small_recipe("finetune.epochs = 4", "finetune.batch_size = 32")  # of five steps

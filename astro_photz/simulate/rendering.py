@@ -131,20 +131,23 @@ class _Grid:
         """Wave numbers from 0 up."""
         return 2 * np.pi / self.side * torch.arange(self.last + 1, device=self.device)
 
+    @property
+    def waves_along_y(self):
+        """Numbers of all waves, in the order of the inverse transform; at the end those left over, that look like some
+        of the first."""
+        first_negative = self.last + 1 - self.side
+        return np.r_[0 : self.last + 1, first_negative:0, -self.last : first_negative]
+
     @cached_property
     def ky(self):
-        """The same and the negative ones, in the order of the inverse transform; at the end those left over, that look
-        like some of the first."""
-        last, side = self.last, self.side
-        wave = torch.tensor([*range(last + 1), *range(last + 1 - side, 0), *range(-last, last + 1 - side)])
-        return 2 * np.pi / side * wave.to(self.device)
+        """Wave numbers of `waves_along_y`."""
+        return 2 * np.pi / self.side * torch.as_tensor(self.waves_along_y, device=self.device)
 
     @cached_property
     def distinct_k2(self):
         """Squared wave numbers that differ, in increasing order, and which of them each place of the grid has."""
         wave = np.arange(self.last + 1)
-        wave_y = np.rint(self.ky.cpu().numpy() * self.side / (2 * np.pi)).astype(int)
-        waves2, place = np.unique(np.add.outer(wave**2, wave_y**2), return_inverse=True)
+        waves2, place = np.unique(np.add.outer(wave**2, self.waves_along_y**2), return_inverse=True)
         k2 = torch.as_tensor((2 * np.pi / self.side) ** 2 * waves2, dtype=torch.float32, device=self.device)
         return k2, torch.as_tensor(place.ravel(), device=self.device)
 

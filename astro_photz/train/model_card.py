@@ -164,8 +164,8 @@ def _what_it_is(model, evaluation):
         "``astro-photz evaluate``; a few hundred of them adapt it to your sample: :ref:`adapt`."
     )
     yield _heading("What it was trained on", "-")
-    told = [f"{data['n']:,} images"] * ("n" in data) + [f"sha256 {data.get('sha256', '')[:16]}"] * ("sha256" in data)
-    yield _escaped(": ".join([data["description"].rstrip("."), *[", ".join(told)] * bool(told)]) + ".")
+    counted = f": {data['n']:,} images, sha256 {data['sha256'][:16]}" if "sha256" in data else ""  # not the published
+    yield _escaped(f"{data['description'].rstrip('.')}{counted}.")
     splits = {name: one for name, one in data.get("splits", {}).items() if isinstance(one, dict)}
     if splits:
         rows = [[name, f"{one['n']:,}", str(one["seed"]), f"``{one['sha256'][:16]}``"] for name, one in splits.items()]
