@@ -51,6 +51,7 @@ LABELS = {
         {"way": "frozen", "n_labels": 4000, "factor": 16.0, "factor_err": 2.0, "at_least": True},
     ],
     "paired": [{"way": "pretrained", "n_labels": 500, "difference": -0.0012, "difference_err": 0.0004}],
+    "gap": [{"way": "pretrained", "n_labels": 500, "most": 4000, "share": 0.61, "share_err": 0.07}],
 }
 ABLATIONS = {
     "kind": "table",
@@ -131,6 +132,7 @@ def test_every_metric_has_its_error_and_every_figure_its_kind_of_images(tmp_path
     assert "3.10 ± 0.40" in text
     assert "- at least 16.00\n" in text  # a bound has no error
     assert re.search(r"less that of «from scratch».*- 500\n\s+- −0.00120 ± 0.00040", text, flags=re.DOTALL)
+    assert re.search(r"gains in σ_MAD with 4,000 labels over.*- 500\n\s+- 0.61 ± 0.07", text, flags=re.DOTALL)
     assert "    python benchmarks/labels.py\n" in text
 
 

@@ -14,7 +14,9 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
     ``equivalent``, perhaps, a list of ``way``, ``n_labels``, ``factor`` and ``factor_err``: how many times as many
     labels the last way of training needs to be as good as this one; ``at_least`` or ``at_most``, true where that is a
     bound; ``paired``, perhaps, a list of ``way``, ``n_labels``, ``difference`` and ``difference_err``: by how much
-    σ_MAD is larger than that of the last way with as many labels, on the same galaxies.
+    σ_MAD is larger than that of the last way with as many labels, on the same galaxies; ``gap``, perhaps, a list of
+    ``way``, ``n_labels``, ``most``, ``share`` and ``share_err``: how much it gains of what the last way gains when it
+    has the most labels.
 
 ``"table"``
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
@@ -268,6 +270,10 @@ def _label_efficiency(result, figure):
     if result.get("equivalent"):
         yield f"How many times as many labels «{_escaped(last)}» needs to be as good:"
         yield _by_labels(result["equivalent"], _factor)
+    if result.get("gap"):
+        most = result["gap"][0]["most"]
+        yield f"Share of what «{_escaped(last)}» gains in σ_MAD with {most:,} labels over as many as here:"
+        yield _by_labels(result["gap"], lambda one: _with_error(one["share"], one["share_err"], 2))
     if result.get("paired"):
         yield f"σ_MAD less that of «{_escaped(last)}» with as many labels, on the same galaxies:"
         yield _by_labels(result["paired"], lambda one: _with_error(one["difference"], one["difference_err"]))

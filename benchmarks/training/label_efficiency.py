@@ -12,10 +12,11 @@ that is there, ``--ways`` leaves out the others. Each result is stored as JSON i
 command can be stopped, or stop itself after ``--hours``, and be given again.
 
 It ends with tables of what there is. The equivalent factor is how many times as many labels the training from scratch
-needs for the same scatter, by a monotone curve through its points; its error is from the spread over seeds. The
-difference in scatter from the training from scratch with as many labels is paired: both are judged by the same
-galaxies, and its error is by bootstrap over the real ones that these were drawn from. ``--output`` writes all of it for
-the model card (``astro-photz card``).
+needs for the same scatter, by a monotone curve through its points. The share of the gap is how much of what the most
+labels of ``--labels`` gain from scratch, over as many as here, the pretraining gains without them. Errors of both are
+from the spread over seeds. The difference in scatter from the training from scratch with as many labels is paired: both
+are judged by the same galaxies, and its error is by bootstrap over the real ones that these were drawn from.
+``--output`` writes all of it for the model card (``astro-photz card``).
 """
 
 import argparse
@@ -50,7 +51,7 @@ STEPS = (500, 2000)
 SEARCHED = {
     "frozen": (1000, 16_000),
     "whole": (1000, 16_000),
-    FROM_SCRATCH: (500, 1000, 2000, 4000, 16_000),  # what is best for it changes more with their number
+    FROM_SCRATCH: (500, 1000, 2000, 4000, 8000, 16_000),  # what is best for it changes more with their number
 }
 """For how many labels learning rate and number of steps are searched, by the way of training."""
 METRICS = ("sigma_mad", "eta", "crps")
@@ -156,6 +157,7 @@ class LabelEfficiency:
             "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED[way]} for way in WAYS},
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
+            "gap": list(self._gaps()),
             "paired": list(self._paired()),
         }
 
@@ -173,13 +175,29 @@ class LabelEfficiency:
             yield point
 
     def _equivalents(self):
-        scratch = {n: self._values(FROM_SCRATCH, n) for n in self.arguments.labels}
-        scratch = {n: values for n, values in scratch.items() if len(values)}
-        for way in self.arguments.ways:
-            for n_labels in self.arguments.labels:
-                tuned = self._values(way, n_labels)
-                if way != FROM_SCRATCH and len(tuned) and len(scratch) > 1:
-                    yield {"way": way, "n_labels": n_labels} | equivalent_factor(n_labels, tuned, scratch)
+        scratch = self._scratch()
+        for way, n_labels, tuned in self._tuned():
+            if len(scratch) > 1:
+                yield {"way": way, "n_labels": n_labels} | equivalent_factor(n_labels, tuned, scratch)
+
+    def _gaps(self):
+        scratch = self._scratch()
+        for way, n_labels, tuned in self._tuned():
+            if n_labels in scratch and n_labels < max(scratch):
+                share = share_of_gap(tuned, scratch[n_labels], scratch[max(scratch)])
+                yield {"way": way, "n_labels": n_labels, "most": max(scratch)} | share
+
+    def _scratch(self):
+        """Scatter of the seeds from scratch, by the number of labels."""
+        scatter = {n: self._values(FROM_SCRATCH, n) for n in self.arguments.labels}
+        return {n: values for n, values in scatter.items() if len(values)}
+
+    def _tuned(self):
+        """Way, number of labels, and scatter of the seeds that begin with the pretrained encoder."""
+        for way, n_labels in itertools.product(self.arguments.ways, self.arguments.labels):
+            values = self._values(way, n_labels)
+            if way != FROM_SCRATCH and len(values):
+                yield way, n_labels, values
 
     def _paired(self):
         groups = Stamps(self.data["test"]).groups
@@ -224,6 +242,25 @@ def equivalent_factor(n_labels, tuned, scratch):
     factor = math.exp(best) / n_labels
     bounds = {"at_least": bool(best >= numbers[-1]), "at_most": bool(best <= numbers[0])}
     return {"factor": factor, "factor_err": float(factor * np.std(drawn))} | bounds
+
+
+def share_of_gap(tuned, few, most):
+    """
+    How much of what the most labels gain the pretraining gains with few.
+
+    Parameters
+    ----------
+    tuned, few, most : ndarray (n_seeds,)
+        Scatter with few labels, with the pretraining and from scratch, and with the most from scratch.
+
+    Returns
+    -------
+    dict
+        ``share``, 1 for all of it, and ``share_err``; NaN of one seed alone.
+    """
+    share = (few.mean() - tuned.mean()) / (few.mean() - most.mean())
+    parts = error_of_mean(tuned), (1 - share) * error_of_mean(few), share * error_of_mean(most)
+    return {"share": float(share), "share_err": float(math.hypot(*parts) / abs(few.mean() - most.mean()))}
 
 
 def paired_difference(pairs, groups):
@@ -278,6 +315,10 @@ def print_tables(result):
         bound = "at least " if one["at_least"] else "at most " if one["at_most"] else ""
         error = "" if bound else f" ± {one['factor_err']:.2f}"
         print(f"{one['n_labels']:8d} {one['way']:8s} {bound}{one['factor']:.2f}{error}")
+    print("\nshare of the gap in sigma_MAD from scratch between as many labels and the most")
+    for one in result["gap"]:
+        share = f"{one['share']:.2f} ± {one['share_err']:.2f}"
+        print(f"{one['n_labels']:8d} {one['way']:8s} {share} (to {one['most']} labels)")
     print(f"\nsigma_MAD less that of «{FROM_SCRATCH}» with as many labels (paired)")
     for one in result["paired"]:
         difference = f"{one['difference']:9.5f} ± {one['difference_err']:.5f}"
