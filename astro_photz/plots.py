@@ -93,7 +93,8 @@ def _label(row, prefix):
 
 _BINNED = {
     "r_mag": "dereddened $r$ (mag)",
-    "redshift": "redshift",
+    "z_phot": "estimated redshift",
+    "redshift": "true redshift",
     "ebv": "$E(B-V)$ (mag)",
     "seeing": "seeing (arcsec)",
     "early": "type",
@@ -139,7 +140,7 @@ def plot_calibration(evaluation):
 
 def plot_bins(evaluation):
     """
-    Draw bias, scatter and coverage of a model in bins of magnitude, redshift, E(B-V), and of what else is known.
+    Draw bias, scatter and coverage of a model in bins of magnitude, redshifts, E(B-V), and of what else is known.
 
     Parameters
     ----------

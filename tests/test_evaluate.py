@@ -158,6 +158,8 @@ def test_a_model_is_judged_as_it_is_used(evaluated):
     assert evaluation["overall"]["n"] == 300
     assert evaluation["overall"]["bias"] == pytest.approx(deviation.mean(), abs=2e-6)
     assert evaluation["overall"]["eta"] == pytest.approx(np.mean(np.abs(deviation) > 0.05), abs=1e-6)
+    numbers = [n for n in np.histogram(z_phot, BINS["z_phot"])[0] if n >= 20]
+    assert [one["n"] for one in evaluation["bins"]["z_phot"]] == numbers
 
 
 def test_bins_share_the_galaxies_out(evaluated):

@@ -26,14 +26,15 @@ __all__ = ["BINS", "LEVELS", "PUBLISHED", "comparison", "evaluate", "evaluate_mo
 
 BINS = {
     "r_mag": (12.0, 15.0, 16.0, 16.5, 17.0, 17.5, 18.0, 18.5, 19.0, 20.0, 22.0),
+    "z_phot": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     "redshift": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4),
     "ebv": (0.0, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5),
     "seeing": (0.7, 1.0, 1.1, 1.2, 1.3, 1.4, 1.6, 2.2),
     "early": (0, 1, 2),
 }
 """
-Edges of the bins in which a model is judged: dereddened *r* within 8 pixels (mag), true redshift, E(B-V) (mag), seeing
-(FWHM in *r*, arcsec), and type, 0 for late and 1 for early. The latter two only where the file has them.
+Edges of the bins in which a model is judged: dereddened *r* within 8 pixels (mag), estimated and true redshift, E(B-V)
+(mag), seeing (FWHM in *r*, arcsec), and type, 0 for late and 1 for early. The latter two only where the file has them.
 """
 
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95, 0.99)
@@ -168,7 +169,7 @@ def _judge(model, file, rows, redshift):
     r_flux = aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, BANDS.index("r")])
     with np.errstate(divide="ignore", invalid="ignore"):  # no light, no magnitude
         r_mag = ZERO_POINT - 2.5 * np.log10(r_flux)
-    values = {"row": rows[usable], "r_mag": r_mag, "redshift": redshift, "ebv": cutouts.ebv}
+    values = {"row": rows[usable], "r_mag": r_mag, "z_phot": pdf.mean(), "redshift": redshift, "ebv": cutouts.ebv}
     return metrics.score(pdf, redshift), values | _conditions(file, rows[usable])
 
 

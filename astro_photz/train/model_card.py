@@ -53,7 +53,8 @@ _SYMBOLS = {
 }
 _BINS = {
     "r_mag": "*r* (mag)",
-    "redshift": "redshift",
+    "z_phot": "estimated redshift",
+    "redshift": "true redshift",
     "ebv": "E(B−V) (mag)",
     "seeing": "seeing (arcsec)",
     "early": "type",

@@ -70,7 +70,7 @@ def _judge_sample(name, sample, folder, arguments):
 def _galaxies(sample, n, *, seed, split):
     """Stamps and redshifts, in the depth that the bundled model was trained to unless the sample has its own."""
     card = load_model("bundled").card
-    trained = card.get("made_by", card["recipe"])["simulate"]["settings"]
+    trained = card["made_by"]["simulate"]["settings"]
     limits = {name: sample[name] for name in ("brightest", "faintest") if name in sample}
     cutouts, truth = simulate.galaxies(
         n, seed=seed, split=split, size=64, config=trained | {"sample": trained["sample"] | limits}
