@@ -113,7 +113,7 @@ def main():
 
     if args.output:
         result = {"kind": "table", "simulated": False, "title": "Real galaxies", "text": TEXT, "columns": COLUMNS}
-        write_result(args.output, result | {"rows": rows})
+        write_result(args.output, result | {"rows": rows}, model=astro_photz.load_model(args.model))
     if args.plot:
         cutouts = astro_photz.fetch(galaxies[bright], source=source)
         draw(cutouts, table[bright], args.plot)

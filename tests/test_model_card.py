@@ -39,7 +39,7 @@ def make_evaluation(*, simulated=True, **changes):
 
 CURVE = [
     {"n_labels": 500, "sigma_mad": 0.02, "sigma_mad_err": 0.001},
-    {"n_labels": 4000, "sigma_mad": 0.015, "sigma_mad_err": 0.0005},
+    {"n_labels": 4000, "n_seeds": 3, "sigma_mad": 0.015, "sigma_mad_err": 0.0005, "eta": 0.03, "eta_err": 0.002},
 ]
 LABELS = {
     "kind": "label_efficiency",
@@ -58,6 +58,7 @@ ABLATIONS = {
     "simulated": False,
     "title": "Ablations",
     "text": "What each part is worth.",
+    "data": {"train": "0123456789abcdef0123", "test": "fedcba98765432100000"},
     "rows": [
         {"method": "whole", "n": 2000, "sigma_mad": 0.015, "sigma_mad_err": 0.0002},
         {"method": "no *dust*", "sigma_mad": 0.016},
@@ -133,6 +134,9 @@ def test_every_metric_has_its_error_and_every_figure_its_kind_of_images(tmp_path
     assert "- at least 16.00\n" in text  # a bound has no error
     assert re.search(r"less that of «from scratch».*- 500\n\s+- −0.00120 ± 0.00040", text, flags=re.DOTALL)
     assert re.search(r"gains in σ_MAD with 4,000 labels over.*- 500\n\s+- 0.61 ± 0.07", text, flags=re.DOTALL)
+    assert re.search(r"- 4,000\n\s+- from scratch\n\s+- 3\n\s+- 0.01500 ± 0.00050\n\s+- 0.03000 ± 0.00200\n", text)
+    assert "others than those that the model was trained and judged on: sha256 train ``0123456789abcdef``, test" in text
+    assert text.count("others than those that the model") == 1  # of the ablations, not of the labels
     assert "    python benchmarks/labels.py\n" in text
 
 
@@ -165,7 +169,9 @@ def test_results_that_do_not_fit_are_refused(tmp_path):
     other = make_evaluation(model={"name": "mine", "version": "1", "sha256": "1" * 64})
     (tmp_path / "odd.json").write_text(json.dumps({"kind": "poem"}))
     (tmp_path / "broken.json").write_text("{")
+    stale = ABLATIONS | {"model": other["model"]}
     for results, message in (
+        ([make_evaluation(), stale], "the table is one of another model, mine 1"),
         ([LABELS], "one evaluation among the results .*got 0"),
         ([make_evaluation(), make_evaluation()], "got 2"),
         ([other], "one of another model, mine 1"),

@@ -9,14 +9,14 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
     What `~astro_photz.train.evaluate_model` gives, and ``astro-photz evaluate --output`` stores. There must be one.
 
 ``"label_efficiency"``
-    How good models are that were trained with fewer labels. ``simulated``, bool; ``curves``, for each way of training a
-    list of points with ``n_labels``, ``sigma_mad``, ``sigma_mad_err`` and what else there is of ``eta`` and ``crps``;
-    ``equivalent``, perhaps, a list of ``way``, ``n_labels``, ``factor`` and ``factor_err``: how many times as many
-    labels the last way of training needs to be as good as this one; ``at_least`` or ``at_most``, true where that is a
-    bound; ``paired``, perhaps, a list of ``way``, ``n_labels``, ``difference`` and ``difference_err``: by how much
-    σ_MAD is larger than that of the last way with as many labels, on the same galaxies; ``gap``, perhaps, a list of
-    ``way``, ``n_labels``, ``most``, ``share`` and ``share_err``: how much it gains of what the last way gains when it
-    has the most labels.
+    How good models are that were trained with fewer labels. ``simulated``, bool; ``text``, perhaps, a paragraph;
+    ``curves``, for each way of training a list of points with ``n_labels``, ``sigma_mad``, ``sigma_mad_err`` and what
+    else there is of ``n_seeds``, ``eta`` and ``crps``; ``equivalent``, perhaps, a list of ``way``, ``n_labels``,
+    ``factor`` and ``factor_err``: how many times as many labels the last way of training needs to be as good as this
+    one; ``at_least`` or ``at_most``, true where that is a bound; ``paired``, perhaps, a list of ``way``, ``n_labels``,
+    ``difference`` and ``difference_err``: by how much σ_MAD is larger than that of the last way with as many labels, on
+    the same galaxies; ``gap``, perhaps, a list of ``way``, ``n_labels``, ``most``, ``share`` and ``share_err``: how
+    much it gains of what the last way gains when it has the most labels.
 
 ``"table"``
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
@@ -24,7 +24,9 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
     `astro_photz.metrics.METRICS`, with their errors under the name and ``_err``; ``columns``, perhaps, what other
     numbers the rows have: by the name of each, the heading of its column.
 
-The latter two may hold ``command``, the one that makes them.
+The latter two may hold ``command``, the one that makes them; ``model``, the ``name``, ``version`` and ``sha256`` of the
+model that they judge, which must be the card's; and ``data``, the hashes of the sets that models were trained and
+judged on, by name, for which the page tells whether they are the model's own.
 """
 
 import json
@@ -60,6 +62,9 @@ _BINS = {
     "early": "type",
 }
 _TYPES = {0: "late", 1: "early"}
+_IN_BINS = {"bias": 5, "sigma_mad": 5, "eta": 4, "crps": 5, "coverage68": 3, "coverage95": 3, "pit_ks": 3}
+"""Metrics that are told of each bin, with so many digits."""
+_BY_LABELS = ("sigma_mad", "eta", "crps")
 _RANGES = {
     "r_mag": "*r* from {:.1f} to {:.1f}",
     "ebv": "E(B−V) from {:.2f} to {:.2f} mag",
@@ -101,14 +106,16 @@ def write_model_card(path, model, results, *, command=None):
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
     results = [one if isinstance(one, dict) else _read(one) for one in results]
     evaluation = _evaluation(results, model)
+    for result in results:
+        _require_of(model, result)
     figures = {"calibration": plot_calibration(evaluation), "bins": plot_bins(evaluation)}
     parts = [*_what_it_is(model, evaluation), *_how_good(evaluation, model.card, path.stem)]
     for number, result in enumerate(one for one in results if one["kind"] == "label_efficiency"):
         name = f"label_efficiency{number or ''}"
         figures[name] = plot_label_efficiency(result)
-        parts += _label_efficiency(result, f"{path.stem}/{name}.png")
+        parts += _label_efficiency(result, f"{path.stem}/{name}.png", model.card)
     for result in results:
-        parts += _table_of(result) if result["kind"] == "table" else []
+        parts += _table_of(result, model.card) if result["kind"] == "table" else []
     parts += [*_limits(model.card), *_how_it_was_made(model, evaluation, results, command)]
 
     (path.parent / path.stem).mkdir(exist_ok=True)
@@ -135,11 +142,15 @@ def _evaluation(results, model):
     found = [one for one in results if one["kind"] == "evaluation"]
     if len(found) != 1:
         raise ValueError(f"there must be one evaluation among the results (astro-photz evaluate), got {len(found)}")
-    judged = found[0]["model"]
-    if judged["sha256"] != model.sha256:
-        other = f"{judged['name']} {judged['version']}"
-        raise ValueError(f"the evaluation is one of another model, {other}, or of other files of it: evaluate again")
     return found[0]
+
+
+def _require_of(model, result):
+    judged = result.get("model")
+    if judged and judged["sha256"] != model.sha256:
+        what = f"the {result['kind']}" + (f" {result['path']}" if "path" in result else "")
+        other = f"{judged['name']} {judged['version']}"
+        raise ValueError(f"{what} is one of another model, {other}, or of other files of it: evaluate again")
 
 
 def _what_it_is(model, evaluation):
@@ -157,7 +168,7 @@ def _what_it_is(model, evaluation):
         ["input", f"{card.get('image_size', 64)} × {card.get('image_size', 64)} pixels in *ugriz*, and E(B−V)"],
         ["output", _output(card)],
         ["network", _network(card)],
-        ["size", f"{sum(file.stat().st_size for file in model.path.glob('*.onnx')) / 1e6:.1f} MB"],
+        ["size", f"{_megabytes(model, '*.onnx')}, with the weights to train from {_megabytes(model, '*')}"],
     ]
     yield _table(["model", ""], rows)
     yield _heading("What it is for", "-")
@@ -169,7 +180,7 @@ def _what_it_is(model, evaluation):
     yield _heading("What it was trained on", "-")
     counted = f": {data['n']:,} images, sha256 {data['sha256'][:16]}" if "sha256" in data else ""  # not the published
     yield _escaped(f"{data['description'].rstrip('.')}{counted}.")
-    splits = {name: one for name, one in data.get("splits", {}).items() if isinstance(one, dict)}
+    splits = _splits(model.card)
     if splits:
         rows = [[name, f"{one['n']:,}", str(one["seed"]), f"``{one['sha256'][:16]}``"] for name, one in splits.items()]
         yield _table(["set", "galaxies", "seed", "sha256"], rows)
@@ -179,6 +190,15 @@ def _what_it_is(model, evaluation):
 def _output(card):
     edges = card["z_edges"]
     return f"{len(edges) - 1} probabilities on {edges[0]:g} ≤ z < {edges[-1]:g}; {card['embedding_dim']} numbers"
+
+
+def _splits(card):
+    """What the card tells of each data set, by name."""
+    return {name: one for name, one in card["training_data"].get("splits", {}).items() if isinstance(one, dict)}
+
+
+def _megabytes(model, files):
+    return f"{sum(file.stat().st_size for file in model.path.glob(files)) / 1e6:.1f} MB"
 
 
 def _network(card):
@@ -230,10 +250,10 @@ def _how_good(evaluation, card, folder):
         f"{folder}/bins.png",
         f"{images.capitalize()}. Bias, scatter and coverage; lines: no bias, the scatter of all galaxies, 68 %. In "
         "bins of true redshift, a bias towards the middle is part of any estimate that is right on average for "
-        "galaxies that look alike.",
+        "galaxies that look alike, and with it a coverage that is not 68 %; in bins of the estimate, neither is.",
     )
     yield _table(
-        ["bin", "galaxies", "bias", "σ_MAD", "in 68 %", "in 95 %"],
+        ["bin", "galaxies", "bias", "σ_MAD", "η", "CRPS", "in 68 %", "in 95 %", "KS of the PIT"],
         [_bin_row(name, one) for name, bins in evaluation["bins"].items() for one in bins],
     )
 
@@ -246,9 +266,8 @@ def _of_what(data, overall):
 
 def _bin_row(name, one):
     label = _TYPES[one["low"]] if name == "early" else f"{one['low']:g} to {one['high']:g}"
-    values = [_with_error(one[metric], one["errors"][metric]) for metric in ("bias", "sigma_mad")]
-    shares = [_with_error(one[metric], one["errors"][metric], 3) for metric in ("coverage68", "coverage95")]
-    return [f"{_BINS[name]} {label}", f"{one['n']:,}", *values, *shares]
+    values = [_with_error(one[metric], one["errors"][metric], digits) for metric, digits in _IN_BINS.items()]
+    return [f"{_BINS[name]} {label}", f"{one['n']:,}", *values]
 
 
 def _comparison(evaluation):
@@ -260,12 +279,19 @@ def _comparison(evaluation):
     return _table(["method", "images", "bias", "σ_MAD", "η"], rows)
 
 
-def _label_efficiency(result, figure):
+def _label_efficiency(result, figure, card):
     yield _heading("Fewer labels", "-")
+    yield from _told(result, card)
     yield _figure(
         figure,
         f"{_images(result).capitalize()}. Scatter against the number of labels that a model was trained with; bands: "
         "errors.",
+    )
+    points = [(way, point) for way, points in result["curves"].items() for point in points]
+    metrics = [metric for metric in _BY_LABELS if any(metric in point for _, point in points)]
+    yield _table(
+        ["labels", "way of training", "seeds", *(_SYMBOLS[metric] for metric in metrics)],
+        [_point_row(way, point, metrics) for way, point in sorted(points, key=lambda one: one[1]["n_labels"])],
     )
     *_, last = result["curves"]
     if result.get("equivalent"):
@@ -278,6 +304,11 @@ def _label_efficiency(result, figure):
     if result.get("paired"):
         yield f"σ_MAD less that of «{_escaped(last)}» with as many labels, on the same galaxies:"
         yield _by_labels(result["paired"], lambda one: _with_error(one["difference"], one["difference_err"]))
+
+
+def _point_row(way, point, metrics):
+    values = [_with_error(point.get(metric, np.nan), point.get(f"{metric}_err", np.nan)) for metric in metrics]
+    return [f"{point['n_labels']:,}", _escaped(way), str(point.get("n_seeds", "")), *values]
 
 
 def _by_labels(numbers, told):
@@ -293,10 +324,20 @@ def _factor(one):
     return bound + _with_error(one["factor"], np.nan if bound else one["factor_err"], 2)
 
 
-def _table_of(result):
-    yield _heading(_escaped(result["title"]), "-")
+def _told(result, card):
+    """What a result is of."""
     told = f"{_escaped(result['text'])} " if result.get("text") else ""
     yield f"{told}({_images(result).capitalize()}.)"
+    own = {name: one["sha256"] for name, one in _splits(card).items()}
+    data = result.get("data", own)
+    if data != own:
+        others = ", ".join(f"{name} ``{sha[:16]}``" for name, sha in data.items())
+        yield f"The images are others than those that the model was trained and judged on: sha256 {others}."
+
+
+def _table_of(result, card):
+    yield _heading(_escaped(result["title"]), "-")
+    yield from _told(result, card)
     symbols = _SYMBOLS | {name: _escaped(heading) for name, heading in result.get("columns", {}).items()}
     names = [name for name in symbols if any(name in row for row in result["rows"])]
     counted = any("n" in row for row in result["rows"])

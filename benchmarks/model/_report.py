@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astro_photz import metrics
+from astro_photz import load_model, metrics
 from astro_photz.metrics import METRICS
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -137,7 +137,7 @@ def report(title, rows, arguments, *, text="", columns=None, simulated=True, sho
     print_table(("", "galaxies", *headings.values()), cells)
     if arguments.output:
         result = {"kind": "table", "simulated": simulated, "title": title, "text": text, "columns": columns}
-        write_result(arguments.output, result | {"rows": rows})
+        write_result(arguments.output, result | {"rows": rows}, model=load_model(arguments.model))
 
 
 def _cell(row, name):

@@ -14,10 +14,11 @@ each galaxy.
 from dataclasses import replace
 
 import numpy as np
-from _report import arguments_of, deviations, judged, measured, report
+from _report import arguments_of, judged, measured, report
 from _stamps import drawn, estimates, observed, recipe_of
 
-from astro_photz import load_model
+from astro_photz import load_model, metrics
+from astro_photz.pdf import RedshiftPDF
 
 EBV = (0.0, 0.1, 0.2, 0.3)
 TOLD = {"told right": 1.0, "told 10 % too much": 1.1, "told 10 % too little": 0.9}
@@ -32,28 +33,30 @@ def main():
     model = load_model(arguments.model)
     recipe = recipe_of(model, seed=arguments.seed)
     galaxies = drawn(recipe, arguments.n)
-    deviation = np.stack([behind(ebv, recipe, *galaxies, model) for ebv in EBV], axis=1)
-    told = zip(TOLD, np.moveaxis(deviation, 2, 0), strict=True)
-    rows = [row for name, one in told for row in rows_of(name, one, groups=galaxies[0].seed_index)]
-    report("Dust of our Galaxy", rows, arguments, text=TEXT, columns={"change": "change of Δz", "slope": "slope"})
+    scores = [behind(ebv, recipe, *galaxies, model) for ebv in EBV]
+    rows = [row for name in TOLD for row in rows_of(name, [one[name] for one in scores], galaxies[0].seed_index)]
+    columns = {"change": "change of Δz", "slope": "slope"}
+    shown = ("bias", "sigma_mad", "eta", "coverage68")
+    report("Dust of our Galaxy", rows, arguments, text=TEXT, columns=columns, shown=shown)
 
 
 def behind(ebv, recipe, population, shape, model):
-    """Deviations (N, len(TOLD)) of the galaxies' redshifts, behind so much dust."""
+    """Scores of the galaxies behind so much dust, by what the model is told of it."""
     population = replace(population, ebv=np.full(len(population), ebv))
-    deviation = np.empty((len(population), len(TOLD)))
-    for rows, cutouts in observed(recipe, population, shape):
-        for column, factor in enumerate(TOLD.values()):
-            estimate = estimates(model, cutouts.flux, factor * cutouts.ebv).mean()
-            deviation[rows, column] = deviations(estimate, population.redshift[rows])
-    return deviation
+    p = {name: [] for name in TOLD}
+    for _, cutouts in observed(recipe, population, shape):
+        for name, factor in TOLD.items():
+            p[name].append(estimates(model, cutouts.flux, factor * cutouts.ebv).p)
+    pdfs = {name: RedshiftPDF(np.concatenate(parts), model.edges) for name, parts in p.items()}
+    return {name: metrics.score(pdf, population.redshift) for name, pdf in pdfs.items()}
 
 
-def rows_of(name, deviation, *, groups):
+def rows_of(name, scores, groups):
     """Rows of a table, one for each amount of dust; the slope stands with the last."""
+    deviation = np.stack([one.deviation for one in scores], axis=1)
     rows = []
-    for ebv, one in zip(EBV, deviation.T, strict=True):
-        change = measured("change", np.mean, one - deviation[:, 0], groups=groups)
+    for ebv, one in zip(EBV, scores, strict=True):
+        change = measured("change", np.mean, one.deviation - deviation[:, 0], groups=groups)
         rows.append(judged(f"E(B−V) = {ebv:g}, {name}", one, groups=groups, **change))
     rows[-1] |= measured("slope", np.mean, slopes(deviation), groups=groups)
     return rows

@@ -35,6 +35,7 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from astro_photz import metrics, train
+from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import Stamps
 
 WAYS = {
@@ -154,12 +155,34 @@ class LabelEfficiency:
         return {
             "kind": "label_efficiency",
             "simulated": True,
-            "learning_rates_and_steps": {way: {str(n): self.choice(way, n) for n in SEARCHED[way]} for way in WAYS},
+            "text": self.text(),
+            "data": hashes(self.data),
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
             "gap": list(self._gaps()),
             "paired": list(self._paired()),
         }
+
+    def text(self):
+        """What was done, and chosen."""
+        run = RunFolder(self.pretrained)
+        what, pretrain, finetune = run.record["what"], self.recipe.pretrain, self.recipe.finetune
+        (_, before), *_, (_, after) = run.metrics["probe_sigma_mad"]
+        chosen = "; ".join(
+            f"{way}, {n:,}: {self.choice(way, n)[0]:g}, {self.choice(way, n)[1]:,}"
+            for way in self.arguments.ways
+            for n in {_nearest(way, n_labels): None for n_labels in self.arguments.labels}
+            if self.choice(way, n)
+        )
+        return (
+            f"The same network, with an encoder pretrained on {what['n_images'] or what['data']['n']:,} images in "
+            f"{pretrain.epochs} epochs (redshift probe from {before:.4f} to {after:.4f}), or from random weights. "
+            f"Means over seeds {', '.join(map(str, self.arguments.seeds))}, which draw the labels. Learning rate and "
+            f"least number of steps are those of {_listed(RATES)} and {_listed(STEPS)} whose CRPS on the validation "
+            f"set is best, searched at the nearest of these numbers of labels: {chosen}. From "
+            f"{STEPS[-1] * finetune.batch_size // finetune.epochs:,} labels on, the {finetune.epochs} epochs of all "
+            "trainings take more steps than that."
+        )
 
     def _values(self, way, n_labels, metric="sigma_mad"):
         return self.results.over_seeds(self.name(way, n_labels), self.arguments.seeds, metric)
@@ -303,7 +326,7 @@ def _crossing(numbers, scatter, wanted):
 
 def print_tables(result):
     """Curves and factors."""
-    print("learning rates and steps:", result["learning_rates_and_steps"])
+    print(result["text"])
     for way, points in result["curves"].items():
         print(f"\n{way} (simulated images; mean over seeds, and its error)")
         print(f"{'labels':>8s}{'seeds':>6s}" + "".join(f"{metric:>22s}" for metric in METRICS))
@@ -328,6 +351,11 @@ def print_tables(result):
 def _nearest(way, n_labels):
     """The number of labels whose search tells for this one."""
     return min(SEARCHED[way], key=lambda n: abs(math.log(n / n_labels)))
+
+
+def _listed(numbers):
+    *others, last = (f"{number:g}" for number in numbers)
+    return f"{', '.join(others)} or {last}"
 
 
 def _name(*parts):

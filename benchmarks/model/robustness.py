@@ -1,0 +1,112 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+How good the redshifts are of stamps that something is wrong with.
+
+    python benchmarks/model/robustness.py [--model bundled] [--n 5000]
+
+The same simulated galaxies are seen as they are, and without one band, without a corner, farther off the centre than
+SDSS positions are, with a band displaced or in wrong units, and with a sky that is not quite taken off. "Change" is the
+change of σ_MAD that it makes, paired. `~astro_photz.predict` flags some of it (``NO_BAND``, ``PARTIAL``,
+``OFF_CENTRE``), and where a band is missing it leaves the redshift out: here is what the graphs would say.
+"""
+
+from functools import partial
+
+import numpy as np
+from _report import arguments_of, judged, measured, report
+from _stamps import drawn, estimates, observed, recipe_of
+
+from astro_photz import load_model, metrics
+from astro_photz.pdf import RedshiftPDF
+from astro_photz.quality import sky_rms
+from astro_photz.sdss import BANDS
+
+SIZE, MARGIN = 64, 4  # pixels
+CORNER = 24  # pixels
+TEXT = (
+    "The same simulated galaxies, with something wrong about their stamps. Change: of σ_MAD, paired. Errors: by "
+    "bootstrap over the real galaxies that they were drawn from."
+)
+
+
+def crop(flux, x=0, y=0):
+    """The stamp within the margin, so far from the middle."""
+    return flux[..., MARGIN + y : MARGIN + y + SIZE, MARGIN + x : MARGIN + x + SIZE].copy()
+
+
+def without_band(flux, band):
+    stamp = crop(flux)
+    stamp[:, BANDS.index(band)] = np.nan
+    return stamp
+
+
+def without_corner(flux):
+    stamp = crop(flux)
+    stamp[..., :CORNER, :CORNER] = np.nan
+    return stamp
+
+
+def displaced(flux, band, pixels):
+    stamp = crop(flux)
+    stamp[:, BANDS.index(band)] = crop(flux, x=pixels)[:, BANDS.index(band)]
+    return stamp
+
+
+def brighter(flux, band, magnitudes):
+    stamp = crop(flux)
+    stamp[:, BANDS.index(band)] *= 10 ** (0.4 * magnitudes)
+    return stamp
+
+
+def brighter_sky(flux, share):
+    stamp = crop(flux)
+    return stamp + (share * sky_rms(stamp))[..., None, None].astype(stamp.dtype)
+
+
+AS_THEY_ARE = "as they are"
+VERSIONS = {
+    AS_THEY_ARE: crop,
+    **{f"no {band}": partial(without_band, band=band) for band in BANDS},
+    f"a corner of {CORNER} × {CORNER} pixels missing": without_corner,
+    "2 pixels off": partial(crop, x=2),
+    "4 pixels off": partial(crop, x=4),
+    "u a pixel beside the others": partial(displaced, band="u", pixels=1),
+    "g too bright by 0.02 mag": partial(brighter, band="g", magnitudes=0.02),
+    "g too bright by 0.05 mag": partial(brighter, band="g", magnitudes=0.05),
+    "sky too high by 0.1 of its rms": partial(brighter_sky, share=0.1),
+}
+"""What is wrong, and a function that makes it so of stamps with a margin."""
+
+
+def main():
+    arguments = arguments_of(__doc__, n=5000)
+    model = load_model(arguments.model)
+    recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * MARGIN)
+    population, shape = drawn(recipe, arguments.n)
+    p = {name: [] for name in VERSIONS}
+    for _, cutouts in observed(recipe, population, shape):
+        for name, spoilt in VERSIONS.items():
+            p[name].append(estimates(model, spoilt(cutouts.flux), cutouts.ebv).p)
+    pdfs = {name: RedshiftPDF(np.concatenate(parts), model.edges) for name, parts in p.items()}
+    scores = {name: metrics.score(pdf, population.redshift) for name, pdf in pdfs.items()}
+    rows = [row(name, one, scores[AS_THEY_ARE], groups=population.seed_index) for name, one in scores.items()]
+    shown = ("bias", "sigma_mad", "eta", "coverage68")
+    report(
+        "Stamps with something wrong", rows, arguments, text=TEXT, columns={"change": "change of σ_MAD"}, shown=shown
+    )
+
+
+def row(name, scores, beside, *, groups):
+    """A row of the table; with the change, but for the stamps as they are."""
+    change = {}
+    if name != AS_THEY_ARE:
+        change = measured("change", change_of_scatter, scores.deviation, beside.deviation, groups=groups)
+    return judged(name, scores, groups=groups, **change)
+
+
+def change_of_scatter(one, other):
+    return metrics.sigma_mad(one) - metrics.sigma_mad(other)
+
+
+if __name__ == "__main__":
+    main()
