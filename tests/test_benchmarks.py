@@ -1,0 +1,140 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""What the benchmarks work out of their measurements, and the command that makes the bundled model."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astro_photz import load_model
+from astro_photz.cutouts.hdf5 import open_cutouts
+
+pytest.importorskip("lightning")
+pytest.importorskip("onnxscript")
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="benchmarks are in the source tree only")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Import a script by its place."""
+
+    def load(place):
+        for folder in (BENCHMARKS, BENCHMARKS / Path(place).parent):
+            monkeypatch.syspath_prepend(str(folder))
+        return importlib.import_module(Path(place).stem)
+
+    return load
+
+
+def power_law(n_labels, *, seeds=3, noise=1e-5):
+    """Scatter of training from scratch, which falls with the square root of the number of labels."""
+    return 0.01 + 0.4 / np.sqrt(n_labels) + noise * np.arange(seeds)
+
+
+def test_the_equivalent_factor_is_read_off_the_curve_from_scratch(benchmark):
+    labels = benchmark("training/label_efficiency.py")
+    scratch = {n: power_law(n) for n in (500, 1000, 2000, 4000, 8000, 16_000)}
+    found = labels.equivalent_factor(1000, power_law(3000), scratch)  # as good as with three times as many
+    assert found["factor"] == pytest.approx(3, rel=0.03)
+    assert 0 < found["factor_err"] < 0.1
+    assert not any(found[bound] for bound in ("at_least", "at_most"))
+
+    better = labels.equivalent_factor(1000, power_law(64_000), scratch)
+    assert better["at_least"]
+    assert better["factor"] == pytest.approx(16)
+    worse = labels.equivalent_factor(1000, power_law(100), scratch)
+    assert worse["at_most"]
+    assert worse["factor"] == pytest.approx(0.5)
+    assert np.isnan(labels.equivalent_factor(1000, power_law(3000, seeds=1), scratch)["factor_err"])
+
+
+def test_the_share_of_the_gap_is_all_of_it_where_nothing_is_left_to_gain(benchmark):
+    labels = benchmark("training/label_efficiency.py")
+    few, most = power_law(1000), power_law(64_000)
+    assert labels.share_of_gap(most, few, most)["share"] == pytest.approx(1)
+    assert labels.share_of_gap(few, few, most)["share"] == pytest.approx(0)
+    half = labels.share_of_gap((few + most) / 2, few, most)
+    assert half["share"] == pytest.approx(0.5)
+    # drawn: errors of the three means, independent
+    rng = np.random.default_rng(0)
+    error = few.std(ddof=1) / 3**0.5
+    drawn = [mean + error * rng.standard_normal(20_000) for mean in (few.mean(), (few + most).mean() / 2, most.mean())]
+    assert half["share_err"] == pytest.approx(np.std((drawn[0] - drawn[1]) / (drawn[0] - drawn[2])), rel=0.05)
+
+
+def test_a_paired_difference_knows_more_than_its_two_ends(benchmark):
+    labels = benchmark("training/label_efficiency.py")
+    rng = np.random.default_rng(1)
+    galaxies = 0.02 * rng.standard_normal(4000)
+    pairs = [(galaxies + 0.001 * rng.standard_normal(4000), galaxies) for _ in range(2)]
+    same = labels.paired_difference([(galaxies, galaxies)], None)
+    assert same == {"difference": 0.0, "difference_err": 0.0}
+    wider = labels.paired_difference([(1.1 * one, other) for one, other in pairs], None)
+    assert wider["difference"] == pytest.approx(0.1 * 0.02, rel=0.15)
+    of_one_scatter = 0.02 * 1.17 / 4000**0.5
+    assert wider["difference_err"] < of_one_scatter / 2
+
+
+TINY = """
+name = "tiny"
+version = "1"
+recipe = "smoke"
+changes = ["pretrain.epochs = 1", "finetune.epochs = 1", "pretrain.batch_size = 16", "pretrain.queue_length = 16"]
+seed = 0
+limits = ["Good for nothing."]
+
+[simulate]
+size = 68
+
+[simulate.settings.sample]
+faintest = 17.0
+
+[simulate.train]
+n = 256
+seed = 1
+
+[simulate.validation]
+n = 128
+seed = 2
+
+[simulate.test]
+n = 128
+seed = 3
+
+[demo]
+n = 4
+pool = 64
+seed = 4
+"""
+
+
+def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypatch):
+    make = benchmark("model/train_bundled.py")
+    (tmp_path / "tiny.toml").write_text(TINY)
+    command = ["train_bundled.py", str(tmp_path / "run"), "--settings", str(tmp_path / "tiny.toml"), "--threads", "1"]
+    monkeypatch.setattr(sys, "argv", command)
+    make.main()
+    run = tmp_path / "run"
+    model, encoder = load_model(run / "tiny"), load_model(run / "tiny-pretrained")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert (
+        evaluation["model"]["sha256"] == json.loads((run / "int8.json").read_text())["model"]["sha256"] == model.sha256
+    )
+    assert evaluation["overall"]["n"] == 128
+    assert model.card["limits"][-1] == "Good for nothing."
+    assert model.card["training_data"]["splits"]["test"]["sha256"] == evaluation["data"]["sha256"]
+    assert model.card["metrics"]
+    assert encoder.card["metrics"]
+    assert set(model.card["steps"]) == {"train", "validation", "test", "pretrained", "finetuned"}
+    with open_cutouts(run / "demo.h5") as file:
+        assert len(file["images"]) == 4
+
+    written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    make.main()  # all is there
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == written
