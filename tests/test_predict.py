@@ -322,8 +322,8 @@ def test_redshifts_of_real_galaxies_are_those_of_their_colours(clean_galaxies):
 
     z, error, reference = clean_galaxies
     deviation = (z - reference) / (1 + reference)
-    assert spearmanr(z, reference).statistic >= 0.7
-    assert abs(np.median(deviation)) <= 0.015
+    assert spearmanr(z, reference).statistic >= 0.8
+    assert abs(np.median(deviation)) <= 0.010
     square = np.sum(deviation**2 / ((error / (1 + reference)) ** 2 + 0.015**2))
     low, high = chi2.ppf([0.005, 0.995], len(z))
     assert low <= square <= high

@@ -173,7 +173,7 @@ def _what_it_is(model, evaluation):
     yield _table(["model", ""], rows)
     yield _heading("What it is for", "-")
     yield (
-        "Redshifts of galaxies in SDSS images, for samples of many, and similarity of galaxies by its embeddings. "
+        "Redshifts of galaxies in SDSS images, for samples of many. "
         f"{_range(card)}`~astro_photz.predict` flags what lies outside. Where you know some redshifts, compare: "
         "``astro-photz evaluate``; a few hundred of them adapt it to your sample: :ref:`adapt`."
     )
