@@ -165,6 +165,13 @@ def test_what_is_adapted_becomes_a_model_that_says_where_it_began(sample, adapte
     assert RunFolder(tmp_path / "again").record["what"]["origin"]["name"] == "mine"
 
 
+def test_what_integers_cost_is_measured_on_galaxies_that_were_held_out(adapted, tmp_path):
+    report = export_run(adapted, tmp_path / "mine", int8=True)
+    told = load_model(tmp_path / "mine-int8").card["quantization"]
+    assert told["n_validation"] == 100
+    assert report["int8"]["sigma_mad_ratio"] == told["sigma_mad_ratio"]
+
+
 def test_the_same_command_again_does_nothing_and_another_is_refused(sample, adapted):
     before = (adapted / "encoder.pt").stat().st_mtime_ns
     assert adapt(sample, adapted) == RunFolder(adapted).metrics

@@ -252,6 +252,17 @@ def test_noise_adds_in_quadrature():
     torch.testing.assert_close(total, torch.full((5,), 5**0.5), rtol=0.03, atol=0)
 
 
+def test_noise_of_a_chain_is_in_units_of_what_the_stamp_had():
+    # turned, blurred and reddened, the sky is smoother and dimmer: its noise as observed is still the unit
+    torch.manual_seed(0)
+    flux = noise(400)
+    changes = {"rotate": {"angles": "any", "corners": "zero"}, "redden": {"ebv_max": 0.5}, "blur": {"sigma": 1.0}}
+    chains = [make_augmentation(changes | more) for more in ({}, {"noise": {"low": 1, "high": 1}})]
+    smooth, noisy = (chain(flux)[..., 16:-16, 16:-16].var(dim=(0, 2, 3)) for chain in chains)
+    assert (smooth.sqrt() < 0.6 * SKY_RMS).all()
+    torch.testing.assert_close((noisy - smooth).sqrt() / SKY_RMS, torch.ones(5), rtol=0, atol=0.03)
+
+
 def test_noise_is_drawn_for_each_stamp_and_band():
     flux = noise(300)
     level = (Noise(0, 1)(flux) - flux).std(dim=(2, 3)) / SKY_RMS

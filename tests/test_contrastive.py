@@ -6,12 +6,13 @@ import math
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("lightning", exc_type=ImportError)
+lightning = pytest.importorskip("lightning.pytorch", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.train.contrastive import (
@@ -41,6 +42,17 @@ def make_model(bottleneck=0, **options):
 def make_batch(n=8, *, seed=0):
     cutouts = gaussian_cutouts(n, size=68, seed=seed)
     return {"flux": torch.from_numpy(cutouts.flux), "ebv": torch.from_numpy(cutouts.ebv)}
+
+
+class Given(torch.nn.Module):
+    """Views that are given, one after the other."""
+
+    def __init__(self, *views):
+        super().__init__()
+        self.left = list(views)
+
+    def forward(self, flux):
+        return self.left.pop(0)
 
 
 def take_steps(model, batch, n=20):
@@ -156,6 +168,41 @@ def test_the_key_encoder_follows_slowly_buffers_and_all():
     assert any("running_mean" in name and not torch.equal(key[name], before[name]) for name in key)
 
 
+def test_a_step_of_the_optimizer_moves_the_key_encoder(tmp_path):
+    model = make_model(momentum=0.9)
+    model.key.update_parameters(model.query)  # the first time, it becomes equal
+    before = copy.deepcopy(model.key.module.state_dict())
+    one = {name: value[0] for name, value in make_batch().items()}
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = lightning.Trainer(accelerator="cpu", max_steps=2, default_root_dir=tmp_path, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on loaders and logging
+        trainer.fit(model, torch.utils.data.DataLoader([one] * 16, batch_size=8))
+    weight = next(name for name in before if name.endswith("conv1.weight"))
+    key, query = model.key.module.state_dict()[weight], model.query.state_dict()[weight]
+    assert not torch.equal(key, before[weight])
+    assert (key - before[weight]).norm() < 0.5 * (query - before[weight]).norm()  # and slowly
+
+
+def test_keys_of_a_step_are_normalised_in_other_company_than_its_queries():
+    model = make_model(groups=4)
+    company = {"query": [], "key": []}
+    views = torch.randn(2, 16, 5, 64, 64)
+    views[:, :, 0, 0, 0] = torch.arange(16.0)  # by which an image is known
+    model.augment = Given(*views)
+
+    def look(name):
+        return lambda module, inputs: company[name].append(frozenset(inputs[0][:, 0, 0, 0].tolist()))
+
+    model.query.register_forward_pre_hook(look("query"))
+    model.key.register_forward_pre_hook(look("key"))
+    torch.manual_seed(0)
+    model.training_step(make_batch(16), 0)
+    assert [len(group) for group in company["query"]] == [len(group) for group in company["key"]] == [4] * 4
+    assert frozenset().union(*company["query"]) == frozenset().union(*company["key"]) == frozenset(range(16))
+    assert not set(company["query"]) & set(company["key"])
+
+
 def test_only_the_query_encoder_and_the_heads_learn():
     model = make_model(photometry_weight=1.0)
     model.training_step(make_batch(), 0).backward()
@@ -182,6 +229,19 @@ def test_symmetric_is_the_mean_of_both_ways():
     one = copy.deepcopy(model).training_step(batch, 0)
     model.hparams.symmetric = True
     torch.testing.assert_close(model.training_step(batch, 0), one)  # the two views are equal here
+
+
+def test_symmetric_asks_either_view_for_the_other():
+    views = [make_batch()["flux"][..., 2:-2, 2:-2], 3 * make_batch()["flux"][..., :-4, :-4]]
+
+    def loss(*order, symmetric=False):
+        model = make_model(groups=1, symmetric=symmetric)  # the same weights each time
+        model.augment = Given(*(views[place] for place in order))
+        return model.training_step(make_batch(), 0)
+
+    there, back = loss(0, 1), loss(1, 0)
+    assert not torch.allclose(there, back, rtol=1e-4)
+    torch.testing.assert_close(loss(0, 1, symmetric=True), (there + back) / 2)
 
 
 def test_the_auxiliary_task_teaches_photometry():

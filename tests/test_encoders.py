@@ -307,9 +307,10 @@ def test_photometry_beside_a_resnet_does_not_need_its_convolutions():
     assert (encoder(redder, torch.zeros(6)) - encoder(flux, torch.zeros(6))).abs().amax(dim=1).min() > 1e-2
 
 
+@pytest.mark.parametrize("training", [True, False])
 @torch.no_grad()
-def test_photometry_keeps_its_digits_in_half_precision():
-    encoder = make_encoder(**MEASURING).train()
+def test_photometry_keeps_its_digits_in_half_precision(training):
+    encoder = make_encoder(**MEASURING).train(training)
     measured = []
     encoder.photometry.register_forward_hook(lambda module, inputs, output: measured.append(output))
     flux, ebv = 10 * torch.rand(4, 5, 64, 64, generator=torch.Generator().manual_seed(0)), torch.zeros(4)

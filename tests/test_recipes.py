@@ -120,6 +120,18 @@ def test_layers_learn_the_slower_the_farther_they_are_from_the_head():
     assert sorted({g["max_lr"] for g in made.param_groups}, reverse=True)[:2] == pytest.approx([0.1, 0.05])
 
 
+def test_layers_of_an_encoder_within_others_are_its_own():
+    model = RedshiftModel(encoder={"kind": "resnet18", "width": 4, "photometry": True, "bottleneck": 6})
+    groups = parameter_groups(model.encoder, model.head, layer_decay=0.5)
+    rate = {id(p): g["scale"] for g in groups for p in g["params"]}
+    photometric = model.encoder.encoder
+    in_order = [model.head, model.encoder.expand[0], model.encoder.describe[0], photometric.join[0]]
+    in_order += [photometric.encoder.layer4[0].conv1, photometric.encoder.layer3[0].conv1]
+    assert [rate[id(layer.weight)] for layer in in_order] == [0.5**depth for depth in range(6)]
+    assert rate[id(photometric.encoder.conv1.weight)] == min(rate.values())
+    assert len(rate) == len(list(model.parameters()))
+
+
 def test_of_a_frozen_bottleneck_only_what_expands_it_learns():
     model = RedshiftModel(encoder={"kind": "resnet18", "width": 4, "bottleneck": 5}, frozen=True)
     learning = {name.rpartition(".")[0] for name, value in model.named_parameters() if value.requires_grad}

@@ -22,7 +22,7 @@ from astro_photz.train.callbacks import SafeCheckpoints, StepSeed
 from astro_photz.train.redshift import RedshiftModel
 from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import data_hash
-from astro_photz.train.weights import WEIGHTS, read_weights
+from astro_photz.train.weights import WEIGHTS, read_weights, write_weights
 from helpers import gaussian_cutouts
 
 MACHINE = Machine(accelerator="cpu", devices=1, progress=False)
@@ -243,6 +243,18 @@ def test_going_on_from_any_checkpoint(data, tmp_path):
     assert RunFolder(tmp_path / "second").curve("train_loss")[0][0] == 19  # the first ten are not run again
 
 
+def test_weights_that_cannot_be_written_say_so(tmp_path, monkeypatch):
+    encoder = RedshiftModel(encoder={"kind": "resnet18", "width": 4}).encoder
+
+    def full(*args):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"encoder.pt could not be written .*: make room"):
+        write_weights(tmp_path / WEIGHTS, encoder, {"kind": "resnet18", "width": 4})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, monkeypatch):
     path, safe = tmp_path / "last.ckpt", SafeCheckpoints()
     safe.save_checkpoint({"step": 1}, path)
@@ -286,6 +298,8 @@ def test_a_bottleneck_is_pretrained_exported_without_and_fine_tuned_with(data, t
     recipe = small_recipe("pretrain.epochs = 1", *changes)
     pretrain(recipe, tmp_path / "known.h5", tmp_path / "pretrained", machine=MACHINE)
 
+    with pytest.raises(ValueError, match=r"int8 must not be set: .*pretrained is a pretraining"):
+        export_run(tmp_path / "pretrained", tmp_path / "model", int8=True)
     export_run(tmp_path / "pretrained", tmp_path / "model")
     model = load_model(tmp_path / "model")
     assert model.card["encoder"]["bottleneck"] == 0
@@ -389,6 +403,45 @@ def test_a_checkpoint_of_something_else_is_refused(data, tmp_path):
     torch.save({"state_dict": {"weight": torch.zeros(1)}}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"holds no encoder of this package"):
         refused(data, tmp_path / "run", init=tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("pretrain", "encoder.width = 6", r"last.ckpt is of another training or architecture: .* has the shape"),
+        ("finetune", "encoder.width = 4", r"last.ckpt is of another training or architecture"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_not_gone_on_with(data, pretrained, tmp_path, kind, change, message):
+    last = pretrained / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError, match=message):
+        refused(data, tmp_path / "run", kind=kind, recipe=small_recipe(change), resume=last)
+    assert not (tmp_path / "run" / "run.json").exists()  # the right command is free to begin
+
+
+def test_half_a_checkpoint_is_not_gone_on_with(data, pretrained, tmp_path):
+    whole = (pretrained / "checkpoints" / "last.ckpt").read_bytes()
+    (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
+    for name, error, message in (
+        ("half.ckpt", ValueError, r"half.ckpt cannot be read as weights"),
+        ("absent.ckpt", FileNotFoundError, r"resume: no checkpoint .*absent.ckpt"),
+    ):
+        with pytest.raises(error, match=message):
+            refused(data, tmp_path / "run", kind="pretrain", resume=tmp_path / name)
+    with pytest.raises(ValueError, match=r"no checkpoint of a training to go on with"):
+        refused(data, tmp_path / "run", kind="pretrain", resume=pretrained / WEIGHTS)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_told(data, tmp_path):
+    with pytest.raises(ValueError, match=r"machine cannot be had \(accelerator 'gpu', devices 1, nodes 1\)"):
+        refused(data, tmp_path / "run", machine=replace(MACHINE, accelerator="gpu"))
+
+
+def test_too_few_galaxies_to_probe_with_are_refused(data, tmp_path):
+    few = write_stamps(tmp_path / "few.h5", 31)
+    with pytest.raises(ValueError, match=r"few.h5 must have the 32 labelled galaxies .* got 31"):
+        refused(data, tmp_path / "run", kind="pretrain", validation=few)
 
 
 def test_another_training_is_not_written_over(data, pretrained):

@@ -264,7 +264,8 @@ class Noise(nn.Module):
     ----------
     low, high : float, optional
         Range of the rms that is added, over the rms that the band has (`noise_rms`); drawn evenly for each stamp and
-        band.
+        band. In a chain (`make_augmentation`), that is what it had before anything else was done to it: turning and
+        blurring make noise smoother, and dust does not dim that of the sky.
     """
 
     def __init__(self, low=0.0, high=1.0):
@@ -272,13 +273,15 @@ class Noise(nn.Module):
         self.low = _checked("low", low)
         self.high = _checked("high", high, least=low)
 
-    def forward(self, flux):
+    def forward(self, flux, rms=None):
         """
         Add noise.
 
         Parameters
         ----------
         flux : `torch.Tensor` (B, 5, S, S)
+        rms : `torch.Tensor` (B, 5), optional
+            The unit; by default that of ``flux``.
 
         Returns
         -------
@@ -286,7 +289,7 @@ class Noise(nn.Module):
         """
         if not self.training:
             return flux
-        rms = noise_rms(flux)
+        rms = noise_rms(flux) if rms is None else rms
         added = rms * (self.low + (self.high - self.low) * torch.rand_like(rms))
         # randn_like would keep the strides of what was turned, for which numbers are drawn one at a time
         noise = torch.randn(flux.shape, dtype=flux.dtype, device=flux.device)
@@ -456,7 +459,7 @@ def make_augmentation(settings):
     Chain augmentations as a recipe tells.
 
     In the order of nature: what concerns the galaxy's place and shape comes first, on the whole stamp, then dust,
-    seeing, noise, and last what is missing.
+    seeing, noise, and last what is missing. Noise is in units of the stamp's own.
 
     Parameters
     ----------
@@ -468,7 +471,7 @@ def make_augmentation(settings):
     Returns
     -------
     `torch.nn.Sequential`
-        Modules in that order; only the crop does anything when it is not training.
+        Modules in that order; only the crop does anything when the chain is not training.
 
     Raises
     ------
@@ -495,7 +498,18 @@ def make_augmentation(settings):
     steps = {name: kind(**chosen[name]) for name, kind in _STEPS.items() if name in chosen}
     if "rotate" in settings and steps["rotate"].size is None:  # turn no more pixels than are cut out
         steps["rotate"].size, steps["rotate"].jitter = steps["crop"].size, steps["crop"].jitter
-    return nn.Sequential(*steps.values())
+    return _Chain(*steps.values())
+
+
+class _Chain(nn.Sequential):
+    """Augmentations one after another; the unit of the noise is taken first."""
+
+    def forward(self, flux):
+        noisy = self.training and any(isinstance(step, Noise) for step in self)
+        rms = noise_rms(flux) if noisy else None
+        for step in self:
+            flux = step(flux, rms) if isinstance(step, Noise) else step(flux)
+        return flux
 
 
 def _check_known(what, name, known):

@@ -78,7 +78,7 @@ class PhotometricEncoder(nn.Module):
         `torch.Tensor` (B, embedding_dim)
         """
         shape = self.encoder(flux, ebv)
-        with _all_digits(flux, self.training):
+        with _all_digits(flux):
             measured, known = self.photometry(self.linear(flux, ebv), ~torch.isnan(flux))
             # What is not known is taken to be as usual; what lies far out is no colour of a galaxy, but a band without
             # one.
@@ -151,13 +151,14 @@ class Bottleneck(nn.Module):
         `torch.Tensor` (B, 256)
         """
         features = self.encoder(flux, ebv)
-        with _all_digits(flux, self.training):
+        with _all_digits(flux):
             return self.expand(self.describe(features.float()))
 
 
-def _all_digits(flux, training):
-    """Photometry needs all digits, whatever precision the training has."""
-    return torch.autocast(flux.device.type, enabled=False) if training else nullcontext()
+def _all_digits(flux):
+    """Photometry needs all digits, whatever precision the training has; an exported graph has no other."""
+    device = flux.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 _KINDS = {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}

@@ -20,6 +20,7 @@ from .stamps import Stamps
 
 __all__ = ["RedshiftProbe", "alignment", "embed", "knn_redshift", "probe_scatter", "uniformity"]
 
+_NEIGHBOURS = 16
 _COLLAPSED = -0.1  # uniformity: mean squared distances of 0.05 on the unit sphere, where 2 is usual
 
 
@@ -66,7 +67,7 @@ def uniformity(embedding, *, t=2.0):
     return torch.pdist(embedding.float()).square().mul(-t).exp().mean().log()
 
 
-def knn_redshift(reference, redshift, query, *, k=16):
+def knn_redshift(reference, redshift, query, *, k=_NEIGHBOURS):
     """
     Redshifts by nearest neighbours: the mean of the k nearest references.
 
@@ -107,7 +108,7 @@ def knn_redshift(reference, redshift, query, *, k=16):
     return redshift[torch.cat(nearest)].mean(dim=1)
 
 
-def probe_scatter(embedding, redshift, *, seed=0, k=16):
+def probe_scatter(embedding, redshift, *, seed=0, k=_NEIGHBOURS):
     """
     Scatter of nearest-neighbour redshifts, half of the galaxies being the references of the other half.
 
@@ -173,6 +174,11 @@ class RedshiftProbe(lightning.Callback):
         How many of its galaxies are used, at most.
     seed : int, optional
         Which, and which of them are references.
+
+    Raises
+    ------
+    ValueError
+        If there are too few for the neighbours to be sought among half of them.
     """
 
     def __init__(self, path=None, *, n=6000, seed=0):
@@ -180,6 +186,11 @@ class RedshiftProbe(lightning.Callback):
         self._stamps = None
         if path is not None:
             self._stamps = Stamps(path, labelled=True)
+            if len(self._stamps) < 2 * _NEIGHBOURS:
+                raise ValueError(
+                    f"validation: {path} must have the {2 * _NEIGHBOURS} labelled galaxies that the redshift probe "
+                    f"takes, got {len(self._stamps)}"
+                )
             order = np.random.default_rng(seed).permutation(len(self._stamps))
             self._rows = np.sort(order[:n])
 

@@ -80,7 +80,7 @@ def parameter_groups(encoder, head, *, layer_decay):
     Parameters
     ----------
     encoder : `torch.nn.Module`
-        Its layers are its direct children, in their order.
+        Its layers are its direct children, in their order, and those of an encoder within it.
     head : `torch.nn.Module`
     layer_decay : float
         Factor of the learning rate from layer to layer, away from the head (Clark et al. 2020, arXiv 2003.10555).
@@ -93,9 +93,16 @@ def parameter_groups(encoder, head, *, layer_decay):
     layers = {}
     for name, parameter in encoder.named_parameters():
         if parameter.requires_grad:
-            layers.setdefault(name.partition(".")[0], []).append(parameter)
+            layers.setdefault(_layer(name), []).append(parameter)
     last_first = [list(head.parameters()), *reversed(layers.values())]
     return [{"params": layer, "scale": layer_decay**depth} for depth, layer in enumerate(last_first)]
+
+
+def _layer(name):
+    """Of a parameter: what photometry stands beside and a bottleneck stands behind is their child ``encoder``."""
+    while name.startswith("encoder."):
+        name = name.removeprefix("encoder.")
+    return name.partition(".")[0]
 
 
 class RedshiftModel(lightning.LightningModule):

@@ -3,11 +3,14 @@
 From the folder of a training to the folder of a model: calibrated, with a card that says where it comes from.
 """
 
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from astro_photz.cutouts import Cutouts
+from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
 from astro_photz.dust import deredden
 from astro_photz.quality import aperture_flux
 
@@ -66,21 +69,27 @@ def export_run(
     FileNotFoundError
         If the training is not finished, or a file is not where it was.
     ValueError
-        If a file is not the one that the run used.
+        If a file is not the one that the run used, or ``int8`` is set for an encoder alone, of which no redshifts tell
+        what that costs.
     FileExistsError
         If there is such a folder and ``overwrite`` is not set.
     """
     run, path = RunFolder(folder), Path(path)
     if run.metrics is None:
         raise FileNotFoundError(f"{folder} holds no finished training: no file metrics.json")
+    if int8 and run.record["what"]["kind"] == "pretrain":
+        raise ValueError(
+            f"int8 must not be set: {folder} is a pretraining, and no redshifts tell what integers cost it"
+        )
     files = _files(run, {"data": data, "validation": validation})
     settings, encoder, head, report = _trained(run, files)
     card = _card(run, files["data"], name or path.name, report) | (card or {})
     export_model(encoder, head, path, card=card, settings=settings, weights=weights, overwrite=overwrite)
-    if int8 and head is not None:
+    if int8:
         beside = path.with_name(path.name + "-int8")
-        sets = {"stamps": files["data"], "validation": files["validation"] or files["data"]}
-        report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
+        with _validation_file(run.record["what"], files) as labelled:
+            sets = {"stamps": files["data"], "validation": labelled}
+            report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
     return report
 
 
@@ -115,6 +124,20 @@ def _trained(run, files):
     head = read_head(run.path) or read_head(run.checkpoints / "best.ckpt")
     head, report = calibrate(head, embedding, torch.from_numpy(stamps.redshift), groups=stamps.groups)
     return settings, encoder, head, report
+
+
+@contextmanager
+def _validation_file(what, files):
+    """That of the run, or one of the galaxies that it held out, for as long as it is needed."""
+    if files["validation"]:
+        yield files["validation"]
+        return
+    held_out = _validation_stamps(what, files)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "held_out.h5"
+        with open_cutouts(files["data"]) as file:
+            read_rows(file, held_out.rows).write(path, specz_redshift=held_out.redshift)
+        yield path
 
 
 def _validation_stamps(what, files):

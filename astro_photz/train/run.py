@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
@@ -31,7 +32,7 @@ from .recipe import Recipe
 from .redshift import RedshiftModel
 from .run_folder import RunFolder, contents
 from .stamps import Stamps
-from .weights import WEIGHTS, load_weights, origin, read_head, read_weights, write_weights
+from .weights import WEIGHTS, check_checkpoint, load_weights, origin, read_head, read_weights, write_weights
 
 __all__ = ["Machine", "finetune", "pretrain"]
 
@@ -285,25 +286,30 @@ def _trainer(folder, settings, machine, callbacks, seed):
     loggers = [CSVLogger(folder.path, name="log", flush_logs_every_n_steps=50)]
     if find_spec("tensorboard"):
         loggers.append(TensorBoardLogger(folder.path, name="tensorboard"))
-    trainer = lightning.Trainer(
-        default_root_dir=folder.path,  # where SLURM's last checkpoint goes, and is looked for
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        num_nodes=machine.num_nodes,
-        precision=settings.precision,
-        max_epochs=settings.epochs,
-        accumulate_grad_batches=settings.accumulate,
-        gradient_clip_val=settings.gradient_clip or None,
-        callbacks=[StepSeed(seed), LearningRateMonitor("step"), *callbacks],
-        logger=loggers,
-        plugins=[SafeCheckpoints()],
-        check_val_every_n_epoch=getattr(settings, "validate_every", 1),
-        use_distributed_sampler=False,  # the data give each process its share
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        enable_progress_bar=machine.progress,
-        enable_model_summary=False,
-    )
+    options = {
+        "default_root_dir": folder.path,  # where SLURM's last checkpoint goes
+        "accelerator": machine.accelerator,
+        "devices": machine.devices,
+        "num_nodes": machine.num_nodes,
+        "precision": settings.precision,
+        "max_epochs": settings.epochs,
+        "accumulate_grad_batches": settings.accumulate,
+        "gradient_clip_val": settings.gradient_clip or None,
+        "callbacks": [StepSeed(seed), LearningRateMonitor("step"), *callbacks],
+        "logger": loggers,
+        "plugins": [SafeCheckpoints()],
+        "check_val_every_n_epoch": getattr(settings, "validate_every", 1),
+        "use_distributed_sampler": False,  # the data give each process its share
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 10,
+        "enable_progress_bar": machine.progress,
+        "enable_model_summary": False,
+    }
+    try:
+        trainer = lightning.Trainer(**options)
+    except MisconfigurationException as error:
+        told = f"accelerator {machine.accelerator!r}, devices {machine.devices}, nodes {machine.num_nodes}"
+        raise ValueError(f"machine cannot be had ({told}): {error}") from error
     if isinstance(trainer.strategy, DDPStrategy):  # what is no parameter is kept alike, or is each process's own
         trainer.strategy._ddp_kwargs["broadcast_buffers"] = False
     return trainer
@@ -311,6 +317,8 @@ def _trainer(folder, settings, machine, callbacks, seed):
 
 def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves, start_counts=False):
     """Train, unless that has been done, and write down what came of it."""
+    if resume:
+        check_checkpoint(resume, model)
     if trainer.is_global_zero:
         if overwrite:
             folder.clear()

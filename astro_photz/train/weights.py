@@ -19,7 +19,7 @@ from .calibrate import CalibratedHead
 from .encoder import make_encoder
 from .redshift import Z_EDGES
 
-__all__ = ["WEIGHTS", "load_weights", "origin", "read_head", "read_weights", "write_weights"]
+__all__ = ["WEIGHTS", "check_checkpoint", "load_weights", "origin", "read_head", "read_weights", "write_weights"]
 
 WEIGHTS = "encoder.pt"
 """Name of the file in the folder of a run, or of a model."""
@@ -44,8 +44,14 @@ def write_weights(path, encoder, settings, *, head=None):
     state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
     if head is not None:
         state |= {f"{_HEAD}{name}": value for name, value in head.state_dict().items()}
-    with aside(path) as part:
-        torch.save({"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}}, part)
+    content = {"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}}
+    try:
+        with aside(path) as part:
+            torch.save(content, part)
+    except RuntimeError as error:  # torch's word for a disk that is full
+        raise OSError(
+            f"{path} could not be written ({str(error).splitlines()[0]}): make room, and start again"
+        ) from error
 
 
 def read_weights(source):
@@ -140,7 +146,7 @@ def origin(source):
 def _read(path):
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
             f"{path} cannot be read as weights, without running code that it may hold: {reason}"
@@ -165,6 +171,41 @@ def _file_of(source):
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights to begin with in {path.parent}: no file {path.name}")
     return path
+
+
+def check_checkpoint(path, model):
+    """
+    Make sure that a training can go on from a checkpoint.
+
+    Parameters
+    ----------
+    path : str or path-like
+    model : `torch.nn.Module`
+        What is trained.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no whole checkpoint of a training, or that of another model.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"resume: no checkpoint {path}")
+    content = _read(path)
+    if not isinstance(content, dict) or not {"state_dict", "optimizer_states", "loops"} <= set(content):
+        raise ValueError(f"resume: {path} holds no checkpoint of a training to go on with; init takes weights alone")
+    own, stored = (_shapes(state) for state in (model.state_dict(), content["state_dict"]))
+    for name in sorted(own.keys() | stored.keys()):
+        if own.get(name) != stored.get(name):
+            raise ValueError(
+                f"resume: {path} is of another training or architecture: {name} has the shape {stored.get(name)} "
+                f"there, and {own.get(name)} here"
+            )
+
+
+def _shapes(state):
+    return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def load_weights(encoder, path, *, settings):
@@ -194,7 +235,7 @@ def load_weights(encoder, path, *, settings):
 
 def _architecture(encoder):
     """What weights depend on: their names and shapes, and the scale of the pixels that they were learnt on."""
-    return encoder.scaling.scaling, {name: value.shape for name, value in encoder.state_dict().items()}
+    return encoder.scaling.scaling, _shapes(encoder.state_dict())
 
 
 def _told(settings):

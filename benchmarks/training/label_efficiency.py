@@ -40,7 +40,7 @@ from astro_photz.train.stamps import Stamps
 
 WAYS = {
     "frozen": ("finetune.frozen = true",),
-    "whole": ("finetune.frozen = false", "finetune.layer_decay = 0.2"),
+    "whole": ("finetune.frozen = false", "finetune.layer_decay = 0.6"),
     "from scratch": ("finetune.frozen = false", "finetune.layer_decay = 1.0"),
 }
 """Changes of the recipe, by the way of training; all but the last begin with the pretrained encoder."""
