@@ -95,8 +95,8 @@ def test_the_bundled_model_does_not_see_how_a_galaxy_lies():
     for moved in (np.rot90(cutouts.flux, axes=(2, 3)), cutouts.flux[..., ::-1]):
         pdf = model.pdf(model.encode(moved, cutouts.ebv))
         moves = np.abs(pdf.mean() - straight.mean()) / straight.std()
-        assert np.mean(moves < 0.3) >= 0.95  # one of 24 moves by 0.6 with version 5
-        assert moves.max() < 1
+        assert np.median(moves) < 0.1  # learnt, not built in: a few move by more
+        assert np.mean(moves < 0.5) >= 0.95
 
 
 def test_the_bundled_model_does_not_see_dust_that_is_known_of():
