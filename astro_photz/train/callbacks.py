@@ -3,7 +3,6 @@
 What makes a training that was killed go on as if it had not been.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import numpy as np
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from astro_photz._files import aside
-
 from ._lightning import lightning
 from ._torch import torch
+from .weights import write_whole
 
 __all__ = ["BestCheckpoint", "LastCheckpoint", "SafeCheckpoints", "StepSeed", "check_disk"]
 
@@ -111,12 +109,9 @@ class SafeCheckpoints(TorchCheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with aside(path) as part, open(part, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-        except (OSError, RuntimeError) as error:  # torch says RuntimeError of a disk that is full
-            raise OSError(f"{path} could not be written ({error}); the last whole checkpoint is still there") from error
+            write_whole(path, checkpoint)
+        except OSError as error:
+            raise OSError(f"{error}; the last whole checkpoint is still there") from error
 
 
 _STATES = (

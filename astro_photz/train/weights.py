@@ -7,6 +7,7 @@ They are kept in the form of Lightning's checkpoints: ``state_dict``, the weight
 fine-tuning are read as well. Nothing that a file holds is executed.
 """
 
+import os
 import pickle
 from pathlib import Path
 
@@ -19,13 +20,45 @@ from .calibrate import CalibratedHead
 from .encoder import make_encoder
 from .redshift import Z_EDGES
 
-__all__ = ["WEIGHTS", "check_checkpoint", "load_weights", "origin", "read_head", "read_weights", "write_weights"]
+__all__ = [
+    "WEIGHTS",
+    "check_checkpoint",
+    "load_weights",
+    "origin",
+    "read_head",
+    "read_weights",
+    "write_weights",
+    "write_whole",
+]
 
 WEIGHTS = "encoder.pt"
 """Name of the file in the folder of a run, or of a model."""
 
 _PREFIXES = ("query.encoder.", "encoder.")  # of a pretraining, and of everything else
 _HEAD = "head."
+
+
+def write_whole(path, content):
+    """
+    Write a checkpoint aside, and rename it when it is on the disk.
+
+    Parameters
+    ----------
+    path : path-like
+    content : dict
+
+    Raises
+    ------
+    OSError
+        If it cannot be written: what was there before is left.
+    """
+    try:
+        with aside(path) as part, open(part, "wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError of a disk that is full
+        raise OSError(f"{path} could not be written ({str(error).splitlines()[0]}): make room") from error
 
 
 def write_weights(path, encoder, settings, *, head=None):
@@ -44,14 +77,7 @@ def write_weights(path, encoder, settings, *, head=None):
     state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
     if head is not None:
         state |= {f"{_HEAD}{name}": value for name, value in head.state_dict().items()}
-    content = {"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}}
-    try:
-        with aside(path) as part:
-            torch.save(content, part)
-    except RuntimeError as error:  # torch's word for a disk that is full
-        raise OSError(
-            f"{path} could not be written ({str(error).splitlines()[0]}): make room, and start again"
-        ) from error
+    write_whole(path, {"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}})
 
 
 def read_weights(source):

@@ -3,12 +3,14 @@
 
 import numpy as np
 
+from astro_photz import metrics
+from astro_photz.pdf import RedshiftPDF
 from astro_photz.simulate import Settings
 from astro_photz.simulate.generate import BLOCK, Recipe
 from astro_photz.simulate.morphology import draw_morphology
 from astro_photz.simulate.population import draw_population
 
-__all__ = ["drawn", "estimates", "generator", "observed", "recipe_of"]
+__all__ = ["drawn", "estimates", "generator", "observed", "recipe_of", "scored"]
 
 _PURPOSES = "population", "shape", "observation", "catalogue"
 
@@ -71,3 +73,8 @@ def observed(recipe, population, shape):
 def estimates(model, flux, ebv):
     """Redshift PDFs of stamps (N, 5, S, S) seen through dust (N,), by a model."""
     return model.pdf(model.encode(flux, ebv))
+
+
+def scored(pdfs, redshift):
+    """Scores of PDFs that were estimated a block at a time, with the true redshifts (N,) of all."""
+    return metrics.score(RedshiftPDF(np.concatenate([pdf.p for pdf in pdfs]), pdfs[0].edges), redshift)

@@ -15,10 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 from _report import arguments_of, judged, measured, report
-from _stamps import drawn, estimates, observed, recipe_of
+from _stamps import drawn, estimates, observed, recipe_of, scored
 
-from astro_photz import load_model, metrics
-from astro_photz.pdf import RedshiftPDF
+from astro_photz import load_model
 
 EBV = (0.0, 0.1, 0.2, 0.3)
 TOLD = {"told right": 1.0, "told 10 % too much": 1.1, "told 10 % too little": 0.9}
@@ -43,12 +42,11 @@ def main():
 def behind(ebv, recipe, population, shape, model):
     """Scores of the galaxies behind so much dust, by what the model is told of it."""
     population = replace(population, ebv=np.full(len(population), ebv))
-    p = {name: [] for name in TOLD}
+    pdfs = {name: [] for name in TOLD}
     for _, cutouts in observed(recipe, population, shape):
         for name, factor in TOLD.items():
-            p[name].append(estimates(model, cutouts.flux, factor * cutouts.ebv).p)
-    pdfs = {name: RedshiftPDF(np.concatenate(parts), model.edges) for name, parts in p.items()}
-    return {name: metrics.score(pdf, population.redshift) for name, pdf in pdfs.items()}
+            pdfs[name].append(estimates(model, cutouts.flux, factor * cutouts.ebv))
+    return {name: scored(parts, population.redshift) for name, parts in pdfs.items()}
 
 
 def rows_of(name, scores, groups):

@@ -14,10 +14,9 @@ from functools import partial
 
 import numpy as np
 from _report import arguments_of, judged, measured, report
-from _stamps import drawn, estimates, observed, recipe_of
+from _stamps import drawn, estimates, observed, recipe_of, scored
 
 from astro_photz import load_model, metrics
-from astro_photz.pdf import RedshiftPDF
 from astro_photz.quality import sky_rms
 from astro_photz.sdss import BANDS
 
@@ -83,12 +82,11 @@ def main():
     model = load_model(arguments.model)
     recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * MARGIN)
     population, shape = drawn(recipe, arguments.n)
-    p = {name: [] for name in VERSIONS}
+    pdfs = {name: [] for name in VERSIONS}
     for _, cutouts in observed(recipe, population, shape):
         for name, spoilt in VERSIONS.items():
-            p[name].append(estimates(model, spoilt(cutouts.flux), cutouts.ebv).p)
-    pdfs = {name: RedshiftPDF(np.concatenate(parts), model.edges) for name, parts in p.items()}
-    scores = {name: metrics.score(pdf, population.redshift) for name, pdf in pdfs.items()}
+            pdfs[name].append(estimates(model, spoilt(cutouts.flux), cutouts.ebv))
+    scores = {name: scored(parts, population.redshift) for name, parts in pdfs.items()}
     rows = [row(name, one, scores[AS_THEY_ARE], groups=population.seed_index) for name, one in scores.items()]
     shown = ("bias", "sigma_mad", "eta", "coverage68")
     report(

@@ -139,7 +139,7 @@ def export(run, settings, data):
     report = train.export_run(run / "finetuned", model, card=card, int8=True, overwrite=True)
     export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
-    write_json(run / INTEGERS, integers(report["int8"], model))
+    write_json(run / INTEGERS, integers(report["int8"], evaluation["model"]))
     write_json(run / EVALUATION, evaluation)
 
 
@@ -162,9 +162,8 @@ def batches(n):
     return np.array_split(np.arange(n), max(1, n // 256))
 
 
-def integers(loss, path):
+def integers(loss, model):
     """What 8-bit integers cost, as a table for the page."""
-    model = load_model(path)
     names = {"float32": "as it is", "int8": "in 8-bit integers"}
     return {
         "kind": "table",
@@ -173,7 +172,7 @@ def integers(loss, path):
         "text": f"On the validation set; σ_MAD is {loss['sigma_mad_ratio']:.3f} of what it was. The package has no "
         "room for this one: astro-photz export --int8 makes it.",
         "rows": [{"method": name, **loss[key]} for key, name in names.items()],
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+        "model": model,
     }
 
 

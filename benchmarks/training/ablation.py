@@ -237,14 +237,15 @@ class Ablation:
     def result(self):
         """What there is, in the form that the model card takes: means over seeds, and their errors."""
         rows = [self._row(f"from scratch, {n:,} labels", f"scratch-{n}") for n in self.labels()]
-        if pca := self.results.load("pca"):
-            rows.append({"method": "PCA of the pixels", "probe": pca["probe_sigma_mad"]})
         for arm in self.arguments.arms:
             curves = self._over_seeds(f"pretrain-{_slug(arm)}", "probe_sigma_mad")
             minutes = self._over_seeds(f"pretrain-{_slug(arm)}", lambda r: r["seconds"] / 60)
             first, last = (curves[:, 0], curves[:, -1]) if len(curves) else ([], [])
             told = _mean("probe_random", first) | _mean("probe", last) | _mean("minutes", minutes)
             rows += [self._row(f"{arm}, {mode}", f"{mode}-{_slug(arm)}", **told) for mode in MODES]
+        rows = [row for row in rows if "sigma_mad" in row]
+        if pca := self.results.load("pca"):
+            rows.append({"method": "PCA of the pixels", "probe": pca["probe_sigma_mad"]})
         text = (
             f"Pretrained on {self.arguments.n_images:,} images, each arm as long as the other, then fine-tuned with "
             f"{self.arguments.n_labels:,} labels, the encoder frozen or the whole network. Means over seeds "
@@ -263,7 +264,7 @@ class Ablation:
         table = {"kind": "table", "simulated": True, "title": "What the pretraining is made of", "text": text}
         return table | {
             "columns": columns,
-            "rows": [row for row in rows if len(row) > 1],
+            "rows": rows,
             "data": hashes(self.data),
         }
 
