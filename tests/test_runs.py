@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 from astro_photz import load_model
 from astro_photz.train import Machine, Recipe, export_run, finetune, pretrain
 from astro_photz.train.callbacks import SafeCheckpoints, StepSeed
+from astro_photz.train.probe import RedshiftProbe
 from astro_photz.train.redshift import RedshiftModel
 from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import data_hash
@@ -79,7 +81,14 @@ def test_the_folder_of_a_run_tells_what_was_run(data, pretrained):
     assert folder.record["versions"]["torch"] == torch.__version__
     assert folder.recipe == small_recipe()
     assert (pretrained / "checkpoints" / "last.ckpt").is_file()
+    assert list((pretrained / "tensorboard").rglob("events.out.*"))
     assert not list(pretrained.rglob("*.part"))
+
+
+def test_the_recipe_in_the_folder_leaves_nothing_out(pretrained):
+    stored = (pretrained / "recipe.toml").read_text()
+    for line in ('stem = "light"', "bottleneck = 0", 'interpolation = "bicubic"', "mirror = true", "patience = 0"):
+        assert line in stored
 
 
 def test_a_pretraining_is_probed_before_and_after_each_epoch(pretrained):
@@ -123,6 +132,8 @@ from astro_photz.train.callbacks import StepSeed
 
 seed_step = StepSeed.on_train_batch_start
 def die(self, trainer, module, batch, batch_idx):
+    if trainer.global_step == 16 and "SLURM_JOB_ID" in os.environ:  # its time is nearly over
+        os.kill(os.getpid(), signal.SIGUSR1)
     if trainer.global_step == 17:
         os.kill(os.getpid(), signal.SIGKILL)
     seed_step(self, trainer, module, batch, batch_idx)
@@ -133,15 +144,20 @@ pretrain(Recipe.read(sys.argv[1]), sys.argv[2], sys.argv[3], machine=machine)
 """
 
 
-def test_a_killed_training_goes_on_as_if_it_had_not_been(data, tmp_path):
+@pytest.mark.parametrize("slurm", [False, True])
+def test_a_killed_training_goes_on_as_if_it_had_not_been(data, tmp_path, slurm):
     recipe = small_recipe()
     (tmp_path / "recipe.toml").write_text(recipe.as_toml())
     stamps = data / "unlabelled.h5"
     pretrain(recipe, stamps, tmp_path / "whole", machine=MACHINE)
 
     arguments = [sys.executable, "-c", KILLED, tmp_path / "recipe.toml", stamps, tmp_path / "killed"]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    environment = os.environ | (slurm_environment(tmp_path) if slurm else {})
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
+    if slurm:
+        assert (tmp_path / "asked").read_text() == "requeue 7\n"
+        assert not list(tmp_path.rglob("hpc_ckpt*"))  # of the midst of a step
     last = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 15  # in the midst of the second of three epochs of ten steps
     assert not (tmp_path / "killed" / "metrics.json").exists()
@@ -154,6 +170,16 @@ def test_a_killed_training_goes_on_as_if_it_had_not_been(data, tmp_path):
         torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "killed")
     ]
     torch.testing.assert_close(states[1]["state_dict"], states[0]["state_dict"], rtol=1e-5, atol=1e-7)  # queue and all
+
+
+def slurm_environment(folder):
+    """That of a job of one process, with a command that writes down what SLURM is asked for."""
+    command = folder / "scontrol"
+    command.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\n')
+    command.chmod(0o755)
+    names = {"JOB_ID": 7, "JOB_NAME": "train", "NTASKS": 1, "NNODES": 1, "NODEID": 0, "PROCID": 0, "LOCALID": 0}
+    slurm = {f"SLURM_{name}": str(value) for name, value in names.items()}
+    return slurm | {"SLURM_NODELIST": "localhost", "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 VALIDATION_LOSSES = 5.0, 3.0, 4.0, 4.5  # the second epoch's is the least
@@ -329,6 +355,78 @@ def test_training_stops_early_if_asked_to(data, tmp_path):
     assert metrics["epochs"] < 9
 
 
+def test_a_pretraining_stops_early_if_asked_to(data, tmp_path, monkeypatch):
+    """The second epoch is better than the first, the third is not."""
+    scatters = iter([0.04, 0.03, 0.02, 0.025])
+    monkeypatch.setattr(RedshiftProbe, "_scatter", lambda self, module: next(scatters))
+    recipe = small_recipe("pretrain.epochs = 9", "pretrain.patience = 1")
+    options = {"validation": data / "validation.h5", "machine": MACHINE}
+    assert pretrain(recipe, data / "unlabelled.h5", tmp_path / "run", **options)["epochs"] == 3
+
+
+def test_numbers_of_half_the_digits_teach_nearly_the_same(data, pretrained, tmp_path):
+    recipe = small_recipe("pretrain.precision = 'bf16-mixed'")
+    pretrain(recipe, data / "unlabelled.h5", tmp_path / "run", machine=MACHINE)
+    half, full = (RunFolder(folder).curve("train_loss") for folder in (tmp_path / "run", pretrained))
+    assert half != full
+    np.testing.assert_allclose(half[:2], full[:2], rtol=0.1)  # of the first epochs: small differences grow
+    assert half[-1][1] < 0.5 * half[0][1]
+
+
+# A batch in parts
+
+
+def steady(*changes):
+    """A recipe of which nothing depends on how a batch is shared: no chance, no normalisation within the batch."""
+    recipe = small_recipe("finetune.frozen = true", "finetune.dropout = 0.0", *changes)
+    return replace(recipe, finetune=replace(recipe.finetune, augment={}))
+
+
+@pytest.fixture(scope="module")
+def in_one(data, pretrained):
+    """The head that a fine-tuning of whole batches ends with."""
+    options = {"validation": data / "validation.h5", "init": pretrained, "machine": MACHINE}
+    finetune(steady(), data / "train.h5", data / "in_one", **options)
+    return head_of(data / "in_one")
+
+
+def head_of(folder):
+    state = weights_of(folder)["state_dict"]
+    return {name: value for name, value in state.items() if name.startswith("head.")}
+
+
+def test_gradients_add_up_to_those_of_the_whole_batch(data, pretrained, tmp_path, in_one):
+    recipe = steady("finetune.batch_size = 8", "finetune.accumulate = 2")
+    options = {"validation": data / "validation.h5", "init": pretrained, "machine": MACHINE}
+    metrics = finetune(recipe, data / "train.h5", tmp_path / "run", **options)
+    assert metrics["steps"] == RunFolder(data / "in_one").metrics["steps"]
+    torch.testing.assert_close(head_of(tmp_path / "run"), in_one, rtol=1e-4, atol=1e-6)
+
+
+TWO_PROCESSES = """
+import sys
+from astro_photz.train import Machine, Recipe, finetune
+
+recipe, stamps, validation, pretrained, folder = sys.argv[1:]
+machine = Machine(accelerator="cpu", devices=2, progress=False)
+finetune(Recipe.read(recipe), stamps, folder, validation=validation, init=pretrained, machine=machine)
+"""
+
+
+def test_two_processes_are_fine_tuned_as_one(data, pretrained, tmp_path, in_one):
+    (tmp_path / "recipe.toml").write_text(steady().as_toml())
+    (tmp_path / "two.py").write_text(TWO_PROCESSES)
+    launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    files = [data / "train.h5", data / "validation.h5", pretrained, tmp_path / "run"]
+    launched += [tmp_path / "two.py", tmp_path / "recipe.toml"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*launched, *files], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    torch.testing.assert_close(head_of(tmp_path / "run"), in_one, rtol=1e-4, atol=1e-6)
+    losses = [RunFolder(folder).curve("val_loss") for folder in (tmp_path / "run", data / "in_one")]
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
 # What is refused at the start
 
 
@@ -350,6 +448,7 @@ def refused(data, folder, *, kind="finetune", recipe=None, **options):
         ({"recipe": "nonsense"}, "no recipe 'nonsense'"),
         ({"n_labels": 10_000}, "10000"),
         ({"init": "absent.ckpt"}, "no weights 'absent.ckpt'"),
+        ({"kind": "pretrain", "recipe": small_recipe("pretrain.patience = 2"), "validation": None}, "patience needs"),
         ({"kind": "pretrain", "recipe": small_recipe("pretrain.batch_size = 32")}, "no queue of whole batches fits"),
         ({"recipe": small_recipe("finetune.frozen = true")}, "frozen must be false, or init be given"),
         (

@@ -33,6 +33,7 @@ __all__ = [
     "Reddening",
     "RotateFlip",
     "SizeScaling",
+    "augmentation_settings",
     "make_augmentation",
     "noise_rms",
 ]
@@ -88,9 +89,9 @@ class RotateFlip(nn.Module):
     Parameters
     ----------
     size : int, optional
-        Side of what is left (pixels); None for all of the stamp.
+        Side of what is left (pixels); by default all of the stamp.
     jitter : int, optional
-        Largest displacement of what is left, as `JitterCrop` has it: with the turn, it costs nothing.
+        Largest displacement of what is left, as `JitterCrop` has it: with the turn, it costs nothing. None by default.
     angles : {'any', 'quarter'}, optional
         ``'quarter'`` turns by multiples of 90° only, which copies pixels and does not interpolate.
     corners : {'inside', 'zero'}, optional
@@ -106,13 +107,13 @@ class RotateFlip(nn.Module):
         If an option is none of those named.
     """
 
-    def __init__(self, size=None, *, jitter=0, angles="any", corners="inside", interpolation="bicubic", mirror=True):
+    def __init__(self, size=None, *, jitter=None, angles="any", corners="inside", interpolation="bicubic", mirror=True):
         super().__init__()
         _check_choice("angles", angles, ("any", "quarter"))
         _check_choice("corners", corners, ("inside", "zero"))
         _check_choice("interpolation", interpolation, ("bicubic", "bilinear"))
         self.size = size if size is None else _checked("size", size, least=1, kind=int)
-        self.jitter = _checked("jitter", jitter, kind=int)
+        self.jitter = _checked("jitter", jitter or 0, kind=int)
         self.angles = angles
         self.corners = corners
         self.interpolation = interpolation
@@ -456,6 +457,49 @@ _STEPS = {
 }
 
 
+def augmentation_settings(settings):
+    """
+    All options of a chain of augmentations, those that are left out too.
+
+    Parameters
+    ----------
+    settings : dict of dict
+        Of `make_augmentation`.
+
+    Returns
+    -------
+    dict of dict
+        The same and, where there were none, the defaults; in the order of the chain. Of ``rotate``, size and jitter are
+        left to the crop.
+
+    Raises
+    ------
+    ValueError
+        If there is no such step or option.
+
+    Examples
+    --------
+    >>> from astro_photz.train.augment import augmentation_settings
+    >>> augmentation_settings({"redden": {}, "crop": {"jitter": 2}})
+    {'crop': {'size': 64, 'jitter': 2}, 'redden': {'ebv_max': 0.5}}
+    """
+    for step, options in settings.items():
+        _check_known("augmentation", step, _STEPS)
+        if not isinstance(options, dict):
+            raise ValueError(f"the augmentation {step!r} must be a table of options, got {options!r}")
+        for name in options:
+            _check_known(f"option of the augmentation {step!r}", name, _defaults(step))
+    chosen = {"crop": {}} | settings
+    full = {step: _defaults(step) | chosen[step] for step in _STEPS if step in chosen}
+    return {
+        step: {name: value for name, value in options.items() if value is not None} for step, options in full.items()
+    }
+
+
+def _defaults(step):
+    return {name: parameter.default for name, parameter in inspect.signature(_STEPS[step]).parameters.items()}
+
+
 def make_augmentation(settings):
     """
     Chain augmentations as a recipe tells.
@@ -490,15 +534,9 @@ def make_augmentation(settings):
         ...
     ValueError: unknown augmentation 'nose': did you mean 'noise'? Known are scale, rotate, crop, ...
     """
-    for step, options in settings.items():
-        _check_known("augmentation", step, _STEPS)
-        if not isinstance(options, dict):
-            raise ValueError(f"the augmentation {step!r} must be a table of options, got {options!r}")
-        for name in options:
-            _check_known(f"option of the augmentation {step!r}", name, inspect.signature(_STEPS[step]).parameters)
-    chosen = {"crop": {}} | settings
-    steps = {name: kind(**chosen[name]) for name, kind in _STEPS.items() if name in chosen}
-    if "rotate" in settings and steps["rotate"].size is None:  # turn no more pixels than are cut out
+    chosen = augmentation_settings(settings)
+    steps = {name: _STEPS[name](**options) for name, options in chosen.items()}
+    if "rotate" in steps and steps["rotate"].size is None:  # turn no more pixels than are cut out
         steps["rotate"].size, steps["rotate"].jitter = steps["crop"].size, steps["crop"].jitter
     return _Chain(*steps.values())
 

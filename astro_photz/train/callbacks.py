@@ -94,7 +94,13 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class SafeCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints aside and renames them, so that there is always a whole one under the name."""
+    """
+    Writes checkpoints aside and renames them, so that there is always a whole one under the name.
+
+    Those that Lightning would write on SLURM's signal it leaves out: they are of the midst of a step, from which no
+    training goes on as if it had not been interrupted. The job is sent back to the queue nevertheless, and goes on from
+    `LastCheckpoint`.
+    """
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
         """
@@ -107,6 +113,8 @@ class SafeCheckpoints(TorchCheckpointIO):
         storage_options : None
         """
         path = Path(path)
+        if path.name.startswith("hpc_ckpt_"):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             write_whole(path, checkpoint)

@@ -241,13 +241,9 @@ def _check_names(path, state, wanted):
             if name in shapes and shapes[name] != shape
         ],
     }
-    told = [f"{len(names)} {problem} ({_listed(names)})" for problem, names in problems.items() if names]
+    told = [f"{len(names)} {problem} ({', '.join(names)})" for problem, names in problems.items() if names]
     if told:
         raise ValueError(f"{path} does not hold the weights of the published network: {'; '.join(told)}")
-
-
-def _listed(names, most=10):
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _card(name, kind, origin):

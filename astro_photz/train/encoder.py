@@ -20,7 +20,7 @@ from .resnet import DEPTHS, ResNet
 
 nn = torch.nn
 
-__all__ = ["Bottleneck", "PhotometricEncoder", "make_encoder"]
+__all__ = ["Bottleneck", "PhotometricEncoder", "encoder_settings", "make_encoder"]
 
 _WIDER = 4  # numbers of an embedding for each one of the convolutions'
 _FAR_OUT = 10.0  # scatters
@@ -164,6 +164,44 @@ def _all_digits(flux):
 _KINDS = {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
 
 
+def encoder_settings(kind, *, photometry=False, bottleneck=0, **options):
+    """
+    All that an encoder is made with, what is left out too.
+
+    Parameters
+    ----------
+    kind, photometry, bottleneck, **options
+        Of `make_encoder`.
+
+    Returns
+    -------
+    dict
+        The same and, where there was none, the defaults.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or it has no such option, or the bottleneck is no whole number of 0 or more.
+
+    Examples
+    --------
+    >>> from astro_photz.train.encoder import encoder_settings
+    >>> encoder_settings("resnet18", width=16)
+    {'kind': 'resnet18', 'width': 16, 'scaling': 'asinh', 'stem': 'published', 'photometry': False, 'bottleneck': 0}
+    """
+    if kind not in _KINDS:
+        raise ValueError(f"unknown kind of encoder {kind!r}: {advice(kind, _KINDS)}")
+    parameters = inspect.signature(_KINDS[kind]).parameters.values()
+    known = {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
+    for name in options:
+        if name not in known:
+            raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {advice(name, known)}")
+    if not isinstance(bottleneck, int) or bottleneck < 0:
+        raise ValueError(f"bottleneck must be a whole number of 0 or more, got {bottleneck!r}")
+    chosen = {name: value for name, value in (known | options).items() if value is not None}
+    return {"kind": kind, **chosen, "photometry": photometry, "bottleneck": bottleneck}
+
+
 def make_encoder(kind, *, photometry=False, bottleneck=0, **options):
     """
     Make an encoder by name.
@@ -196,14 +234,7 @@ def make_encoder(kind, *, photometry=False, bottleneck=0, **options):
     >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
     torch.Size([3, 128])
     """
-    if kind not in _KINDS:
-        raise ValueError(f"unknown kind of encoder {kind!r}: {advice(kind, _KINDS)}")
-    known = inspect.signature(_KINDS[kind]).parameters
-    for name in options:
-        if name not in known or known[name].kind is not inspect.Parameter.KEYWORD_ONLY:
-            raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {advice(name, known)}")
-    if not isinstance(bottleneck, int) or bottleneck < 0:
-        raise ValueError(f"bottleneck must be a whole number of 0 or more, got {bottleneck!r}")
+    encoder_settings(kind, photometry=photometry, bottleneck=bottleneck, **options)  # an error, if there are no such
     encoder = _KINDS[kind](**options)
     encoder = PhotometricEncoder(encoder) if photometry else encoder
     return Bottleneck(encoder, bottleneck) if bottleneck else encoder

@@ -197,8 +197,9 @@ class RedshiftProbe(lightning.Callback):
     def on_train_start(self, trainer, module):
         """Where random weights are."""
         if self._stamps is not None and trainer.global_step == 0:
+            scatter = self._scatter(module)
             for logger in trainer.loggers:
-                logger.log_metrics({"probe_sigma_mad": self._scatter(module)}, step=0)
+                logger.log_metrics({"probe_sigma_mad": scatter}, step=0)
 
     def on_train_epoch_end(self, trainer, module):
         """Probe."""

@@ -18,9 +18,9 @@ from typing import get_type_hints
 
 from astro_photz._advice import advice
 
-from .augment import make_augmentation
+from .augment import augmentation_settings, make_augmentation
 from .contrastive import PHOTOMETRY
-from .encoder import make_encoder
+from .encoder import encoder_settings, make_encoder
 from .optimizer import Optimizer
 from .redshift import LOSSES
 
@@ -45,6 +45,8 @@ class _Training:
     precision : {"32-true", "bf16-mixed", "16-mixed"}, optional
     gradient_clip : float, optional
         Largest norm of the gradient; 0 for any.
+    patience : int, optional
+        How often in a row the validation set may be judged without getting better before training stops; 0 for always.
     augment : dict, optional
         Of `~astro_photz.train.augment.make_augmentation`.
     optimizer : `~astro_photz.train.optimizer.Optimizer`, optional
@@ -55,15 +57,18 @@ class _Training:
     accumulate: int = 1
     precision: str = "32-true"
     gradient_clip: float = 0.0
+    patience: int = 0
     augment: dict = field(default_factory=dict)
     optimizer: Optimizer = field(default_factory=Optimizer)
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "accumulate"):
             _at_least(name, getattr(self, name), 1)
-        _at_least("gradient_clip", self.gradient_clip, 0)
+        for name in ("gradient_clip", "patience"):
+            _at_least(name, getattr(self, name), 0)
         _one_of("precision", self.precision, PRECISIONS)
         make_augmentation(self.augment)
+        object.__setattr__(self, "augment", augmentation_settings(self.augment))
 
     def model_options(self):
         """
@@ -87,8 +92,8 @@ class Pretraining(_Training):
 
     Parameters
     ----------
-    epochs, batch_size, accumulate, precision, gradient_clip, augment, optimizer
-        Of any training.
+    epochs, batch_size, accumulate, precision, gradient_clip, patience, augment, optimizer
+        Of any training; what is to get better is the redshift probe, after each epoch.
     queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, photometry, \
 photometry_weight, photometry_hidden
         Of the model.
@@ -129,18 +134,15 @@ class FineTuning(_Training):
 
     Parameters
     ----------
-    epochs, batch_size, accumulate, precision, gradient_clip, augment, optimizer
-        Of any training.
+    epochs, batch_size, accumulate, precision, gradient_clip, patience, augment, optimizer
+        Of any training; what is to get better is the loss.
     validate_every : int, optional
         Epochs from one validation to the next.
-    patience : int, optional
-        Validations without a better loss after which training stops; 0 for never.
     loss, label_width, dropout, frozen, layer_decay
         Of the model.
     """
 
     validate_every: int = 1
-    patience: int = 0
     loss: str = "soft"
     label_width: float = 0.004
     dropout: float = 0.1
@@ -149,7 +151,6 @@ class FineTuning(_Training):
 
     def __post_init__(self):
         super().__post_init__()
-        _at_least("patience", self.patience, 0)
         if not 1 <= self.validate_every <= self.epochs:
             raise ValueError(f"validate_every must be from 1 to the {self.epochs} epochs, got {self.validate_every}")
         _one_of("loss", self.loss, LOSSES)
@@ -168,7 +169,7 @@ class FineTuning(_Training):
         dict
         """
         options = super().model_options()
-        return {name: value for name, value in options.items() if name not in ("validate_every", "patience")}
+        return {name: value for name, value in options.items() if name != "validate_every"}
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,7 @@ class Recipe:
         if "kind" not in self.encoder:
             raise ValueError("encoder must say its kind, for instance kind = 'resnet18'")
         make_encoder(**self.encoder)
+        object.__setattr__(self, "encoder", encoder_settings(**self.encoder))
 
     @classmethod
     def read(cls, name_or_path, *, changes=()):

@@ -11,7 +11,6 @@ import copy
 import logging
 import warnings
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
@@ -115,8 +114,10 @@ def pretrain(
     settings = recipe.pretrain
     with _quietly():
         lightning.seed_everything(seed, verbose=False)
-        last = LastCheckpoint(folder.checkpoints, machine.checkpoint_every)
-        callbacks = [last, RedshiftProbe(validation, seed=seed)]
+        if settings.patience and validation is None:
+            raise ValueError("patience needs validation, labelled stamps that the redshift probe judges the encoder by")
+        callbacks = [RedshiftProbe(validation, seed=seed), *_stopping(settings, "probe_sigma_mad", train_epoch=True)]
+        callbacks.append(LastCheckpoint(folder.checkpoints, machine.checkpoint_every))
         trainer = _trainer(folder, settings, machine, callbacks, seed)
         reading = _reading(machine) | {"n_labels": n_images, "batch_size": _share(settings, trainer)}
         reading["n_processes"] = trainer.world_size
@@ -195,9 +196,8 @@ def finetune(
         lightning.seed_everything(seed, verbose=False)
         model = RedshiftModel(encoder=recipe.encoder, **settings.model_options())
         head = None if init is None else _begin(model, init, recipe)
-        stopping = [EarlyStopping("val_loss", patience=settings.patience)] if settings.patience else []
         last = LastCheckpoint(folder.checkpoints, machine.checkpoint_every)
-        callbacks = [*stopping, BestCheckpoint(folder.checkpoints), last]
+        callbacks = [*_stopping(settings, "val_loss"), BestCheckpoint(folder.checkpoints), last]
         trainer = _trainer(folder, settings, machine, callbacks, seed)
         n_held = 0 if validation else held_out(len(Stamps(data)))
         n_own = max(1, n_labels // trainer.world_size) if n_labels else settings.batch_size
@@ -218,6 +218,12 @@ def finetune(
         outcome = {"keep": "best", "curves": curves, "start_counts": head is not None}
         start = {"resume": resume, "overwrite": overwrite}
         return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
+
+
+def _stopping(settings, judged_by, *, train_epoch=False):
+    """What ends a training that does not get better any more, if that is wanted."""
+    options = {"patience": settings.patience, "check_on_train_epoch_end": train_epoch}
+    return [EarlyStopping(judged_by, **options)] if settings.patience else []
 
 
 def _of_catalogue(settings, data):
@@ -283,11 +289,12 @@ def _groups(settings, trainer):
 def _trainer(folder, settings, machine, callbacks, seed):
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    loggers = [CSVLogger(folder.path, name="log", flush_logs_every_n_steps=50)]
-    if find_spec("tensorboard"):
-        loggers.append(TensorBoardLogger(folder.path, name="tensorboard"))
+    loggers = [
+        CSVLogger(folder.path, name="log", flush_logs_every_n_steps=50),
+        TensorBoardLogger(folder.path, name="tensorboard"),
+    ]
     options = {
-        "default_root_dir": folder.path,  # where SLURM's last checkpoint goes
+        "default_root_dir": folder.path,
         "accelerator": machine.accelerator,
         "devices": machine.devices,
         "num_nodes": machine.num_nodes,

@@ -6,7 +6,7 @@ The folder of a training: what was done, with what, and what came of it.
 ``run.json``           what was run: seed, versions, data with their hashes
 ``recipe.toml``        the recipe as run, every setting in it; none for an adaptation
 ``log/``               numbers of each step and epoch: a part for each start
-``tensorboard/``       the same, where TensorBoard is installed
+``tensorboard/``       the same, for TensorBoard
 ``checkpoints/``       ``last.ckpt``, to go on from; of a fine-tuning also ``best.ckpt``, of least validation loss
 ``encoder.pt``         the weights of the encoder, and of its redshift head, when the training is over
 ``metrics.json``       the numbers at its end, and those of each epoch
