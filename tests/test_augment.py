@@ -17,10 +17,10 @@ from astro_photz.train.augment import (
     Reddening,
     RotateFlip,
     SizeScaling,
-    make_augmentation,
     noise_rms,
 )
 from astro_photz.train.pixels import central, deredden
+from astro_photz.train.views import make_augmentation
 
 SKY_RMS = torch.tensor([0.035, 0.014, 0.024, 0.04, 0.14])
 

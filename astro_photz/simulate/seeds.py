@@ -184,7 +184,8 @@ class Seeds:
     @cached_property
     def _mean_missed(self):
         """What they miss of the colours relative to r (mag), on average over galaxies of a rest colour and a
-        luminosity seen at a redshift: coefficients (10, 5) of `_correction_terms`."""
+        luminosity seen at a redshift: coefficients (10, 5) of `_correction_terms`. All seeds tell, whatever their
+        split: ten numbers for a band are the nature of the simulated sky, and know no galaxy."""
         magnitudes = np.full_like(self._missed, np.nan)
         magnitudes[self.usable] = 2.5 * np.log10(self._missed / self._missed[:, [2]])[self.usable]
         terms = _correction_terms(self.rest_colour, self.absolute_magnitude, self.redshift)

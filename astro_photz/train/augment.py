@@ -4,7 +4,7 @@ Changes to stamps that leave the redshift alone, each a module that works on a b
 
 They take dereddened fluxes (`~astro_photz.train.pixels.deredden`) with NaN where there is no image, on whatever device
 these lie, and do nothing unless they are training. Random numbers come from torch's global generator, for each stamp
-its own. `make_augmentation` chains them as a recipe tells::
+its own. `~astro_photz.train.views` chains them as a recipe tells::
 
     augment = make_augmentation({"rotate": {}, "crop": {"jitter": 5}, "redden": {"ebv_max": 0.3}})
     view = augment(deredden(flux, ebv))
@@ -14,10 +14,7 @@ of the rms). The corners of what is cut out must lie within the stamp, wherever 
 a jitter of 5 needs stamps of 107. Smaller ones are turned by quarter turns only, exactly.
 """
 
-import inspect
 import math
-
-from astro_photz._advice import advice
 
 from ._torch import torch
 from .pixels import central, deredden
@@ -33,8 +30,6 @@ __all__ = [
     "Reddening",
     "RotateFlip",
     "SizeScaling",
-    "augmentation_settings",
-    "make_augmentation",
     "noise_rms",
 ]
 
@@ -444,114 +439,3 @@ def _turn_by_quarters(flux, mirrored):
 
 def _mirror(flux):
     return flux.flip(-1)
-
-
-_STEPS = {
-    "scale": SizeScaling,
-    "rotate": RotateFlip,
-    "crop": JitterCrop,
-    "redden": Reddening,
-    "blur": Blur,
-    "noise": Noise,
-    "missing": MissingPixels,
-}
-
-
-def augmentation_settings(settings):
-    """
-    All options of a chain of augmentations, those that are left out too.
-
-    Parameters
-    ----------
-    settings : dict of dict
-        Of `make_augmentation`.
-
-    Returns
-    -------
-    dict of dict
-        The same and, where there were none, the defaults; in the order of the chain. Of ``rotate``, size and jitter are
-        left to the crop.
-
-    Raises
-    ------
-    ValueError
-        If there is no such step or option.
-
-    Examples
-    --------
-    >>> from astro_photz.train.augment import augmentation_settings
-    >>> augmentation_settings({"redden": {}, "crop": {"jitter": 2}})
-    {'crop': {'size': 64, 'jitter': 2}, 'redden': {'ebv_max': 0.5}}
-    """
-    for step, options in settings.items():
-        _check_known("augmentation", step, _STEPS)
-        if not isinstance(options, dict):
-            raise ValueError(f"the augmentation {step!r} must be a table of options, got {options!r}")
-        for name in options:
-            _check_known(f"option of the augmentation {step!r}", name, _defaults(step))
-    chosen = {"crop": {}} | settings
-    full = {step: _defaults(step) | chosen[step] for step in _STEPS if step in chosen}
-    return {
-        step: {name: value for name, value in options.items() if value is not None} for step, options in full.items()
-    }
-
-
-def _defaults(step):
-    return {name: parameter.default for name, parameter in inspect.signature(_STEPS[step]).parameters.items()}
-
-
-def make_augmentation(settings):
-    """
-    Chain augmentations as a recipe tells.
-
-    In the order of nature: what concerns the galaxy's place and shape comes first, on the whole stamp, then dust,
-    seeing, noise, and last what is missing. Noise is in units of the stamp's own.
-
-    Parameters
-    ----------
-    settings : dict of dict
-        Options by the name of the step, which is left out if the name is: ``scale`` (`SizeScaling`), ``rotate``
-        (`RotateFlip`), ``crop`` (`JitterCrop`, never left out), ``redden`` (`Reddening`), ``blur`` (`Blur`), ``noise``
-        (`Noise`), ``missing`` (`MissingPixels`).
-
-    Returns
-    -------
-    `torch.nn.Sequential`
-        Modules in that order; only the crop does anything when the chain is not training.
-
-    Raises
-    ------
-    ValueError
-        If there is no such step or option, or an option's value cannot be.
-
-    Examples
-    --------
-    >>> from astro_photz.train.augment import make_augmentation
-    >>> [type(step).__name__ for step in make_augmentation({"noise": {"low": 1, "high": 2}, "rotate": {}})]
-    ['RotateFlip', 'JitterCrop', 'Noise']
-    >>> make_augmentation({"nose": {}})
-    Traceback (most recent call last):
-        ...
-    ValueError: unknown augmentation 'nose': did you mean 'noise'? Known are scale, rotate, crop, ...
-    """
-    chosen = augmentation_settings(settings)
-    steps = {name: _STEPS[name](**options) for name, options in chosen.items()}
-    if "rotate" in steps and steps["rotate"].size is None:  # turn no more pixels than are cut out
-        steps["rotate"].size, steps["rotate"].jitter = steps["crop"].size, steps["crop"].jitter
-    return _Chain(*steps.values())
-
-
-class _Chain(nn.Sequential):
-    """Augmentations one after another; the unit of the noise is taken first."""
-
-    def forward(self, flux):
-        noisy = self.training and any(isinstance(step, Noise) for step in self)
-        rms = noise_rms(flux) if noisy else None
-        for step in self:
-            flux = step(flux, rms) if isinstance(step, Noise) else step(flux)
-        return flux
-
-
-def _check_known(what, name, known):
-    if name not in known:
-        raise ValueError(f"unknown {what} {name!r}: {advice(name, known)}")

@@ -19,11 +19,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ._lightning import lightning
 from ._torch import torch
-from .augment import make_augmentation
 from .encoder import Bottleneck, make_encoder
 from .optimizer import Optimizer, total_steps
 from .pixels import aperture_photometry, catalog_photometry, deredden
 from .probe import alignment, uniformity
+from .views import make_augmentation
 
 nn = torch.nn
 F = torch.nn.functional
@@ -239,7 +239,7 @@ class ContrastiveModel(lightning.LightningModule):
     encoder : dict
         Keywords of `~astro_photz.train.make_encoder`.
     augment : dict, optional
-        Of `~astro_photz.train.augment.make_augmentation`: how views are made of dereddened stamps.
+        Of `~astro_photz.train.views.make_augmentation`: how views are made of dereddened stamps.
     queue_length : int, optional
         Number of keys in the queue; see `~astro_photz.train.contrastive.queue_length`.
     momentum : float, optional

@@ -46,7 +46,10 @@ PUBLISHED = {
     "catalogue colours, local regression (Beck et al. 2016)": {"sigma_mad": 0.0135, "eta": 0.013},
     "network on images, supervised (Pasquet et al. 2019)": {"sigma_mad": 0.0091, "eta": 0.0031},
 }
-"""Figures for the SDSS Main Galaxy Sample, of real images and spectroscopic redshifts (arXiv 1806.06607, table 1)."""
+"""
+Figures for the SDSS Main Galaxy Sample, of real images and spectroscopic redshifts (arXiv 1806.06607, table 1). The
+reference method (Hayat et al. 2021) is told to be better than the latter; its own numbers are not at hand.
+"""
 
 _BATCH = 256
 _IN_FILE = {"seeing": "psf_fwhm", "early": "early"}

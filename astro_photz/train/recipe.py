@@ -18,11 +18,11 @@ from typing import get_type_hints
 
 from astro_photz._advice import advice
 
-from .augment import augmentation_settings, make_augmentation
 from .contrastive import PHOTOMETRY
 from .encoder import encoder_settings, make_encoder
 from .optimizer import Optimizer
 from .redshift import LOSSES
+from .views import augmentation_settings, make_augmentation
 
 __all__ = ["FineTuning", "Pretraining", "Recipe", "list_recipes"]
 
@@ -48,7 +48,7 @@ class _Training:
     patience : int, optional
         How often in a row the validation set may be judged without getting better before training stops; 0 for always.
     augment : dict, optional
-        Of `~astro_photz.train.augment.make_augmentation`.
+        Of `~astro_photz.train.views.make_augmentation`.
     optimizer : `~astro_photz.train.optimizer.Optimizer`, optional
     """
 

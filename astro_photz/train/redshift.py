@@ -17,9 +17,9 @@ from astro_photz.pdf import RedshiftPDF
 
 from ._lightning import lightning
 from ._torch import torch
-from .augment import make_augmentation
 from .encoder import Bottleneck, make_encoder
 from .optimizer import Optimizer, total_steps
+from .views import make_augmentation
 
 nn = torch.nn
 F = torch.nn.functional
@@ -114,7 +114,7 @@ class RedshiftModel(lightning.LightningModule):
     encoder : dict
         Keywords of `~astro_photz.train.make_encoder`, ``kind`` among them.
     augment : dict, optional
-        Of `~astro_photz.train.augment.make_augmentation`: how stamps are changed in training.
+        Of `~astro_photz.train.views.make_augmentation`: how stamps are changed in training.
     loss : {"soft", "cross_entropy"}, optional
         Whether the labels are spread over bins.
     label_width : float, optional

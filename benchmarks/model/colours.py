@@ -6,7 +6,8 @@ Whether a model sees more than colours: its scatter beside that of gradient boos
 
 All judge the same simulated galaxies, of seeds that the model was not trained on; boosting learns from simulated
 galaxies of the training seeds. It is given, measured from the stamps, r and four colours by weighted light, or those
-and apertures and sizes besides; or true magnitudes with the noise that the stamps' sky, and their calibration, make.
+and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has missed
+something that is measured; or true magnitudes with the noise that the stamps' sky, and their calibration, make.
 
 Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
 its redshift, and is seen under the same conditions as before. What a shape told beyond type, r and colours is lost, and
@@ -33,6 +34,7 @@ ALIKE = {"r": 0.1, "u-g": 0.06, "g-r": 0.02, "r-i": 0.02, "i-z": 0.02}
 MODEL = "the model"
 COLOURS_ONLY = "boosting, r and colours of the stamps"
 PHOTOMETRY = "boosting, all photometry of the stamps"
+BESIDE = "boosting, all photometry and the model's estimate"
 CATALOGUE = "boosting, true magnitudes with noise"
 
 TEXT = (
@@ -56,7 +58,7 @@ def main():
     model = load_model(arguments.model)
     learning = recipe_of(model, seed=arguments.seed + 1, split="train")
     judging = recipe_of(model, seed=arguments.seed)
-    methods = train(learning, arguments.n_train)
+    methods = train(learning, arguments.n_train, model)
 
     population, shape = drawn(judging, arguments.n)
     lending = recipe_of(model, seed=arguments.seed + 2, split="train")
@@ -72,41 +74,43 @@ def main():
 
 class Sample:
     """
-    What is measured of galaxies, and estimated by a model if there is one.
+    What is measured of galaxies, and estimated by a model.
 
     Parameters
     ----------
     recipe : `~astro_photz.simulate.generate.Recipe`
     population : `~astro_photz.simulate.population.Population` (N,)
     shape : `~astro_photz.simulate.morphology.Morphology` (N,)
-    model : `~astro_photz.models.PhotozModel`, optional
+    model : `~astro_photz.models.PhotozModel`
     """
 
-    def __init__(self, recipe, population, shape, model=None):
+    def __init__(self, recipe, population, shape, model):
         parts, errors, p = [], [], []
         for _, cutouts in observed(recipe, population, shape):
             photometry = measure(cutouts.flux, cutouts.ebv)
             parts.append(photometry.features)
             errors.append(photometry.error)
-            if model:
-                p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
+            p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
         self.redshift = population.redshift
+        self.pdf = RedshiftPDF(np.concatenate(p), model.edges)
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
         zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
         noisy = listed(population.flux, np.concatenate(errors), rng, zero_point=zero_point)
         self.catalogue = magnitude_features(magnitudes(noisy))
-        self.pdf = RedshiftPDF(np.concatenate(p), model.edges) if model else None
 
 
-def train(recipe, n):
+def train(recipe, n, model):
     """Ways to estimate redshifts of a `Sample`, by name."""
-    sample = Sample(recipe, *drawn(recipe, n))
+    sample = Sample(recipe, *drawn(recipe, n), model)
     by_colours = Boosting(sample.features, sample.redshift, names=COLOURS)
     by_photometry = Boosting(sample.features, sample.redshift)
+    beside = Boosting(sample.beside, sample.redshift)
     by_catalogue = Boosting(sample.catalogue, sample.redshift)
     return {
         COLOURS_ONLY: lambda sample: by_colours.predict(sample.features),
         PHOTOMETRY: lambda sample: by_photometry.predict(sample.features),
+        BESIDE: lambda sample: beside.predict(sample.beside),
         CATALOGUE: lambda sample: by_catalogue.predict(sample.catalogue),
     }
 

@@ -5,12 +5,12 @@ What pretraining is worth, and what of it makes it so: several pretrainings, eac
     python benchmarks/training/ablation.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
 For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without artificial
-reddening, with and without the auxiliary task, other widths), a pretraining on the same images, and with few labels a
-fine-tuning of the frozen encoder and one of the whole network. All that use few labels make as many steps. Each result
-is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself after ``--hours``, and
-be given again; it ends with the tables of what there is. ``--table`` prints them alone, ``--output`` writes them for
-the model card (``astro-photz card``), and ``--probe`` leaves out what takes labels. Without photometry beside the
-network: ``--set encoder.photometry=false``.
+reddening, with and without the auxiliary task, other widths, batches and queues), a pretraining on the same images, and
+with few labels a fine-tuning of the frozen encoder and one of the whole network. All that use few labels make as many
+steps. Each result is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself
+after ``--hours``, and be given again; it ends with the tables of what there is. ``--table`` prints them alone,
+``--output`` writes them for the model card (``astro-photz card``), and ``--probe`` leaves out what takes labels.
+Without photometry beside the network: ``--set encoder.photometry=false``.
 
 The test set is used for the tables only, the validation set for the choice of epochs and for the probe.
 """
@@ -43,14 +43,16 @@ ARMS = {
     "strong reddening, auxiliary": ("pretrain.augment.redden.ebv_max = 0.3",),
     "width 8": ("encoder.width = 8",),
     "width 32": ("encoder.width = 32",),
+    "batch of 512": ("pretrain.batch_size = 512",),
+    "queue of 1,024": ("pretrain.queue_length = 1024",),
 }
 """Changes of the recipe, by the name of the arm; the first is the recipe itself."""
 
 MODES = {
     "frozen": ("finetune.frozen = true", "finetune.optimizer.learning_rate = 0.01"),
-    "whole": ("finetune.frozen = false", "finetune.layer_decay = 0.6", "finetune.optimizer.learning_rate = 0.01"),
+    "whole": ("finetune.frozen = false", "finetune.layer_decay = 0.6", "finetune.optimizer.learning_rate = 0.001"),
 }
-"""Changes of the recipe, by the way of fine-tuning; the head takes a larger learning rate."""
+"""Changes of the recipe, by the way of fine-tuning; rates are those that label_efficiency.py finds for 1,000 labels."""
 DELTA = 0.05  # error of E(B-V), mag
 SLOPE_STAMPS = 2000  # each seen with both errors: few tell the slope
 PCA_STAMPS, PCA_COMPONENTS = 4000, 64

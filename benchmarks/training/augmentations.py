@@ -27,9 +27,9 @@ from astro_photz.train.augment import (
     Reddening,
     RotateFlip,
     SizeScaling,
-    make_augmentation,
 )
 from astro_photz.train.pixels import central, deredden
+from astro_photz.train.views import make_augmentation
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 VIEWS = 5
