@@ -10,7 +10,7 @@ from astro_photz.simulate.generate import BLOCK, Recipe
 from astro_photz.simulate.morphology import draw_morphology
 from astro_photz.simulate.population import draw_population
 
-__all__ = ["drawn", "estimates", "generator", "observed", "recipe_of", "scored"]
+__all__ = ["cropped", "drawn", "estimates", "generator", "observed", "recipe_of", "scored"]
 
 _PURPOSES = "population", "shape", "observation", "catalogue"
 
@@ -68,6 +68,12 @@ def observed(recipe, population, shape):
         rows = slice(first, first + BLOCK)
         rng = generator(recipe, "observation", number)
         yield rows, recipe.observe(population[rows], rng, shape=shape[rows])[0]
+
+
+def cropped(flux, x=0, y=0, *, size=64):
+    """Stamps (N, 5, size, size) within the margin of larger ones, so far from their middle: a copy."""
+    margin = (flux.shape[-1] - size) // 2
+    return flux[..., margin + y : margin + y + size, margin + x : margin + x + size].copy()
 
 
 def estimates(model, flux, ebv):

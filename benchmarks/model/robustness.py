@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 from _report import arguments_of, judged, measured, report
-from _stamps import drawn, estimates, observed, recipe_of, scored
+from _stamps import cropped, drawn, estimates, observed, recipe_of, scored
 
 from astro_photz import load_model, metrics
 from astro_photz.quality import sky_rms
@@ -28,47 +28,42 @@ TEXT = (
 )
 
 
-def crop(flux, x=0, y=0):
-    """The stamp within the margin, so far from the middle."""
-    return flux[..., MARGIN + y : MARGIN + y + SIZE, MARGIN + x : MARGIN + x + SIZE].copy()
-
-
 def without_band(flux, band):
-    stamp = crop(flux)
+    stamp = cropped(flux)
     stamp[:, BANDS.index(band)] = np.nan
     return stamp
 
 
 def without_corner(flux):
-    stamp = crop(flux)
+    stamp = cropped(flux)
     stamp[..., :CORNER, :CORNER] = np.nan
     return stamp
 
 
 def displaced(flux, band, pixels):
-    stamp = crop(flux)
-    stamp[:, BANDS.index(band)] = crop(flux, x=pixels)[:, BANDS.index(band)]
+    stamp = cropped(flux)
+    stamp[:, BANDS.index(band)] = cropped(flux, x=pixels)[:, BANDS.index(band)]
     return stamp
 
 
 def brighter(flux, band, magnitudes):
-    stamp = crop(flux)
+    stamp = cropped(flux)
     stamp[:, BANDS.index(band)] *= 10 ** (0.4 * magnitudes)
     return stamp
 
 
 def brighter_sky(flux, share):
-    stamp = crop(flux)
+    stamp = cropped(flux)
     return stamp + (share * sky_rms(stamp))[..., None, None].astype(stamp.dtype)
 
 
 AS_THEY_ARE = "as they are"
 VERSIONS = {
-    AS_THEY_ARE: crop,
+    AS_THEY_ARE: cropped,
     **{f"no {band}": partial(without_band, band=band) for band in BANDS},
     f"a corner of {CORNER} × {CORNER} pixels missing": without_corner,
-    "2 pixels off": partial(crop, x=2),
-    "4 pixels off": partial(crop, x=4),
+    "2 pixels off": partial(cropped, x=2),
+    "4 pixels off": partial(cropped, x=4),
     "u a pixel beside the others": partial(displaced, band="u", pixels=1),
     "g too bright by 0.02 mag": partial(brighter, band="g", magnitudes=0.02),
     "g too bright by 0.05 mag": partial(brighter, band="g", magnitudes=0.05),

@@ -13,7 +13,7 @@ Galaxies are simulated, or, with ``--real``, the clean bright ones of ``../share
 
 import numpy as np
 from _report import arguments_of, measured, report
-from _stamps import drawn, estimates, observed, recipe_of
+from _stamps import cropped, drawn, estimates, observed, recipe_of
 from astropy.table import Table
 from invariances import orientations
 from real_galaxies import BRIGHT
@@ -66,22 +66,17 @@ def real_galaxies():
     return [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)]
 
 
-def crop(flux, x=0, y=0):
-    """The stamp within the margin, so far from the middle."""
-    return flux[..., OFF + y : OFF + y + SIZE, OFF + x : OFF + x + SIZE]
-
-
 def crops(flux, rng):
     places = range(-OFF, OFF + 1)
-    return (crop(flux, x, y) for x in places for y in places if x or y)
+    return (cropped(flux, x, y) for x in places for y in places if x or y)
 
 
 def turned(flux, rng):
-    return orientations(crop(flux))
+    return orientations(cropped(flux))
 
 
 def noisier(flux, rng):
-    stamp = crop(flux)
+    stamp = cropped(flux)
     rms = np.sqrt(NOISIER**2 - 1) * sky_rms(stamp)[..., None, None]
     return (stamp + (rms * rng.standard_normal(stamp.shape)).astype(stamp.dtype) for _ in range(NOISES))
 
@@ -92,7 +87,7 @@ VERSIONS = {f"up to {OFF} pixels off": crops, "orientations": turned, f"{NOISIER
 
 def moved(model, flux, ebv, versions, rng):
     """How far redshifts move from what they were (N, versions), over the error that they had."""
-    before = estimates(model, crop(flux), ebv)
+    before = estimates(model, cropped(flux), ebv)
     moves = [estimates(model, version, ebv).mean() - before.mean() for version in versions(flux, rng)]
     return np.abs(moves).T / before.std()[:, None]
 
