@@ -1,20 +1,30 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Real catalogues with spectroscopic redshifts, in halves: one for boosting to learn from, one to judge by."""
+"""
+Real catalogues with spectroscopic redshifts, in halves, one for boosting to learn from, one to judge by; and the noise
+that such catalogues have.
+"""
 
 import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from _photometry import magnitudes, measure
+from _stamps import generator, observed, recipe_of
 
-from astro_photz.sdss import ZERO_POINT
+from astro_photz.sdss import BANDS, ZERO_POINT
+from astro_photz.simulate.morphology import draw_morphology
+from astro_photz.simulate.population import catalogue_population
 from astro_photz.simulate.seeds import load_seeds
 
 sys.path.append(str(Path(__file__).parents[1] / "simulation"))
 
 from _main_sample import SELECTED, ModelMagnitudes, main_sample
 
-__all__ = ["Catalogue", "main_sample_halves", "seed_halves"]
+__all__ = ["Catalogue", "CatalogueNoise", "main_sample_halves", "seed_halves"]
+
+_R = BANDS.index("r")
+_BRIGHTNESS = np.array([14.0, 16.0, 16.5, 17.0, 17.4, 17.77])  # edges of bins in r
 
 
 class Catalogue(NamedTuple):
@@ -72,3 +82,58 @@ def _total(carry, magnitude, _, redshift):
     flux = 10 ** (0.4 * (ZERO_POINT - carry.to_total(magnitude, redshift)))
     good = np.isfinite(flux).all(axis=1) & (redshift > 0) & SELECTED.contains(flux, redshift)
     return Catalogue(flux[good], redshift[good])
+
+
+class CatalogueNoise:
+    """
+    The noise of magnitudes that SDSS lists of galaxies like those of stamps.
+
+    The least noise that light in a stamp can be added up with (`_photometry.measure`) is not what a catalogue reaches:
+    its model magnitudes err by twice as much and more. How many times as much is told, in each band and for galaxies
+    as bright, by kcorrect's training seeds, whose errors are listed, rendered with their own magnitudes. What is
+    fainter than the main sample has the factor of its end.
+
+    Parameters
+    ----------
+    model : `~astro_photz.models.PhotozModel`
+        Whose training set the stamps are like.
+    seed : int
+    n : int, optional
+        How many seeds tell.
+    """
+
+    def __init__(self, model, seed, *, n=3000):
+        seeds = load_seeds()
+        chosen = seeds.usable & (seeds.redshift > 0) & SELECTED.contains(seeds.measured_flux, seeds.redshift)
+        rows = np.flatnonzero(chosen & (seeds.split == "train"))[:n]
+        flux = seeds.measured_flux[rows]
+        recipe = recipe_of(model, seed=seed, split="train")
+        population = catalogue_population(flux, seeds.redshift[rows], ebv=seeds.ebv[rows])
+        shape = draw_morphology(population, generator(recipe, "shape"))
+        stamps = observed(recipe, population, shape)
+        least = np.concatenate([measure(cutouts.flux, cutouts.ebv).error for _, cutouts in stamps])
+        ratio = flux * _relative_error(seeds.table[rows]) / least
+        bins = np.digitize(magnitudes(flux)[:, _R], _BRIGHTNESS[1:-1])
+        self.factor = np.stack([np.nanmedian(ratio[bins == one], axis=0) for one in range(len(_BRIGHTNESS) - 1)])
+
+    def __call__(self, least, flux):
+        """
+        Noise (N, 5) of galaxies.
+
+        Parameters
+        ----------
+        least : `~numpy.ndarray` (N, 5)
+            The least possible.
+        flux : `~numpy.ndarray` (N, 5)
+            True fluxes, free of extinction, in the same units.
+        """
+        centres = (_BRIGHTNESS[1:] + _BRIGHTNESS[:-1]) / 2
+        r = magnitudes(flux)[:, _R]
+        return least * np.stack([np.interp(r, centres, factor) for factor in self.factor.T], axis=1)
+
+
+def _relative_error(table):
+    """Listed errors (N, 5) of model fluxes, over these; NaN where none is listed."""
+    flux, ivar = (np.asarray(table[name], dtype=float) for name in ("MODELFLUX", "MODELFLUX_IVAR"))
+    good = (ivar > 0) & (flux > 0)
+    return np.where(good, 1 / np.sqrt(np.where(good, ivar, 1)) / np.where(good, flux, 1), np.nan)

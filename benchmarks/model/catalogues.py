@@ -2,31 +2,37 @@
 """
 A model on stamps drawn with the light of real galaxies, beside gradient boosting that learnt from real galaxies.
 
-    python benchmarks/model/catalogues.py [--model bundled]
+    python benchmarks/model/catalogues.py [--model bundled] [--adapt]
 
 The galaxies are real, with the magnitudes of their catalogues and spectroscopic redshifts: kcorrect's test seeds, which
 no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only their
 shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, and is judged by the
-magnitudes of the same galaxies; both get the noise of such stamps besides what the catalogue has.
+magnitudes of the same galaxies; both get noise besides what the catalogue has: that which SDSS lists for galaxies as
+bright in images as deep, or the least that is possible, as if each galaxy's profile and the blur were known.
 
 kcorrect's galaxies are taken twice: as measured, and in the light of their template fits, which is what simulated
 galaxies are drawn from. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt to
-allow for and a model has not.
+allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
+recipe ``whole``, to stamps of the galaxies that boosting learns from.
 
-The columns "ratio" are σ_MAD and η of the model over those of boosting, with errors by a paired bootstrap; each galaxy
-is seen ``--views`` times, and all views of a galaxy are drawn together.
+The columns "ratio" are σ_MAD and η over those of boosting with a catalogue's noise, with errors by a paired bootstrap;
+each galaxy is seen ``--views`` times, and all views of a galaxy are drawn together.
 """
 
+import tempfile
+from contextlib import nullcontext
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from _boosting import Boosting, listed
-from _catalogues import main_sample_halves, seed_halves
+from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
 from _photometry import magnitude_features, magnitudes, measure
 from _report import arguments_of, deviations, judged, measured, report
 from _stamps import estimates, generator, observed, recipe_of
 
-from astro_photz import load_model, metrics
+from astro_photz import load_model, metrics, train
+from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.simulate.morphology import draw_morphology
 from astro_photz.simulate.population import catalogue_population
 from astro_photz.simulate.seeds import load_seeds
@@ -35,19 +41,25 @@ from helpers import SHARED
 TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "
     "drawn from; boosting on the magnitudes of the same galaxies, trained on the other half of their catalogue, both "
-    "with the noise of such stamps. Ratios: of the model over boosting, paired."
+    "with noise: that which SDSS lists for galaxies as bright, or the least possible in such stamps, as if profiles "
+    "and blur were known. Ratios: to boosting with the former, paired. Adapted: with stamps of the galaxies that "
+    "boosting learnt from, all of the network."
 )
+AS_IT_IS, ADAPTED = "the model", "the model, adapted"
+BOOSTING, LEAST_NOISE = "boosting", "boosting, least noise"
 
 
 def main():
     arguments = arguments_of(
         __doc__,
         views={"type": int, "default": 4, "help": "stamps of a galaxy (default: %(default)s)"},
+        adapt={"action": "store_true", "help": "adapt the model to each catalogue, too"},
     )
     model = load_model(arguments.model)
+    noise = CatalogueNoise(model, arguments.seed)
     rows = []
     for name, halves in catalogues():
-        rows += compare(name, *halves, model, arguments)
+        rows += compare(name, *halves, model, noise, arguments)
     columns = {"sigma_ratio": "ratio of σ_MAD", "eta_ratio": "ratio of η"}
     report("Real catalogues", rows, arguments, text=TEXT, columns=columns)
 
@@ -62,18 +74,38 @@ def catalogues():
         print(f"Without the main sample: there is no folder {SHARED}.\n")
 
 
-def compare(name, learning, judging, model, arguments):
+def compare(name, learning, judging, model, noise, arguments):
     """Rows of the model and of boosting, on one catalogue."""
-    learnt = see(learning.of(slice(arguments.n)), arguments.seed, split="train", like=model)
-    boosting = Boosting(learnt.listed, learnt.redshift)
+    models = {AS_IT_IS: model}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "labels.h5" if arguments.adapt else None
+        learnt = see(learning.of(slice(arguments.n)), arguments.seed, models, noise, split="train", file=file)
+        if arguments.adapt:
+            models[ADAPTED] = adapted(arguments.model, file)
+    boosting = {which: Boosting(features, learnt.redshift) for which, features in learnt.listed.items()}
     judging = judging.of(slice(arguments.n))
-    views = [see(judging, arguments.seed + 1 + view, split="test", like=model) for view in range(arguments.views)]
-    by_model = np.stack([deviations(view.estimate, judging.redshift) for view in views], axis=1)
-    by_boosting = [deviations(boosting.predict(view.listed), judging.redshift) for view in views]
-    by_boosting = np.stack(by_boosting, axis=1)
-    ratios = measured("sigma_ratio", ratio_of(metrics.sigma_mad), by_model, by_boosting)
-    ratios |= measured("eta_ratio", ratio_of(metrics.eta), by_model, by_boosting)
-    return [judged(f"{name}: the model", by_model), judged(f"{name}: boosting", by_boosting, **ratios)]
+    views = [see(judging, arguments.seed + 1 + view, models, noise, split="test") for view in range(arguments.views)]
+    estimates_of = {which: [view.estimate[which] for view in views] for which in models}
+    estimates_of |= {which: [one.predict(view.listed[which]) for view in views] for which, one in boosting.items()}
+    deviation = {
+        which: np.stack([deviations(one, judging.redshift) for one in estimate], axis=1)
+        for which, estimate in estimates_of.items()
+    }
+    rows = []
+    for which, own in deviation.items():
+        pair = own, deviation[BOOSTING]
+        ratios = measured("sigma_ratio", ratio_of(metrics.sigma_mad), *pair)
+        ratios |= measured("eta_ratio", ratio_of(metrics.eta), *pair)
+        rows.append(judged(f"{name}: {which}", own, **(ratios if which != BOOSTING else {})))
+    return rows
+
+
+def adapted(model, file):
+    """The model that a model becomes with the labelled stamps of a file, a fifth of which it is validated by."""
+    folder, machine = file.parent, train.Machine(accelerator="cpu", devices=1, progress=False)
+    train.finetune("whole", file, folder / "run", init=model, machine=machine)
+    train.export_run(folder / "run", folder / "model")
+    return load_model(folder / "model")
 
 
 class Seen(NamedTuple):
@@ -83,30 +115,39 @@ class Seen(NamedTuple):
     Parameters
     ----------
     redshift : `~numpy.ndarray` (N,)
-    listed : dict of `~numpy.ndarray` (N,)
-        Magnitude and colours of their catalogue, with the noise of the stamps.
-    estimate : `~numpy.ndarray` (N,)
-        Redshifts by the model.
+    listed : dict of dict of `~numpy.ndarray` (N,)
+        Magnitude and colours of their catalogue, with noise, by the name of what takes them.
+    estimate : dict of `~numpy.ndarray` (N,)
+        Redshifts, by the name of the model.
     """
 
     redshift: np.ndarray
     listed: dict
-    estimate: np.ndarray
+    estimate: dict
 
 
-def see(catalogue, seed, *, split, like):
-    """Stamps of a catalogue's galaxies, of the kind that the model ``like`` was trained on, which estimates: `Seen`."""
-    recipe = recipe_of(like, seed=seed, split=split)
+def see(catalogue, seed, models, noise, *, split, file=None):
+    """Stamps of a catalogue's galaxies, of the kind that the models were trained on, which estimate; kept in a file."""
+    recipe = recipe_of(models[AS_IT_IS], seed=seed, split=split)
     rng = generator(recipe, "catalogue")
     ebv = rng.choice(load_seeds().ebv, len(catalogue.redshift))
     population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
-    errors, estimate = [], []
-    for _, cutouts in observed(recipe, population, draw_morphology(population, generator(recipe, "shape"))):
-        errors.append(measure(cutouts.flux, cutouts.ebv).error)
-        estimate.append(estimates(like, cutouts.flux, cutouts.ebv).mean())
+    errors, estimate = [], {name: [] for name in models}
+    shape = draw_morphology(population, generator(recipe, "shape"))
+    with CutoutWriter(file, len(population)) if file else nullcontext() as writer:
+        for rows, cutouts in observed(recipe, population, shape):
+            errors.append(measure(cutouts.flux, cutouts.ebv).error)
+            for name, model in models.items():
+                estimate[name].append(estimates(model, cutouts.flux, cutouts.ebv).mean())
+            if writer:
+                writer.append(cutouts, specz_redshift=catalogue.redshift[rows])
     zero_point = recipe.settings.sky["zero_point_scatter"]
-    flux = listed(catalogue.flux, np.concatenate(errors), rng, zero_point=zero_point)
-    return Seen(catalogue.redshift, magnitude_features(magnitudes(flux)), np.concatenate(estimate))
+    least = np.concatenate(errors)
+    features = {}
+    for name, error in ((BOOSTING, noise(least, catalogue.flux)), (LEAST_NOISE, least)):
+        flux = listed(catalogue.flux, error, rng, zero_point=zero_point)
+        features[name] = magnitude_features(magnitudes(flux))
+    return Seen(catalogue.redshift, features, {name: np.concatenate(parts) for name, parts in estimate.items()})
 
 
 def ratio_of(metric):

@@ -7,7 +7,8 @@ Whether a model sees more than colours: its scatter beside that of gradient boos
 All judge the same simulated galaxies, of seeds that the model was not trained on; boosting learns from simulated
 galaxies of the training seeds. It is given, measured from the stamps, r and four colours by weighted light, or those
 and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has missed
-something that is measured; or true magnitudes with the noise that the stamps' sky, and their calibration, make.
+something that is measured; or true magnitudes with errors of the calibration and noise: that which SDSS lists for
+galaxies as bright, or the least that is possible in such stamps, as if each galaxy's profile and the blur were known.
 
 Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
 its redshift, and is seen under the same conditions as before. What a shape told beyond type, r and colours is lost, and
@@ -20,6 +21,7 @@ with the galaxies' own; errors are by paired bootstrap over the real galaxies th
 
 import numpy as np
 from _boosting import Boosting, listed
+from _catalogues import CatalogueNoise
 from _photometry import COLOURS, magnitude_features, magnitudes, measure
 from _report import arguments_of, deviations, judged, measured, report
 from _stamps import drawn, estimates, generator, observed, recipe_of
@@ -35,7 +37,8 @@ MODEL = "the model"
 COLOURS_ONLY = "boosting, r and colours of the stamps"
 PHOTOMETRY = "boosting, all photometry of the stamps"
 BESIDE = "boosting, all photometry and the model's estimate"
-CATALOGUE = "boosting, true magnitudes with noise"
+CATALOGUE = "boosting, true magnitudes with a catalogue's noise"
+LEAST_NOISE = "boosting, true magnitudes with the least noise"
 
 TEXT = (
     "Ratio: σ_MAD of the model over that of the row; shuffling: σ_MAD with shuffled shapes over that with the "
@@ -58,13 +61,14 @@ def main():
     model = load_model(arguments.model)
     learning = recipe_of(model, seed=arguments.seed + 1, split="train")
     judging = recipe_of(model, seed=arguments.seed)
-    methods = train(learning, arguments.n_train, model)
+    noise = CatalogueNoise(model, arguments.seed)
+    methods = train(learning, arguments.n_train, model, noise)
 
     population, shape = drawn(judging, arguments.n)
     lending = recipe_of(model, seed=arguments.seed + 2, split="train")
     borrowed, apart, dz = shuffled(population, shape, *drawn(lending, arguments.n_lending))
-    own = judge(Sample(judging, population, shape, model), methods)
-    other = judge(Sample(judging, population, borrowed, model), methods)
+    own = judge(Sample(judging, population, shape, model, noise), methods)
+    other = judge(Sample(judging, population, borrowed, model, noise), methods)
     groups = population.seed_index
     rows = [row(name, scores, own, groups=groups) for name, scores in own.items()]
     rows += [row(name, scores, other, groups=groups, before=own) for name, scores in other.items()]
@@ -82,9 +86,10 @@ class Sample:
     population : `~astro_photz.simulate.population.Population` (N,)
     shape : `~astro_photz.simulate.morphology.Morphology` (N,)
     model : `~astro_photz.models.PhotozModel`
+    noise : `CatalogueNoise`
     """
 
-    def __init__(self, recipe, population, shape, model):
+    def __init__(self, recipe, population, shape, model, noise):
         parts, errors, p = [], [], []
         for _, cutouts in observed(recipe, population, shape):
             photometry = measure(cutouts.flux, cutouts.ebv)
@@ -96,22 +101,26 @@ class Sample:
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
         zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
-        noisy = listed(population.flux, np.concatenate(errors), rng, zero_point=zero_point)
-        self.catalogue = magnitude_features(magnitudes(noisy))
+        least = np.concatenate(errors)
+        self.catalogue = {}
+        for name, error in ((CATALOGUE, noise(least, population.flux)), (LEAST_NOISE, least)):
+            flux = listed(population.flux, error, rng, zero_point=zero_point)
+            self.catalogue[name] = magnitude_features(magnitudes(flux))
 
 
-def train(recipe, n, model):
+def train(recipe, n, model, noise):
     """Ways to estimate redshifts of a `Sample`, by name."""
-    sample = Sample(recipe, *drawn(recipe, n), model)
+    sample = Sample(recipe, *drawn(recipe, n), model, noise)
     by_colours = Boosting(sample.features, sample.redshift, names=COLOURS)
     by_photometry = Boosting(sample.features, sample.redshift)
     beside = Boosting(sample.beside, sample.redshift)
-    by_catalogue = Boosting(sample.catalogue, sample.redshift)
+    by_catalogue = {name: Boosting(features, sample.redshift) for name, features in sample.catalogue.items()}
     return {
         COLOURS_ONLY: lambda sample: by_colours.predict(sample.features),
         PHOTOMETRY: lambda sample: by_photometry.predict(sample.features),
         BESIDE: lambda sample: beside.predict(sample.beside),
-        CATALOGUE: lambda sample: by_catalogue.predict(sample.catalogue),
+        CATALOGUE: lambda sample: by_catalogue[CATALOGUE].predict(sample.catalogue[CATALOGUE]),
+        LEAST_NOISE: lambda sample: by_catalogue[LEAST_NOISE].predict(sample.catalogue[LEAST_NOISE]),
     }
 
 
