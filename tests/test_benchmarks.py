@@ -138,3 +138,13 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
     written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     make.main()  # all is there
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == written
+
+
+def test_a_catalogue_is_noisier_than_light_could_be_added_up(benchmark):
+    pytest.importorskip("kcorrect")
+    noise = benchmark("model/_catalogues.py").CatalogueNoise(load_model(), seed=0, n=400)
+    flux = 10 ** (0.4 * (22.5 - np.array([15.5, 17.0, 18.0, 20.0])))[:, None] * np.ones(5)
+    error = noise(0.1 * np.ones_like(flux), flux)
+    assert ((error > 0.1) & (error < 0.5)).all()
+    np.testing.assert_allclose(noise(0.2 * np.ones_like(flux), flux), 2 * error)
+    np.testing.assert_allclose(error[2], error[3])  # fainter than what is listed
