@@ -59,7 +59,8 @@ def main():
     noise = CatalogueNoise(model, arguments.seed)
     rows = []
     for name, halves in catalogues():
-        rows += compare(name, *halves, model, noise, arguments)
+        deviation = compare(*halves, model, noise, arguments)
+        rows += [row(name, method, deviation) for method in deviation]
     columns = {"sigma_ratio": "ratio of σ_MAD", "eta_ratio": "ratio of η"}
     report("Real catalogues", rows, arguments, text=TEXT, columns=columns)
 
@@ -74,30 +75,29 @@ def catalogues():
         print(f"Without the main sample: there is no folder {SHARED}.\n")
 
 
-def compare(name, learning, judging, model, noise, arguments):
-    """Rows of the model and of boosting, on one catalogue."""
+def compare(learning, judging, model, noise, arguments):
+    """Deviations (N, views) of the model and of boosting on one catalogue, by the name of the method."""
     models = {AS_IT_IS: model}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labels.h5" if arguments.adapt else None
         learnt = see(learning.of(slice(arguments.n)), arguments.seed, models, noise, split="train", file=file)
         if arguments.adapt:
             models[ADAPTED] = adapted(arguments.model, file)
-    boosting = {which: Boosting(features, learnt.redshift) for which, features in learnt.listed.items()}
+    boosting = {name: Boosting(features, learnt.redshift) for name, features in learnt.listed.items()}
     judging = judging.of(slice(arguments.n))
     views = [see(judging, arguments.seed + 1 + view, models, noise, split="test") for view in range(arguments.views)]
-    estimates_of = {which: [view.estimate[which] for view in views] for which in models}
-    estimates_of |= {which: [one.predict(view.listed[which]) for view in views] for which, one in boosting.items()}
-    deviation = {
-        which: np.stack([deviations(one, judging.redshift) for one in estimate], axis=1)
-        for which, estimate in estimates_of.items()
-    }
-    rows = []
-    for which, own in deviation.items():
-        pair = own, deviation[BOOSTING]
-        ratios = measured("sigma_ratio", ratio_of(metrics.sigma_mad), *pair)
-        ratios |= measured("eta_ratio", ratio_of(metrics.eta), *pair)
-        rows.append(judged(f"{name}: {which}", own, **(ratios if which != BOOSTING else {})))
-    return rows
+    estimate = {name: [view.estimate[name] for view in views] for name in models}
+    estimate |= {name: [one.predict(view.listed[name]) for view in views] for name, one in boosting.items()}
+    return {name: deviations(np.stack(each, axis=1), judging.redshift[:, None]) for name, each in estimate.items()}
+
+
+def row(catalogue, method, deviation):
+    """Of a method, with its ratios to boosting; deviations of all methods by name."""
+    ratios = {}
+    if method != BOOSTING:
+        for name, metric in (("sigma_ratio", metrics.sigma_mad), ("eta_ratio", metrics.eta)):
+            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[BOOSTING])
+    return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
 def adapted(model, file):
