@@ -152,7 +152,7 @@ def see(catalogue, seed, models, noise, *, split, file=None):
 
 def ratio_of(metric):
     """How many times as large a metric of one sample is as that of another: a function of their deviations."""
-    return lambda one, other: metric(one) / metric(other)
+    return lambda one, other: metric(one) / (metric(other) or np.nan)
 
 
 if __name__ == "__main__":
