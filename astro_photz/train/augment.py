@@ -260,8 +260,8 @@ class Noise(nn.Module):
     ----------
     low, high : float, optional
         Range of the rms that is added, over the rms that the band has (`noise_rms`); drawn evenly for each stamp and
-        band. In a chain (`make_augmentation`), that is what it had before anything else was done to it: turning and
-        blurring make noise smoother, and dust does not dim that of the sky.
+        band. In a chain (`~astro_photz.train.views.make_augmentation`), that is what it had before anything else was
+        done to it: turning and blurring make noise smoother, and dust does not dim that of the sky.
     """
 
     def __init__(self, low=0.0, high=1.0):

@@ -65,6 +65,7 @@ def augmentation_settings(settings):
 
 
 def _defaults(step):
+    """Options of a step; None where another step decides."""
     return {name: parameter.default for name, parameter in inspect.signature(_STEPS[step]).parameters.items()}
 
 
