@@ -2,9 +2,10 @@
 """Redshifts of catalogues by gradient boosting, what the network is compared with."""
 
 import numpy as np
+from _photometry import magnitude_features, magnitudes
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-__all__ = ["Boosting", "listed"]
+__all__ = ["Boosting", "listed_features"]
 
 # As many trees as a tenth of the galaxies, held out, find useful.
 _SETTINGS = {
@@ -42,7 +43,7 @@ class Boosting:
         return np.stack([features[name] for name in self._names], axis=1)
 
 
-def listed(flux, error, rng, *, zero_point):
+def _listed(flux, error, rng, *, zero_point):
     """
     Fluxes as a catalogue would list them.
 
@@ -62,3 +63,9 @@ def listed(flux, error, rng, *, zero_point):
     """
     calibration = 10 ** (0.4 * zero_point * rng.standard_normal(flux.shape))
     return flux * calibration + error * rng.standard_normal(flux.shape)
+
+
+def listed_features(flux, errors, rng, *, zero_point):
+    """Magnitude and colours of a catalogue, by the names of the noise (N, 5) that its fluxes have; see `_listed`."""
+    noisy = {name: _listed(flux, error, rng, zero_point=zero_point) for name, error in errors.items()}
+    return {name: magnitude_features(magnitudes(one)) for name, one in noisy.items()}

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _boosting import Boosting, listed
+from _boosting import Boosting, listed_features
 from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
-from _photometry import magnitude_features, magnitudes, measure
+from _photometry import measure
 from _report import arguments_of, deviations, judged, measured, report
 from _stamps import estimates, generator, observed, recipe_of
 
@@ -143,10 +143,8 @@ def see(catalogue, seed, models, noise, *, split, file=None):
                 writer.append(cutouts, specz_redshift=catalogue.redshift[rows])
     zero_point = recipe.settings.sky["zero_point_scatter"]
     least = np.concatenate(errors)
-    features = {}
-    for name, error in ((BOOSTING, noise(least, catalogue.flux)), (LEAST_NOISE, least)):
-        flux = listed(catalogue.flux, error, rng, zero_point=zero_point)
-        features[name] = magnitude_features(magnitudes(flux))
+    noises = {BOOSTING: noise(least, catalogue.flux), LEAST_NOISE: least}
+    features = listed_features(catalogue.flux, noises, rng, zero_point=zero_point)
     return Seen(catalogue.redshift, features, {name: np.concatenate(parts) for name, parts in estimate.items()})
 
 

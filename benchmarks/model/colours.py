@@ -20,7 +20,7 @@ with the galaxies' own; errors are by paired bootstrap over the real galaxies th
 """
 
 import numpy as np
-from _boosting import Boosting, listed
+from _boosting import Boosting, listed_features
 from _catalogues import CatalogueNoise
 from _photometry import COLOURS, magnitude_features, magnitudes, measure
 from _report import arguments_of, deviations, judged, measured, report
@@ -102,10 +102,8 @@ class Sample:
         self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
         zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
         least = np.concatenate(errors)
-        self.catalogue = {}
-        for name, error in ((CATALOGUE, noise(least, population.flux)), (LEAST_NOISE, least)):
-            flux = listed(population.flux, error, rng, zero_point=zero_point)
-            self.catalogue[name] = magnitude_features(magnitudes(flux))
+        noises = {CATALOGUE: noise(least, population.flux), LEAST_NOISE: least}
+        self.catalogue = listed_features(population.flux, noises, rng, zero_point=zero_point)
 
 
 def train(recipe, n, model, noise):
