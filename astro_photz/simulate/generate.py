@@ -55,8 +55,8 @@ def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
     config : `Settings`, dict, str or path-like, optional
         What is simulated, where it is not the default: sections with settings, or a TOML file of them.
     device : str, optional
-        Where images are drawn, as torch calls it: 'cpu', 'cuda'. Another device gives the same galaxies to its
-        arithmetic's precision, not to the bit.
+        Where images are drawn, as torch calls it: 'cpu', 'cuda'. Another one, or another kind of processor, gives the
+        same galaxies to its arithmetic's precision, not to the bit.
 
     Returns
     -------

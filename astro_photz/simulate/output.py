@@ -53,7 +53,7 @@ def write(
     Simulate galaxies into an HDF5 file.
 
     If the process ends before the file does, by whatever cause, the same call goes on where it stood; the file is the
-    same to the byte as one written in one go, by any number of workers.
+    same to the byte as one written in one go on such a processor, by any number of workers.
 
     Parameters
     ----------

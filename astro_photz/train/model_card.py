@@ -30,6 +30,7 @@ judged on, by name, for which the page tells whether they are the model's own.
 """
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -62,8 +63,8 @@ _BINS = {
     "early": "type",
 }
 _TYPES = {0: "late", 1: "early"}
-_IN_BINS = {"bias": 5, "sigma_mad": 5, "eta": 4, "crps": 5, "coverage68": 3, "coverage95": 3, "pit_ks": 3}
-"""Metrics that are told of each bin, with so many digits."""
+_IN_BINS = ("bias", "sigma_mad", "eta", "crps", "coverage68", "coverage95", "pit_ks")
+"""Metrics that are told of each bin."""
 _BY_LABELS = ("sigma_mad", "eta", "crps")
 _RANGES = {
     "r_mag": "*r* from {:.1f} to {:.1f}",
@@ -266,7 +267,7 @@ def _of_what(data, overall):
 
 def _bin_row(name, one):
     label = _TYPES[one["low"]] if name == "early" else f"{one['low']:g} to {one['high']:g}"
-    values = [_with_error(one[metric], one["errors"][metric], digits) for metric, digits in _IN_BINS.items()]
+    values = [_with_error(one[metric], one["errors"][metric]) for metric in _IN_BINS]
     return [f"{_BINS[name]} {label}", f"{one['n']:,}", *values]
 
 
@@ -368,9 +369,11 @@ def _images(result):
 
 
 def _with_error(value, error, digits=5):
-    """A number and its error; nothing for what is not known."""
+    """A number and its error, to two digits of that one; nothing for what is not known."""
     if np.isnan(value):
         return ""
+    if error > 0:
+        digits = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{digits}f}".replace("-", "−") + ("" if np.isnan(error) else f" ± {error:.{digits}f}")
 
 
