@@ -272,10 +272,20 @@ def test_noise_is_drawn_for_each_stamp_and_band():
 
 
 def test_pixels_go_missing_in_a_share_of_stamps():
-    lost = torch.isnan(MissingPixels(band=0.1, edge=0.2)(torch.zeros(400, 5, 64, 64)))
-    assert lost.all(dim=(2, 3)).any(dim=1).float().mean() == pytest.approx(0.1, abs=0.05)
-    assert lost[:, :, 0, -1].all(dim=1).float().mean() == pytest.approx(0.2, abs=0.06)
-    assert not lost[:, :, :, :32].all(dim=(1, 2, 3)).any()
+    lost = torch.isnan(MissingPixels(band=0.1, edge=0)(torch.zeros(1000, 5, 64, 64)))
+    assert lost.all(dim=(2, 3)).any(dim=1).float().mean() == pytest.approx(0.1, abs=0.03)
+    lost = torch.isnan(MissingPixels(band=0, edge=0.3)(torch.zeros(3000, 5, 64, 64)))
+    assert (lost == lost[:, :1]).all()
+    lost = lost[:, 0]
+    assert lost.any(dim=(1, 2)).float().mean() == pytest.approx(0.3, abs=0.03)
+    sides = lost[:, 0].all(dim=1), lost[:, -1].all(dim=1), lost[:, :, 0].all(dim=1), lost[:, :, -1].all(dim=1)
+    for side in sides:  # two thirds of the losses are one of four sides, the others one of four corners
+        assert side.float().mean() == pytest.approx(0.05, abs=0.02)
+    whole_side = torch.stack(sides).any(dim=0)
+    for corner in (lost[:, 0, 0], lost[:, 0, -1], lost[:, -1, 0], lost[:, -1, -1]):
+        assert (corner & ~whole_side).float().mean() == pytest.approx(0.025, abs=0.015)
+    assert lost.float().mean(dim=(1, 2)).max() <= 0.5
+    assert not lost[~whole_side].float().mean(dim=(1, 2)).gt(0.25).any()
 
 
 # Chains

@@ -122,7 +122,13 @@ def test_flags_are_told(stamps, capsys):
         (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "that format cannot hold this table"),
         (("predict", "wide.ecsv", "z.csv", "--source", "stamps.h5"), "that format cannot hold this table"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
+        (
+            ("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--dust-map", "maps"),
+            "is for a folder of frames",
+        ),
+        (("predict", "hosts.csv", "z.ecsv", "--dust-map", "maps"), "not for --source sdss"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--redshift", "z"), "no column 'z'"),
+        (("fetch", "wide.ecsv", "again.h5", "--catalog-radius", "time"), "the unit s, which does not convert"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--catalog-flux", "ra,dec"), "the shape (5, 5)"),
     ],
 )
@@ -130,7 +136,7 @@ def test_errors_are_one_line(stamps, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(stamps)
     (stamps / "stamps.h5.txt").write_bytes(b"\x00\x01\x02")
     table = Table.read("hosts.csv")
-    table["magnitudes"] = np.zeros((5, 5))
+    table["magnitudes"], table["time"] = np.zeros((5, 5)), np.ones(5) * u.s
     table.write("wide.ecsv")
     before = sorted(stamps.iterdir())
     assert run(*arguments) == 1

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.masked import Masked
 
-from astro_photz import Cutouts
+from astro_photz import CutoutFile, Cutouts, fetch
 from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.dust import extinction_from_ebv
 from astro_photz.flags import PhotozFlag
@@ -478,6 +478,33 @@ def test_nothing_half_written_under_the_final_name(tmp_path, mistake, there_befo
     assert not there_before or path.read_bytes() == b"as it was"
 
 
+def test_simulated_images_never_become_real_ones(tmp_path):
+    """Read, cropped, sorted, put among others, fetched and written once more, what is simulated says so."""
+    both = make_cutouts(6)
+    real, simulated = both[:3], both[3:]
+    simulated.simulated = True
+    mixed = Cutouts.blank(6, coord=both.coord)
+    mixed[3:] = real
+    assert not mixed.simulated
+    mixed[:3] = simulated[::-1].crop(64)
+    mixed.write(tmp_path / "mixed.h5")
+    with CutoutWriter(tmp_path / "batches.h5", 6) as writer:
+        writer.append(real)
+        writer.append(simulated)
+    real.write(tmp_path / "real.h5")
+    for name, expected in (("mixed", True), ("batches", True), ("real", False)):
+        stored = Cutouts.read(tmp_path / f"{name}.h5")
+        assert stored.simulated is expected
+        assert fetch(stored.coord, source=CutoutFile(tmp_path / f"{name}.h5")).simulated is expected
+
+
+@pytest.mark.parametrize("spelling", ["nmgy", "nanomaggy", "nanomaggies", "nMgy", "1e-9 mgy", None])
+def test_units_as_files_of_the_survey_spell_them(tmp_path, spelling):
+    make_cutouts(3).write(tmp_path / "stamps.h5", catalog_flux=Column(np.full((3, 5), 7.0), unit=spelling))
+    with h5py.File(tmp_path / "stamps.h5") as file:
+        np.testing.assert_allclose(file["catalog_flux"], 7)
+
+
 def test_columns_are_written_as_they_are_meant(tmp_path):
     """What is masked is NaN, whatever lies beneath; numbers are in the units of the layout; names keep their length."""
     redshift = MaskedColumn([0.1, 0.0, 0.3], mask=[False, True, False])
@@ -505,6 +532,10 @@ def test_columns_are_written_as_they_are_meant(tmp_path):
             "has masked values, and int64 has nothing to say so",
         ),
         ({"catalog_radius": np.ones(3) * u.s}, "catalog_radius has the unit s, which does not convert to arcsec"),
+        (
+            {"catalog_flux": Column(np.ones((3, 5)), unit="count-ish")},
+            "catalog_flux has the unit count-ish, which does not convert to nmgy",
+        ),
     ],
 )
 def test_columns_that_cannot_be_written_as_meant(tmp_path, columns, message):

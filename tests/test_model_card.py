@@ -75,6 +75,14 @@ def png_software(path):
     return re.search(rb"Software\0([^\0]{1,40})", path.read_bytes())[1]
 
 
+def test_figures_do_not_go_into_a_model(tmp_path):
+    shutil.copytree(load_model("bundled").path, tmp_path / "mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ValueError, match=r"mine, which holds a model: choose another name"):
+        write_model_card(tmp_path / "mine.rst", tmp_path / "mine", [make_evaluation()])
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_table_may_have_columns_of_its_own(tmp_path):
     rows = [{"method": "fp32", "speed": 355.5, "speed_err": 2.5}, {"method": "int8", "speed": 700.0}]
     table = {"kind": "table", "simulated": True, "title": "Speed", "columns": {"speed": "galaxies/s"}, "rows": rows}

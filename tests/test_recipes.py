@@ -60,12 +60,26 @@ def test_the_reference_method_is_as_published():
         ("finetune.optimizer.schedule = 'linear'", r"schedule must be one of one_cycle, cosine"),
         ("finetune.optimizer.milestones = [60, 90]", r"milestones must be a share of the training"),
         ("finetune.optimizer = 3", r"optimizer must be a table of settings, got 3"),
+        ("finetune.loss = mse", r"loss must be one of soft, cross_entropy, got 'mse'"),
         ("nonsense", r"'nonsense' is no line of TOML"),
+        ("finetune.loss = not a word", r"is no line of TOML"),
     ],
 )
 def test_what_cannot_be_is_told_with_what_can(change, message):
     with pytest.raises((ValueError, TypeError), match=message):
         Recipe.read("smoke", changes=[change])
+
+
+def test_a_word_needs_no_quotes():
+    """A shell takes them away."""
+    for change in (
+        "finetune.loss=cross_entropy",
+        "finetune.loss = 'cross_entropy'",
+        'finetune.loss="cross_entropy" # or',
+    ):
+        assert Recipe.read("smoke", changes=[change]).finetune.loss == "cross_entropy"
+    assert Recipe.read("smoke", changes=["finetune.frozen=true"]).finetune.frozen is True
+    assert Recipe.read("smoke", changes=["pretrain.precision=bf16-mixed"]).pretrain.precision == "bf16-mixed"
 
 
 def test_a_file_that_is_none_is_told(tmp_path):

@@ -453,7 +453,7 @@ def refused(data, folder, *, kind="finetune", recipe=None, **options):
         ({"recipe": small_recipe("finetune.frozen = true")}, "frozen must be false, or init be given"),
         (
             {"kind": "pretrain", "recipe": small_recipe("pretrain.photometry = 'catalog'")},
-            "has no catalog_flux .*--set pretrain.photometry='apertures'",
+            "has no catalog_flux .*--set pretrain.photometry=apertures",
         ),
     ],
     ids=str,

@@ -216,6 +216,8 @@ def test_the_archive_serves_simulated_fields(field):
         archived = fetch(table["ra", "dec"], source=SDSSArchive(), progress=False)
     local = fetch(table["ra", "dec", "ebv"], source=FrameDirectory(path), progress=False)
     np.testing.assert_array_equal(archived.flux, local.flux)
+    assert archived.simulated  # the frames say so
+    assert local.simulated
     np.testing.assert_allclose(archived.ebv, table["ebv"].value, rtol=1e-4)
 
 

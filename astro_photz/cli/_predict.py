@@ -70,7 +70,11 @@ def _add_input(parser):
         help="where the images come from: the SDSS archive (default), a folder of frames, an HDF5 file of cutouts",
     )
     parser.add_argument("--data-release", type=int, default=17, metavar="N", help="of SDSS (default: %(default)s)")
-    parser.add_argument("--dust-map", metavar="DIR", help="folder of the SFD map, if the table has no E(B-V)")
+    parser.add_argument(
+        "--dust-map",
+        metavar="DIR",
+        help="folder of the SFD map, for a folder of frames and a table without E(B-V)",
+    )
     for name, what in (
         ("coord", "of the coordinates"),
         ("ra", "of the right ascension"),
@@ -137,14 +141,16 @@ def _fetch(arguments):
 
 
 def _training_columns(arguments, table):
-    """What a training needs besides images: columns by the names that the file has for them."""
+    """What a training needs besides images: columns by the names that the file has for them, in its units."""
+    from ..cutouts.hdf5 import plain_columns
+
     wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
     columns = {name: side_by_side(table, names.split(",")) for name, names in wanted.items() if names}
     for name, values in columns.items():
         shape = (len(table), 5) if name == _FLUX else (len(table),)
         if values.shape != shape:
             raise ValueError(f"{name} must have the shape {shape}, got {values.shape} from {wanted[name]}")
-    return columns
+    return plain_columns(columns)
 
 
 def _usable(cutouts, columns):
@@ -165,9 +171,11 @@ def _options(arguments):
 def _source(arguments):
     from ..cutouts import CutoutFile, FrameDirectory, SDSSArchive
 
+    path = Path(arguments.source)
+    if arguments.dust_map and (arguments.source == "sdss" or path.is_file()):
+        raise ValueError(f"--dust-map {arguments.dust_map} is for a folder of frames, not for --source {path}")
     if arguments.source == "sdss":
         return SDSSArchive(data_release=arguments.data_release)
-    path = Path(arguments.source)
     if path.is_dir():
         return FrameDirectory(path, dust_map=arguments.dust_map, data_release=arguments.data_release)
     if path.is_file():

@@ -18,7 +18,7 @@ examples:
   astro-photz finetune few_labels.h5 adapted/ --init bundled
   astro-photz export finetuned/ mine/
   astro-photz evaluate mine/ test.h5 --output metrics.json
-  astro-photz card mine/ metrics.json --output mine.rst
+  astro-photz card mine/ metrics.json --output mine_card.rst
 
 An unfinished training is gone on with when the same command is given again. Settings of the recipe can be changed:
   astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2

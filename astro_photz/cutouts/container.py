@@ -41,6 +41,9 @@ class Cutouts:
         Columns ``data_release``, ``run``, ``rerun``, ``camcol``, ``field`` of the frames; -1 where unknown.
     flags : array_like (N,) of int, optional
         What went wrong on the way to each image: bits of `~astro_photz.PhotozFlag`, 0 for nothing.
+    simulated : bool, optional
+        Whether any of the images is simulated. It goes into files, and is told wherever a model is trained or judged by
+        them.
 
     Raises
     ------
@@ -60,7 +63,19 @@ class Cutouts:
     2
     """
 
-    def __init__(self, flux, *, ebv, coord=None, ids=None, target_xy=None, psf_fwhm=None, provenance=None, flags=None):
+    def __init__(
+        self,
+        flux,
+        *,
+        ebv,
+        coord=None,
+        ids=None,
+        target_xy=None,
+        psf_fwhm=None,
+        provenance=None,
+        flags=None,
+        simulated=False,
+    ):
         self.flux = _flux_array(flux)
         n = len(self.flux)
         self.ebv = _ebv_array(ebv, n)
@@ -77,6 +92,7 @@ class Cutouts:
         self.flags = np.zeros(n, dtype=np.int32) if flags is None else np.array(flags, dtype=np.int32)
         if self.flags.shape != (n,):
             raise ValueError(f"flags must have the shape ({n},), one a stamp; got {self.flags.shape}")
+        self.simulated = bool(simulated)
 
     @classmethod
     def blank(cls, n, *, size=MINIMUM_SIZE, coord=None, ids=None):
@@ -132,6 +148,7 @@ class Cutouts:
             psf_fwhm=self.psf_fwhm[item],
             provenance=self.provenance[item],
             flags=self.flags[item],
+            simulated=self.simulated,
         )
 
     def __setitem__(self, item, other):
@@ -143,6 +160,7 @@ class Cutouts:
         self.flags[item] = other.flags
         for name in PROVENANCE:
             self.provenance[name][item] = other.provenance[name]
+        self.simulated |= other.simulated
 
     def crop(self, size):
         """
@@ -172,6 +190,7 @@ class Cutouts:
             psf_fwhm=self.psf_fwhm,
             provenance=self.provenance,
             flags=self.flags,
+            simulated=self.simulated,
         )
 
     def write(self, path, *, overwrite=False, dtype="float32", **columns):

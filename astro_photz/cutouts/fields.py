@@ -309,6 +309,7 @@ class _FieldCutter:
             reasons = np.full(len(task.rows), PhotozFlag.NO_IMAGE)
             return Batch(task.rows, cutouts, reasons), self.problems
 
+        cutouts.simulated = reference.simulated
         coord = targets.coord[task.rows]
         xy = np.stack(reference.wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0), axis=1)
         corners = np.round(xy - (self.size - 1) / 2).astype(int)

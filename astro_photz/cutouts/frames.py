@@ -30,6 +30,9 @@ __all__ = [
     "resample",
 ]
 
+SIMULATED = "SIMULATE"
+"""Keyword of the header by which a frame says that it is simulated."""
+
 _WCS_KEYWORDS = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
 _ORDER = 5
 # Pixels read around a stamp: the taps of the spline and the tail of its prefilter (0.43 ** 12 is 4e-5).
@@ -62,10 +65,13 @@ class Frame:
     image : `~numpy.ndarray` (rows, columns) float32
         Calibrated, sky-subtracted flux (nanomaggies); NaN in rows that were not read.
     wcs : `~astropy.wcs.WCS`
+    simulated : bool
+        Whether it says so of itself.
     """
 
     image: np.ndarray
     wcs: WCS
+    simulated: bool
 
     @property
     def nbytes(self):
@@ -125,7 +131,7 @@ def read_frame(path, *, coord=None, size=0):
                 image[:rows] = _first_rows(file, header, rows)
             if coord is None or isinstance(file, gzip.GzipFile):
                 file.read()  # gzip has its checksum at the end, bzip2 one for each block
-        return Frame(image, wcs)
+        return Frame(image, wcs, bool(header.get(SIMULATED, False)))
     except _BROKEN as error:
         raise FrameError(f"{path} is broken, truncated or no frame: {error}") from error
 

@@ -4,7 +4,8 @@ The HDF5 layout in which cutouts are exchanged: that of the data sets published 
 
 ``images`` (N, 5, S, S) holds the fluxes (nanomaggies); ``e_bv`` (N, 5) is, against its name, the extinction A_ugriz
 (mag) of SDSS DR12; ``ra``, ``dec`` (deg) and ``ObjID`` tell the galaxies. Data sets of our own follow, which readers
-of the published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenance of the frames.
+of the published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenance of the frames. The attribute
+``simulated`` says that images are.
 """
 
 import errno
@@ -22,9 +23,10 @@ from ..dust import ebv_from_extinction, extinction_from_ebv
 from ..sdss import BANDS, PIXEL_SCALE
 from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
 
-__all__ = ["BlockWriter", "CutoutWriter", "open_cutouts", "read_coord", "read_ids", "read_rows"]
+__all__ = ["BlockWriter", "CutoutWriter", "open_cutouts", "plain_columns", "read_coord", "read_ids", "read_rows"]
 
 _UNITS = {"specz_redshift": u.dimensionless_unscaled, "catalog_flux": u.nmgy, "catalog_radius": u.arcsec}
+_SPELLINGS = dict.fromkeys(("nanomaggies", "nMgy"), u.nmgy)  # those of SDSS's files, which astropy does not know
 _ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
 
 
@@ -105,11 +107,13 @@ class CutoutWriter:
             raise ValueError(f"{self.path} was opened for {self.n} stamps; {rows.stop} do not fit")
         if cutouts.size != self.size:
             raise ValueError(f"{self.path} was opened for stamps of {self.size} pixels, got {cutouts.size}")
-        columns = _columns(cutouts) | _plain_columns(columns)
+        columns = _columns(cutouts) | plain_columns(columns)
         self._check(columns, len(cutouts))
         self._file["images"][rows] = _pixels(cutouts.flux, self.dtype)
         for name, values in columns.items():
             self._column(name, values)[rows] = values
+        if cutouts.simulated:
+            self._file.attrs["simulated"] = True
         self._done = rows.stop
 
     def _check(self, columns, n):
@@ -202,7 +206,7 @@ class BlockWriter:
         path = Path(path)
         path.unlink(missing_ok=True)  # who still writes to the file that was there shall not write to this one
         images = np.empty((0, 5, like.size, like.size), dtype=dtype)
-        data = {"images": images} | _columns(like) | _plain_columns(columns)
+        data = {"images": images} | _columns(like) | plain_columns(columns)
         nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
         try:
             # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
@@ -235,7 +239,7 @@ class BlockWriter:
         ValueError
             If the stamps are not such as the file was made for.
         """
-        data = {"images": cutouts.flux} | _columns(cutouts) | _plain_columns(columns)
+        data = {"images": cutouts.flux} | _columns(cutouts) | plain_columns(columns)
         if data.keys() != self._places.keys():
             raise ValueError(f"the file has the columns {', '.join(self._places)}; got {', '.join(data)}")
         for name, values in data.items():
@@ -312,8 +316,24 @@ def _columns(cutouts):
     return {name: np.asarray(values) for name, values in columns.items()}
 
 
-def _plain_columns(columns):
-    """Columns as arrays, in the units of the layout, with NaN where they are masked."""
+def plain_columns(columns):
+    """
+    Columns as a file has them: in the units of the layout, with NaN where they are masked.
+
+    Parameters
+    ----------
+    columns : dict of array_like (N, ...)
+        By the names of the data sets.
+
+    Returns
+    -------
+    dict of `~numpy.ndarray` (N, ...)
+
+    Raises
+    ------
+    ValueError
+        If a unit does not convert to the layout's, or there is no number to stand for a masked value.
+    """
     return {name: _plain(name, values) for name, values in columns.items()}
 
 
@@ -322,8 +342,9 @@ def _plain(name, values):
     plain = np.asarray(np.ma.getdata(getattr(values, "unmasked", values)))
     if unit and name in _UNITS:
         try:
-            plain = u.Quantity(plain, unit).to_value(_UNITS[name])
-        except (u.UnitConversionError, TypeError):
+            with u.add_enabled_aliases(_SPELLINGS):
+                plain = u.Quantity(plain, u.Unit(str(unit))).to_value(_UNITS[name])
+        except (ValueError, TypeError):  # of astropy's, also where it does not know the unit
             raise ValueError(f"{name} has the unit {unit}, which does not convert to {_UNITS[name] or 1}") from None
     if not np.any(mask):
         return plain
@@ -434,6 +455,7 @@ def read_rows(file, rows):
         psf_fwhm=column("psf_fwhm"),
         provenance=None if provenance["run"] is None else Table(provenance),
         flags=column("flags"),
+        simulated=file.attrs.get("simulated", False),
     )
 
 

@@ -4,7 +4,7 @@ The models that are at hand, by name: those that come with the package, and thos
 
 A model is added by having its folder in `model_directory`, which belongs to the user: ``astro_photz/models`` in
 astropy's directory of data (`astropy.config.get_cache_dir`), usually ``~/.cache/astropy`` or ``~/.astropy/cache``. The
-environment variable ``XDG_CACHE_HOME`` moves it.
+environment variable ``XDG_CACHE_HOME`` moves it, if there is a folder ``astropy`` where it says.
 """
 
 from functools import lru_cache

@@ -21,6 +21,7 @@ from astropy.table import vstack
 
 from astro_photz._files import aside
 from astro_photz.cutouts.collect import progress_bar
+from astro_photz.cutouts.frames import SIMULATED
 from astro_photz.sdss import BANDS, FieldID, frame_name
 
 from .generate import Recipe, check_count
@@ -164,7 +165,7 @@ def _hdulist(scan, number, k, image):
 def _header(scan, number, k, field_id):
     wcs = scan.wcs(number, BANDS[k]).wcs
     header = fits.Header()
-    header["SIMULATE"] = (True, "simulated by astro_photz: no real sky")
+    header[SIMULATED] = (True, "simulated by astro_photz: no real sky")
     header["RUN"] = (field_id.run, "Run number")
     header["FRAME"] = (field_id.field, "Frame sequence number within the run")
     header["CAMCOL"] = (field_id.camcol, "column in the imaging camera")

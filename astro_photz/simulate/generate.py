@@ -239,6 +239,7 @@ class Recipe:
             coord=SkyCoord(population.ra, population.dec, unit=u.deg),
             target_xy=target_xy,
             psf_fwhm=conditions.psf_fwhm,
+            simulated=True,
         )
         radius = truth["half_light_radius"].to_value("arcsec")
         flux, radius = measure(population.flux, population.ebv, radius, conditions, rng)
@@ -396,4 +397,5 @@ def _concatenate(parts):
         ids=np.concatenate([part.ids for part in parts]),
         target_xy=np.concatenate([part.target_xy for part in parts]),
         psf_fwhm=np.concatenate([part.psf_fwhm for part in parts]),
+        simulated=True,
     )

@@ -11,7 +11,7 @@ its own. `~astro_photz.train.views` chains them as a recipe tells::
 
 A rotation interpolates, once, and so smooths the noise a little (of white noise the default, bicubic, keeps about 0.85
 of the rms). The corners of what is cut out must lie within the stamp, wherever it is turned: a crop of 64 pixels with
-a jitter of 5 needs stamps of 107. Smaller ones are turned by quarter turns only, exactly.
+a jitter of 5 needs stamps of 106. Smaller ones are turned by quarter turns only, exactly.
 """
 
 import math
@@ -294,17 +294,17 @@ class Noise(nn.Module):
 
 class MissingPixels(nn.Module):
     """
-    Take a band, or what lies beyond a straight edge, from a few stamps, as frames do that end.
+    Take a band, a side or a corner from a few stamps, as frames do that end.
 
     Parameters
     ----------
     band : float, optional
         Share of the stamps that lose a band.
     edge : float, optional
-        Share of the stamps that lose a side.
+        Share of the stamps that lose a side, up to half of the stamp, or a corner, up to a quarter of it.
     """
 
-    def __init__(self, *, band=0.02, edge=0.03):
+    def __init__(self, *, band=0.02, edge=0.1):
         super().__init__()
         self.band = _checked("band", band, most=1)
         self.edge = _checked("edge", edge, most=1)
@@ -326,12 +326,18 @@ class MissingPixels(nn.Module):
         n, bands, _, size = flux.shape
         one = torch.randint(bands, (n, 1), device=flux.device)
         lost = (_uniform(flux) < self.band)[:, None] & (torch.arange(bands, device=flux.device) == one)
-        # The galaxy itself is seldom cut: an edge leaves between a half and all of the stamp.
-        edge = torch.randint(size // 2, size, (n,), device=flux.device)
-        first = torch.where(_uniform(flux) < self.edge, edge, size)
-        beyond = torch.arange(size, device=flux.device) >= first[:, None]
-        missing = lost[:, :, None, None] | beyond[:, None, None, :]
-        return flux.masked_fill(missing, torch.nan)
+        kind = torch.randint(3, (n, 1), device=flux.device)
+        columns, rows = _beyond_an_edge(flux) | (kind == 1), _beyond_an_edge(flux) | (kind == 2)  # a corner is in both
+        beyond = (_uniform(flux) < self.edge)[:, None, None] & rows[:, :, None] & columns[:, None, :]
+        return flux.masked_fill(lost[:, :, None, None] | beyond[:, None], torch.nan)
+
+
+def _beyond_an_edge(flux):
+    """Which places along an axis (B, S) lie beyond an edge: those at one end, up to the middle, where the galaxy is."""
+    n, size = len(flux), flux.shape[-1]
+    first = torch.randint(size // 2, size, (n, 1), device=flux.device)
+    beyond = torch.arange(size, device=flux.device) >= first
+    return torch.where(_uniform(flux)[:, None] < 0.5, beyond, beyond.flip(1))
 
 
 def noise_rms(flux):

@@ -97,7 +97,8 @@ def write_model_card(path, model, results, *, command=None):
     FileNotFoundError
         If there is no such file or folder.
     ValueError
-        If a result is of no known kind, there is not one evaluation, or it is one of another model.
+        If a result is of no known kind, there is not one evaluation, or it is one of another model; or if the folder
+        for the figures holds a model.
     ImportError
         If matplotlib is not installed.
     """
@@ -105,6 +106,9 @@ def write_model_card(path, model, results, *, command=None):
     model = model if isinstance(model, PhotozModel) else load_model(model)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+    figures_in = path.parent / path.stem
+    if (figures_in / "card.json").exists():
+        raise ValueError(f"{path}: its figures would go into {figures_in}, which holds a model: choose another name")
     results = [one if isinstance(one, dict) else _read(one) for one in results]
     evaluation = _evaluation(results, model)
     for result in results:
@@ -119,8 +123,8 @@ def write_model_card(path, model, results, *, command=None):
         parts += _table_of(result, model.card) if result["kind"] == "table" else []
     parts += [*_limits(model.card), *_how_it_was_made(model, evaluation, results, command)]
 
-    (path.parent / path.stem).mkdir(exist_ok=True)
-    written = [path, *(path.parent / path.stem / f"{name}.png" for name in figures)]
+    figures_in.mkdir(exist_ok=True)
+    written = [path, *(figures_in / f"{name}.png" for name in figures)]
     for file, figure in zip(written[1:], figures.values(), strict=True):
         with aside(file) as part:
             figure.savefig(part, dpi=100)

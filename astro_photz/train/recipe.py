@@ -10,7 +10,9 @@ What belongs to a machine rather than to the method (devices, workers, folders) 
 """
 
 import json
+import re
 import tomllib
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -302,10 +304,12 @@ def _path_of(name_or_path):
 
 
 def _parsed(change):
-    try:
-        return tomllib.loads(change)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{change!r} is no line of TOML, like pretrain.epochs=3 or finetune.loss='soft'") from error
+    """A line of TOML, but that a word needs no quotes, which a shell would take away."""
+    quoted = re.sub(r"=\s*([A-Za-z_][\w-]*)\s*$", r"='\1'", change)
+    for text in (change, quoted):
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(text)
+    raise ValueError(f"{change!r} is no line of TOML, like pretrain.epochs=3 or finetune.loss=soft")
 
 
 def _merged(table, changes):

@@ -235,7 +235,7 @@ def _of_catalogue(settings, data):
             raise ValueError(
                 f"{data} has no catalog_flux (N, 5) and catalog_radius (N,), the survey's photometry, which the recipe "
                 "has the network predict: add them to the file, or let the stamps' own do "
-                "(--set pretrain.photometry='apertures' --set encoder.bottleneck=0)"
+                "(--set pretrain.photometry=apertures --set encoder.bottleneck=0, the latter for finetune too)"
             )
     return True
 

@@ -4,14 +4,16 @@ The folder of a training: what was done, with what, and what came of it.
 
 ====================== ===============================================================================================
 ``run.json``           what was run: seed, versions, data with their hashes
-``recipe.toml``        the recipe as run, every setting in it; none for an adaptation
-``log/``               numbers of each step and epoch: a part for each start
+``recipe.toml``        the recipe as run, every setting in it
+``log/``               numbers of every tenth step and each epoch: a part for each start
 ``tensorboard/``       the same, for TensorBoard
 ``checkpoints/``       ``last.ckpt``, to go on from; of a fine-tuning also ``best.ckpt``, of least validation loss
 ``encoder.pt``         the weights of the encoder, and of its redshift head, when the training is over
 ``metrics.json``       the numbers at its end, and those of each epoch
-``learning_curve.png`` losses and scatters over the steps
+``learning_curve.png`` losses and scatters over the steps, with the extra ``[plot]``
 ====================== ===============================================================================================
+
+An adaptation has no steps: of it, ``run.json``, ``encoder.pt`` and ``metrics.json`` are there.
 
 The same command given again goes on where an unfinished training stood. A folder is never used for another one.
 """

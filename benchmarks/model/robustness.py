@@ -4,7 +4,7 @@ How good the redshifts are of stamps that something is wrong with.
 
     python benchmarks/model/robustness.py [--model bundled] [--n 5000]
 
-The same simulated galaxies are seen as they are, and without one band, without a corner, farther off the centre than
+The same simulated galaxies are seen as they are, and without one band, without a corner or a side, farther off the centre than
 SDSS positions are, with a band displaced or in wrong units, and with a sky that is not quite taken off. "Change" is the
 change of σ_MAD that it makes, paired. `~astro_photz.predict` flags some of it (``NO_BAND``, ``PARTIAL``,
 ``OFF_CENTRE``), and where a band is missing it leaves the redshift out: here is what the graphs would say.
@@ -40,6 +40,12 @@ def without_corner(flux):
     return stamp
 
 
+def without_side(flux, axis, end):
+    stamp = cropped(flux)
+    stamp.swapaxes(axis, -1)[..., slice(-CORNER, None) if end else slice(CORNER)] = np.nan
+    return stamp
+
+
 def displaced(flux, band, pixels):
     stamp = cropped(flux)
     stamp[:, BANDS.index(band)] = cropped(flux, x=pixels)[:, BANDS.index(band)]
@@ -62,6 +68,10 @@ VERSIONS = {
     AS_THEY_ARE: cropped,
     **{f"no {band}": partial(without_band, band=band) for band in BANDS},
     f"a corner of {CORNER} × {CORNER} pixels missing": without_corner,
+    f"{CORNER} pixels missing on the left": partial(without_side, axis=3, end=0),
+    f"{CORNER} pixels missing on the right": partial(without_side, axis=3, end=1),
+    f"{CORNER} pixels missing below": partial(without_side, axis=2, end=0),
+    f"{CORNER} pixels missing above": partial(without_side, axis=2, end=1),
     "2 pixels off": partial(cropped, x=2),
     "4 pixels off": partial(cropped, x=4),
     "u a pixel beside the others": partial(displaced, band="u", pixels=1),

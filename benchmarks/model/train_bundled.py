@@ -2,13 +2,15 @@
 """
 Make the bundled model and the demonstration set, from a seed to the page that tells how good the model is.
 
-    python benchmarks/model/train_bundled.py RUN_FOLDER [--settings bundled.toml] [--install]
+    python benchmarks/model/train_bundled.py RUN_FOLDER [--settings bundled.toml] [--init MODEL] [--install]
 
 simulates three data sets, pretrains without labels, fine-tunes, calibrates on the validation set, exports, and
 measures once on the test set. Each step leaves its result in the run folder and is skipped, or resumed, when the
 command is given again; ``steps.json`` tells at which commits that was, and how long it took, and so does the card.
 ``--install`` copies the model, the encoder as pretrained and the demonstration set into the package, and the
 measurements into the documentation, of which ``astro-photz card`` makes the page.
+
+``--init`` fine-tunes a model that is there once more, instead of pretraining another one.
 """
 
 import argparse
@@ -59,12 +61,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument("run", type=Path, help="folder for data, checkpoints and results")
     parser.add_argument("--settings", type=Path, default=HERE / "bundled.toml")
+    parser.add_argument("--init", help="model to fine-tune again, instead of one that is pretrained")
+    parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="for simulation and training")
     parser.add_argument("--threads", type=int, help="of the trainings; all processors by default")
     parser.add_argument("--install", action="store_true", help="copy the results into the package")
     arguments = parser.parse_args()
     settings = tomllib.loads(arguments.settings.read_text(encoding="utf-8"))
+    settings["changes"] += arguments.changes
     recipe = train.Recipe.read(settings["recipe"], changes=settings["changes"])
+    if arguments.init:
+        begun = load_model(arguments.init)
+        settings["init"] = {"name": begun.name, "version": begun.version, "sha256": begun.sha256}
     run = arguments.run
     run.mkdir(parents=True, exist_ok=True)
     accelerator = "gpu" if arguments.device == "cuda" else "cpu"
@@ -72,10 +80,10 @@ def main():
 
     data = simulate_data(run, settings["simulate"], arguments.device)
     common = {"validation": data["validation"], "seed": settings["seed"], "machine": machine}
-    for name, fit, options in (
-        ("pretrained", train.pretrain, common),
-        ("finetuned", train.finetune, common | {"init": run / "pretrained"}),
-    ):
+    trainings = {"finetuned": (train.finetune, common | {"init": arguments.init or run / "pretrained"})}
+    if not arguments.init:
+        trainings = {"pretrained": (train.pretrain, common)} | trainings
+    for name, (fit, options) in trainings.items():
         if RunFolder(run / name).metrics is None:
             with step(run, name):
                 fit(recipe, data["train"], run / name, **options)
@@ -137,7 +145,8 @@ def export(run, settings, data):
     evaluation = train.evaluate_model(model, data["test"])
     card["metrics"] = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
     report = train.export_run(run / "finetuned", model, card=card, int8=True, overwrite=True)
-    export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
+    if "init" not in settings:
+        export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
     write_json(run / INTEGERS, integers(report["int8"], evaluation["model"]))
     write_json(run / EVALUATION, evaluation)
@@ -221,7 +230,8 @@ def install(run, name, demo):
     """Copy what was made to where it ships."""
     data = ROOT / "astro_photz" / "data"
     for model in (name, f"{name}-pretrained"):
-        shutil.copytree(run / model, data / "models" / model, dirs_exist_ok=True)
+        if (run / model).exists():
+            shutil.copytree(run / model, data / "models" / model, dirs_exist_ok=True)
     shutil.copy(demo, data / "demo.h5")
     for result in (EVALUATION, INTEGERS):
         shutil.copy(run / result, ROOT / "docs" / "model_card" / result)
