@@ -28,7 +28,7 @@ def aside(path):
         In the same folder, hidden, with the same endings.
     """
     path = Path(path)
-    part = path.with_name(f".part.{path.name}")
+    part = path.with_name(f".part.{os.getpid()}.{path.name}")  # another process may write the same file
     try:
         yield part
         os.replace(part, path)

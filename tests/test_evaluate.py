@@ -245,7 +245,10 @@ def test_files_that_cannot_judge_are_refused(tmp_path):
     with pytest.raises(ValueError, match="lacks the data set specz_redshift"):
         evaluate_model(load_model(), tmp_path / "unlabelled.h5")
     path = write_labelled(tmp_path / "nan.h5", 4, redshift=[0.1, 0.2, np.nan, 0.1])
-    with pytest.raises(ValueError, match="specz_redshift must be a number in every row; 1 are not, the first in row 2"):
+    with pytest.raises(ValueError, match="a number of 0 or more in every row; 1 are not, the first, nan, in row 2"):
+        evaluate_model(load_model(), path)
+    path = write_labelled(tmp_path / "unknown.h5", 4, redshift=[0.1, 0.2, 0.1, -9999])
+    with pytest.raises(ValueError, match="1 are not, the first, -9999, in row 3: leave them out of the file"):
         evaluate_model(load_model(), path)
     with pytest.raises(FileNotFoundError, match="no file"):
         evaluate_model(load_model(), tmp_path / "absent.h5")

@@ -50,6 +50,12 @@ def test_the_unit_of_a_dimension_does_not_count():
     torch.testing.assert_close(knn_redshift(stretched[:100], redshift[:100], stretched[100:]), expected)
 
 
+def test_of_embeddings_that_are_no_numbers_nothing_is_known():
+    embedding = torch.randn(100, 3)
+    embedding[7] = torch.nan
+    assert np.isnan(probe_scatter(embedding, torch.rand(100)))
+
+
 def test_dead_dimensions_do_no_harm():
     embedding = torch.cat([torch.linspace(0, 1, 100)[:, None], torch.zeros(100, 2)], dim=1)
     assert probe_scatter(embedding, torch.linspace(0, 0.3, 100), k=3) < 0.02
@@ -74,11 +80,11 @@ def test_stamps_are_embedded_in_evaluation_mode_and_in_order(tmp_path):
     torch.testing.assert_close(embedding, expected, rtol=1e-2, atol=1e-3)  # pixels are stored as float16
 
 
-@pytest.mark.parametrize(("spread", "warned"), [(-0.01, True), (-2.0, False)])
+@pytest.mark.parametrize(("spread", "warned"), [(-0.01, True), (math.nan, True), (-2.0, False)])
 def test_a_collapse_is_told(recwarn, spread, warned):
     trainer = SimpleNamespace(callback_metrics={"uniformity": torch.tensor(spread)}, current_epoch=3)
     if warned:
-        with pytest.warns(UserWarning, match=r"has collapsed: the uniformity is -0.010 after epoch 3"):
+        with pytest.warns(UserWarning, match=rf"has collapsed: the uniformity is {spread:.3f} after epoch 3"):
             RedshiftProbe().on_train_epoch_end(trainer, None)
     else:
         RedshiftProbe().on_train_epoch_end(trainer, None)

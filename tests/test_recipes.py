@@ -59,6 +59,10 @@ def test_the_reference_method_is_as_published():
         ("finetune.precision = '16'", r"precision must be one of 32-true"),
         ("finetune.optimizer.schedule = 'linear'", r"schedule must be one of one_cycle, cosine"),
         ("finetune.optimizer.milestones = [60, 90]", r"milestones must be a share of the training"),
+        (
+            "finetune.augment.crop.size = 48",
+            r"size must be 64 in \[finetune.augment.crop\], what the encoder sees, got 48",
+        ),
         ("finetune.optimizer = 3", r"optimizer must be a table of settings, got 3"),
         ("finetune.loss = mse", r"loss must be one of soft, cross_entropy, got 'mse'"),
         ("nonsense", r"'nonsense' is no line of TOML"),
@@ -115,6 +119,12 @@ def test_learning_rates_rise_to_the_highest_and_fall(name, schedule):
     assert sorted(seen[12:], reverse=True) == seen[12:]
     if schedule != "constant":
         assert seen[-1] < 0.02
+
+
+def test_a_warm_up_of_less_than_a_step_is_none():
+    seen = rates(steps=8, name="adamw", schedule="cosine", warmup=0.05)
+    assert seen == rates(steps=8, name="adamw", schedule="cosine", warmup=0.0)
+    assert seen[0] == 1.0
 
 
 def test_published_steps_are_at_60_and_90_of_100():

@@ -245,7 +245,7 @@ def test_the_best_epoch_stays_the_best(data, tmp_path, monkeypatch, uninterrupte
     assert finetuned(data, run, monkeypatch, **kill) is None
     run.rename(moved)
     resume = moved / "checkpoints" / "last.ckpt"
-    assert finetuned(data, other, monkeypatch, resume=resume)["steps"] == 20
+    assert finetuned(data, other, monkeypatch, resume=resume) == uninterrupted[1]
     assert finetuned(data, moved, monkeypatch) == uninterrupted[1]
     for folder in (moved, other):
         assert weights_of(folder, "best")["global_step"] == 10
@@ -266,7 +266,41 @@ def test_going_on_from_any_checkpoint(data, tmp_path):
     resume = tmp_path / "first" / "checkpoints" / "last.ckpt"
     metrics = pretrain(longer, data / "train.h5", tmp_path / "second", resume=resume, machine=machine)
     assert metrics["steps"] == 20
-    assert RunFolder(tmp_path / "second").curve("train_loss")[0][0] == 19  # the first ten are not run again
+    assert [step for step, _ in RunFolder(tmp_path / "second").curve("train_loss")] == [9, 19]
+    own = (tmp_path / "second" / "log" / "version_1" / "metrics.csv").read_text()
+    assert ",9," not in own  # the first ten are not run again
+
+
+def test_a_checkpoint_is_not_overwritten_before_it_is_gone_on_with(data, pretrained):
+    last = pretrained / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    with pytest.raises(ValueError, match=r"last.ckpt would be overwritten with .*: resume it in another folder"):
+        pretrain(small_recipe(), data / "unlabelled.h5", pretrained, resume=last, overwrite=True, machine=MACHINE)
+    assert last.read_bytes() == before
+
+
+def test_a_folder_that_was_hardly_begun_is_begun_again(data, pretrained, tmp_path):
+    """The machine may go down between two files."""
+    (tmp_path / "recipe.toml").write_text("name = ")
+    (tmp_path / ".part.7.run.json").write_text("{")
+    RunFolder(tmp_path).begin({"kind": "pretrain"}, small_recipe(), files={})
+    assert RunFolder(tmp_path).record["what"] == {"kind": "pretrain"}
+    assert RunFolder(tmp_path).recipe == small_recipe()
+
+
+@pytest.mark.filterwarnings("ignore:the representation has collapsed")
+@pytest.mark.parametrize("training", [pretrain, finetune])
+def test_a_training_that_diverges_is_no_result(data, tmp_path, training):
+    recipe = small_recipe(
+        *(f"{kind}.optimizer.learning_rate = 1e30" for kind in ("pretrain", "finetune")),
+        *(f"{kind}.gradient_clip = 0.0" for kind in ("pretrain", "finetune")),
+        *(f"{kind}.optimizer.name = 'sgd'" for kind in ("pretrain", "finetune")),
+        "finetune.epochs = 2",
+    )
+    with pytest.raises(ArithmeticError, match=r"run: the training has diverged, weights are NaN: choose a lower"):
+        training(recipe, data / "train.h5", tmp_path / "run", validation=data / "validation.h5", machine=MACHINE)
+    assert RunFolder(tmp_path / "run").metrics is None
+    assert not (tmp_path / "run" / WEIGHTS).exists()
 
 
 def test_weights_that_cannot_be_written_say_so(tmp_path, monkeypatch):
@@ -364,13 +398,15 @@ def test_a_pretraining_stops_early_if_asked_to(data, tmp_path, monkeypatch):
     assert pretrain(recipe, data / "unlabelled.h5", tmp_path / "run", **options)["epochs"] == 3
 
 
-def test_numbers_of_half_the_digits_teach_nearly_the_same(data, pretrained, tmp_path):
-    recipe = small_recipe("pretrain.precision = 'bf16-mixed'")
-    pretrain(recipe, data / "unlabelled.h5", tmp_path / "run", machine=MACHINE)
-    half, full = (RunFolder(folder).curve("train_loss") for folder in (tmp_path / "run", pretrained))
+def test_numbers_of_half_the_digits_teach_nearly_the_same(data, tmp_path):
+    slowly = "pretrain.optimizer.learning_rate = 1e-4"  # small differences grow
+    for precision in ("bf16-mixed", "32-true"):
+        recipe = small_recipe(slowly, "pretrain.epochs = 2", f"pretrain.precision = {precision!r}")
+        pretrain(recipe, data / "unlabelled.h5", tmp_path / precision, machine=MACHINE)
+    half, full = (RunFolder(tmp_path / precision).curve("train_loss") for precision in ("bf16-mixed", "32-true"))
     assert half != full
-    np.testing.assert_allclose(half[:2], full[:2], rtol=0.1)  # of the first epochs: small differences grow
-    assert half[-1][1] < 0.5 * half[0][1]
+    np.testing.assert_allclose(half, full, rtol=0.03)
+    assert half[-1][1] < half[0][1]
 
 
 # A batch in parts
@@ -521,8 +557,10 @@ def test_a_checkpoint_of_another_training_is_not_gone_on_with(data, pretrained, 
 def test_half_a_checkpoint_is_not_gone_on_with(data, pretrained, tmp_path):
     whole = (pretrained / "checkpoints" / "last.ckpt").read_bytes()
     (tmp_path / "half.ckpt").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.ckpt").touch()
     for name, error, message in (
         ("half.ckpt", ValueError, r"half.ckpt cannot be read as weights"),
+        ("empty.ckpt", ValueError, r"empty.ckpt cannot be read as weights, without running code .*: EOFError"),
         ("absent.ckpt", FileNotFoundError, r"resume: no checkpoint .*absent.ckpt"),
     ):
         with pytest.raises(error, match=message):

@@ -323,7 +323,7 @@ class MissingPixels(nn.Module):
         """
         if not self.training:
             return flux
-        n, bands, _, size = flux.shape
+        n, bands = flux.shape[:2]
         one = torch.randint(bands, (n, 1), device=flux.device)
         lost = (_uniform(flux) < self.band)[:, None] & (torch.arange(bands, device=flux.device) == one)
         kind = torch.randint(3, (n, 1), device=flux.device)

@@ -105,8 +105,8 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     OSError
         If there is no such file, or it is not HDF5.
     ValueError
-        If the file has no redshifts, one that is no number, or no galaxy that can be estimated; or if the model has no
-        redshift head.
+        If the file has no redshifts, one that is negative or no number, or no galaxy that can be estimated; or if the
+        model has no redshift head.
     """
     model = model if isinstance(model, PhotozModel) else load_model(model)
     edges = model.edges  # raises for a model that gives no redshifts
@@ -146,11 +146,12 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
 
 def _labels(path, file):
     redshift = file["specz_redshift"][()].astype(float)
-    wrong = ~np.isfinite(redshift)
+    wrong = ~(np.isfinite(redshift) & (redshift >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"{path}: specz_redshift must be a number in every row; {wrong.sum()} are not, the first in row {row}"
+            f"{path}: specz_redshift must be a number of 0 or more in every row; {wrong.sum()} are not, the first, "
+            f"{redshift[row]:g}, in row {row}: leave them out of the file"
         )
     return redshift
 

@@ -140,7 +140,7 @@ def folder_aside(path):
     """
     if path.exists() and not (path / "card.json").exists() and not (path.is_dir() and not any(path.iterdir())):
         raise FileExistsError(f"{path} exists and is no model's folder, which alone is replaced: choose another path")
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:

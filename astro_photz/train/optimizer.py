@@ -113,8 +113,9 @@ class Optimizer:
             highest = [group["lr"] for group in optimizer.param_groups]
             return schedule.OneCycleLR(optimizer, max_lr=highest, total_steps=steps, pct_start=self.warmup or 0.15)
         chained = []
-        if self.warmup > 0:
-            chained.append(schedule.LinearLR(optimizer, start_factor=_FIRST, total_iters=round(self.warmup * steps)))
+        rising = round(self.warmup * steps)
+        if rising > 0:
+            chained.append(schedule.LinearLR(optimizer, start_factor=_FIRST, total_iters=rising))
         if self.schedule == "cosine":
             chained.append(schedule.CosineAnnealingLR(optimizer, T_max=steps))
         if self.schedule == "steps":

@@ -7,6 +7,7 @@ in the embedding. *Alignment* and *uniformity* (Wang & Isola 2020, arXiv 2005.10
 together, and galaxies apart; embeddings that have all fallen together are said to have collapsed.
 """
 
+import math
 import warnings
 
 import numpy as np
@@ -124,8 +125,10 @@ def probe_scatter(embedding, redshift, *, seed=0, k=_NEIGHBOURS):
     Returns
     -------
     float
-        sigma_MAD of (z_knn - z) / (1 + z).
+        sigma_MAD of (z_knn - z) / (1 + z); NaN if an embedding is.
     """
+    if not embedding.isfinite().all():  # among which there would be nearest ones nevertheless
+        return math.nan
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(redshift))).to(embedding.device)
     reference, query = order.chunk(2)
     estimate = knn_redshift(embedding[reference], redshift[reference], embedding[query], k=k)
@@ -206,7 +209,7 @@ class RedshiftProbe(lightning.Callback):
         if self._stamps is not None:
             module.log("probe_sigma_mad", self._scatter(module), prog_bar=True, rank_zero_only=False, sync_dist=False)
         spread = trainer.callback_metrics.get("uniformity")
-        if spread is not None and spread > _COLLAPSED:
+        if spread is not None and not spread <= _COLLAPSED:
             warnings.warn(
                 f"the representation has collapsed: the uniformity is {spread:.3f} after epoch {trainer.current_epoch} "
                 "(0: all galaxies look the same); try a lower learning rate or a longer queue",

@@ -219,7 +219,11 @@ class Recipe:
             return
         if "kind" not in self.encoder:
             raise ValueError("encoder must say its kind, for instance kind = 'resnet18'")
-        make_encoder(**self.encoder)
+        size = make_encoder(**self.encoder).image_size
+        for name in ("pretrain", "finetune"):
+            cropped = getattr(self, name).augment["crop"]["size"]
+            if cropped != size:
+                raise ValueError(f"size must be {size} in [{name}.augment.crop], what the encoder sees, got {cropped}")
         object.__setattr__(self, "encoder", encoder_settings(**self.encoder))
 
     @classmethod

@@ -213,7 +213,7 @@ def training_range(path, *, labelled=True, n=4096):
         Lowest and highest ``r_mag`` (that of `~astro_photz.quality.flag_images`), ``ebv`` and ``redshift``.
     """
     stamps = Stamps(path, labelled=labelled)
-    rows = np.arange(min(n, len(stamps)))
+    rows = np.sort(np.random.default_rng(0).permutation(len(stamps))[:n])  # files may be sorted
     cutouts = Cutouts.read(path, rows=rows)
     with np.errstate(invalid="ignore", divide="ignore"):
         r_mag = 22.5 - 2.5 * np.log10(aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, 2]))

@@ -9,8 +9,10 @@ that could go wrong after an hour is looked at before the first step.
 import contextlib
 import copy
 import logging
+import math
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
@@ -326,6 +328,8 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
     """Train, unless that has been done, and write down what came of it."""
     if resume:
         check_checkpoint(resume, model)
+        if overwrite and Path(resume).resolve().is_relative_to(folder.path.resolve()):
+            raise ValueError(f"{resume} would be overwritten with {folder.path}: resume it in another folder")
     if trainer.is_global_zero:
         if overwrite:
             folder.clear()
@@ -334,23 +338,31 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
     goes_on = not (overwrite or resume)
     if goes_on and folder.metrics:
         return folder.metrics
-    start = _start(trainer, model, stamps) if start_counts else None
     if resume and trainer.is_global_zero:
-        folder.take_best(resume)
+        folder.take_along(resume)
+    start = _start(trainer, model, stamps) if start_counts else None
     trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
     trainer.save_checkpoint(folder.last_path)
     if not trainer.is_global_zero:
         return {}
     best = folder.checkpoints / f"{keep}.ckpt"  # not there if a finished training was gone on with, without its best
     kept = torch.load(best if best.exists() else folder.last_path, map_location="cpu", weights_only=True)["state_dict"]
-    if start and start["loss"] <= min(loss for _, loss in folder.curve("val_loss")):
+    if start and start["loss"] <= min((loss for _, loss in folder.curve("val_loss")), default=math.inf):
         kept = start["state_dict"]
+    _check_finite(kept, folder.path)
     model.load_state_dict(kept)
     write_weights(folder.path / WEIGHTS, model.encoder, recipe.encoder, head=getattr(model, "head", None))
     if not folder.draw():
         warnings.warn('there is no learning_curve.png: pip install "astro-photz[plot]"', UserWarning, stacklevel=4)
     progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step}
     return folder.finish(progress | {name: folder.curve(name) for name in curves})
+
+
+def _check_finite(weights, path):
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise ArithmeticError(
+            f"{path}: the training has diverged, weights are NaN: choose a lower learning_rate, and another folder"
+        )
 
 
 def _start(trainer, model, stamps):

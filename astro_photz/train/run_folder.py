@@ -104,7 +104,7 @@ class RunFolder:
             If the folder is that of another training, or not of a training at all.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if not any(self.path.iterdir()):
+        if {file.name for file in self.path.iterdir() if not file.name.startswith(".part.")} <= {"recipe.toml"}:
             if recipe:
                 self.write("recipe.toml", recipe.as_toml())
             places = {name: path and str(Path(path).resolve()) for name, path in files.items()}
@@ -141,21 +141,30 @@ class RunFolder:
         self.write("metrics.json", json.dumps(metrics, indent=1) + "\n")
         return metrics
 
-    def take_best(self, checkpoint):
+    def take_along(self, checkpoint):
         """
-        Let the best of another folder's training count here.
+        Let what another folder's training logged, and its best, count here.
 
         Parameters
         ----------
         checkpoint : str or path-like
-            To go on from. The best lies beside it, unless the training became better only later.
+            To go on from. What came later is left there.
         """
-        theirs, ours = Path(checkpoint).with_name("best.ckpt"), self.checkpoints / "best.ckpt"
-        if not theirs.is_file() or ours.exists() or _step(theirs) > _step(checkpoint):
+        theirs, done = RunFolder(Path(checkpoint).parent.parent), _step(checkpoint)
+        rows = [row for row in theirs.history() if row["step"] < done]
+        if not rows or (self.path / "log").exists():
             return
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        with aside(ours) as part:
-            shutil.copy(theirs, part)
+        log = self.path / "log" / "version_0" / "metrics.csv"
+        log.parent.mkdir(parents=True)
+        with aside(log) as part, open(part, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, sorted({name for row in rows for name in row}))
+            writer.writeheader()
+            writer.writerows(rows)
+        best = theirs.checkpoints / "best.ckpt"
+        if best.is_file() and _step(best) <= done:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            with aside(self.checkpoints / best.name) as part:
+                shutil.copy(best, part)
 
     def clear(self):
         """

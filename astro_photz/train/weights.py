@@ -172,8 +172,8 @@ def origin(source):
 def _read(path):
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path} cannot be read as weights, without running code that it may hold: {reason}"
         ) from error

@@ -4,10 +4,10 @@ How good the redshifts are of stamps that something is wrong with.
 
     python benchmarks/model/robustness.py [--model bundled] [--n 5000]
 
-The same simulated galaxies are seen as they are, and without one band, without a corner or a side, farther off the centre than
-SDSS positions are, with a band displaced or in wrong units, and with a sky that is not quite taken off. "Change" is the
-change of σ_MAD that it makes, paired. `~astro_photz.predict` flags some of it (``NO_BAND``, ``PARTIAL``,
-``OFF_CENTRE``), and where a band is missing it leaves the redshift out: here is what the graphs would say.
+The same simulated galaxies are seen as they are, and without one band, without a corner or a side, farther off the
+centre than SDSS positions are, with a band displaced or in wrong units, and with a sky that is not quite taken off.
+"Change" is the change of σ_MAD that it makes, paired. `~astro_photz.predict` flags some of it (``NO_BAND``,
+``PARTIAL``, ``OFF_CENTRE``), and where a band is missing it leaves the redshift out: here is what the graphs would say.
 """
 
 from functools import partial

@@ -254,7 +254,8 @@ class Ablation:
             f"{', '.join(map(str, self.arguments.seeds))}, and their errors; of one seed where there is none. "
             "Probe: σ_MAD of the redshifts of neighbours among the embeddings, of the same encoder with random weights "
             "and as pretrained. Without auxiliary task there is no bottleneck either, which nothing would have taught. "
-            "From scratch, the learning rate is the recipe's; of pretrained networks the head has a larger one. "
+            "Learning rates: that of the recipe, 0.002, from scratch; 0.01 for the head on a frozen encoder; 0.001 for "
+            "the whole network, less in its first layers. "
             f"Minutes: of the pretraining, on {self.arguments.threads} thread(s) of a processor."
         )
         columns = {

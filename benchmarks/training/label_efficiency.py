@@ -35,8 +35,10 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from astro_photz import metrics, train
+from astro_photz._files import sha256
 from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import Stamps
+from astro_photz.train.weights import WEIGHTS
 
 WAYS = {
     "frozen": ("finetune.frozen = true",),
@@ -87,7 +89,9 @@ def _arguments():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table")
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="for the model card")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.labels = sorted(set(arguments.labels))
+    return arguments
 
 
 class LabelEfficiency:
@@ -100,6 +104,8 @@ class LabelEfficiency:
         self.recipe = train.Recipe.read(arguments.recipe, changes=arguments.changes)
         self.pretrained = arguments.pretrained or arguments.folder / "pretrained"
         settings = {"n_test": arguments.n_test, "recipe": self.recipe.as_dict()}
+        if arguments.pretrained:
+            settings["pretrained"] = sha256(self.pretrained / WEIGHTS)
         self.results = Experiments(arguments.folder, settings | hashes(self.data), hours=arguments.hours)
 
     def run(self):
