@@ -188,9 +188,11 @@ def integers(loss, model):
 def facts(run, settings, data):
     """What the card of the model tells of how it was made."""
     numbers = {split: settings["simulate"][split] | {"sha256": data_hash(data[split])} for split in SPLITS}
+    again = settings.get("init")
+    begun = f"; fine-tuned again from version {again['version']}" if again else ""
     return {
         "version": settings["version"],
-        "training_data": {"description": DESCRIPTION, **numbers["train"]}
+        "training_data": {"description": DESCRIPTION + begun, **numbers["train"]}
         | {"splits": numbers | {"split_seed": SPLIT_SEED}},
         "limits": LIMITS + settings.get("limits", []),
         "made_by": settings,
