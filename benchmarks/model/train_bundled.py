@@ -120,9 +120,9 @@ def step(run, name):
     """Keep at which commit a step was begun, or gone on with, and how long it took, unless it was killed."""
 
     def keep(**facts):
-        write_json(run / STEPS, {**steps_of(run), name: [*others, {"commit": commit(), **facts}]})
+        write_json(run / STEPS, {**steps_of(run), name: [*others, {"commit": running, **facts}]})
 
-    others, begun = steps_of(run).get(name, []), time.monotonic()
+    others, running, begun = steps_of(run).get(name, []), commit(), time.monotonic()
     keep()
     yield
     keep(hours=round((time.monotonic() - begun) / 3600, 2))
