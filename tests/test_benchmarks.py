@@ -3,6 +3,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -138,6 +139,19 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
     written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     make.main()  # all is there
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == written
+
+    again = tmp_path / "again"
+    again.mkdir()
+    for split in make.SPLITS:
+        shutil.copy(run / f"{split}.h5", again)
+    command[1:2] = [str(again), "--init", str(run / "tiny"), "--set", "finetune.optimizer.learning_rate=1e-4"]
+    make.main()
+    card = load_model(again / "tiny").card
+    assert card["made_by"]["init"] == {"name": "tiny", "version": "1", "sha256": model.sha256}
+    assert card["training_data"]["description"].endswith("fine-tuned again from version 1")
+    assert card["recipe"]["finetune"]["optimizer"]["learning_rate"] == 1e-4
+    assert not (again / "pretrained").exists()
+    assert not (again / "tiny-pretrained").exists()
 
 
 def test_a_catalogue_is_noisier_than_light_could_be_added_up(benchmark):
