@@ -118,7 +118,7 @@ seed = 4
 def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypatch):
     make = benchmark("model/train_bundled.py")
     (tmp_path / "tiny.toml").write_text(TINY)
-    command = ["train_bundled.py", str(tmp_path / "run"), "--settings", str(tmp_path / "tiny.toml"), "--threads", "1"]
+    command = ["train_bundled.py", str(tmp_path / "run"), "--settings", str(tmp_path / "tiny.toml"), "--processes", "1"]
     monkeypatch.setattr(sys, "argv", command)
     make.main()
     run = tmp_path / "run"
@@ -145,6 +145,7 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
     for split in make.SPLITS:
         shutil.copy(run / f"{split}.h5", again)
     command[1:2] = [str(again), "--init", str(run / "tiny"), "--set", "finetune.optimizer.learning_rate=1e-4"]
+    command[-1] = "2"
     make.main()
     card = load_model(again / "tiny").card
     assert card["made_by"]["init"] == {"name": "tiny", "version": "1", "sha256": model.sha256}

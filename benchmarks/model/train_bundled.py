@@ -10,7 +10,8 @@ command is given again; ``steps.json`` tells at which commits that was, and how 
 ``--install`` copies the model, the encoder as pretrained and the demonstration set into the package, and the
 measurements into the documentation, of which ``astro-photz card`` makes the page.
 
-``--init`` fine-tunes a model that is there once more, instead of pretraining another one.
+``--init`` fine-tunes a model that is there once more, instead of pretraining another one. The trainings are those of
+``astro-photz pretrain`` and ``finetune``, on as many processes as there are processors, or GPUs with ``--processes``.
 """
 
 import argparse
@@ -18,9 +19,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 import tomllib
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,29 +67,22 @@ def main():
     parser.add_argument("--init", help="model to fine-tune again, instead of one that is pretrained")
     parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="for simulation and training")
-    parser.add_argument("--threads", type=int, help="of the trainings; all processors by default")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="of the trainings: on GPUs, one each")
     parser.add_argument("--install", action="store_true", help="copy the results into the package")
     arguments = parser.parse_args()
     settings = tomllib.loads(arguments.settings.read_text(encoding="utf-8"))
     settings["changes"] += arguments.changes
-    recipe = train.Recipe.read(settings["recipe"], changes=settings["changes"])
+    train.Recipe.read(settings["recipe"], changes=settings["changes"])  # what is wrong is told before the simulation
     if arguments.init:
         begun = load_model(arguments.init)
         settings["init"] = {"name": begun.name, "version": begun.version, "sha256": begun.sha256}
     run = arguments.run
     run.mkdir(parents=True, exist_ok=True)
-    accelerator = "gpu" if arguments.device == "cuda" else "cpu"
-    machine = train.Machine(accelerator=accelerator, devices=1, threads=arguments.threads or os.cpu_count())
-
     data = simulate_data(run, settings["simulate"], arguments.device)
-    common = {"validation": data["validation"], "seed": settings["seed"], "machine": machine}
-    trainings = {"finetuned": (train.finetune, common | {"init": arguments.init or run / "pretrained"})}
+    fit = partial(astro_photz, data=data, settings=settings, device=arguments.device, processes=arguments.processes)
     if not arguments.init:
-        trainings = {"pretrained": (train.pretrain, common)} | trainings
-    for name, (fit, options) in trainings.items():
-        if RunFolder(run / name).metrics is None:
-            with step(run, name):
-                fit(recipe, data["train"], run / name, **options)
+        fit("pretrain", run / "pretrained")
+    fit("finetune", run / "finetuned", init=arguments.init or run / "pretrained")
     export(run, settings, data)
     demo = make_demo(run, settings["demo"])
     if arguments.install:
@@ -113,6 +109,26 @@ def simulate_data(run, settings, device):
                     workers=os.cpu_count() if device == "cpu" else 1,  # the file is the same, whatever their number
                 )
     return data
+
+
+def astro_photz(command, folder, *, data, settings, device, processes, init=None):
+    """A training by the package's command, unless it is done. Processes share a batch better than threads do."""
+    if RunFolder(folder).metrics is not None:
+        return
+    launch = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes > 1 else []
+    options = {
+        "recipe": settings["recipe"],
+        "validation": data["validation"],
+        "seed": settings["seed"],
+        "accelerator": "gpu" if device == "cuda" else "cpu",
+        "devices": processes,
+        "threads": 1,
+    } | ({"init": init} if init else {})
+    told = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    told += [f"--set={change}" for change in settings["changes"]]
+    with step(folder.parent, folder.name):
+        run = [sys.executable, "-m", *launch, "astro_photz.cli", command, data["train"], folder, *told]
+        subprocess.run(run, check=True)
 
 
 @contextmanager
