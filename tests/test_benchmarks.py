@@ -135,6 +135,7 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
     assert set(model.card["steps"]) == {"train", "validation", "test", "pretrained", "finetuned"}
     with open_cutouts(run / "demo.h5") as file:
         assert len(file["images"]) == 4
+        assert file.attrs["simulated"]
 
     written = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     make.main()  # all is there

@@ -17,6 +17,7 @@ from astro_photz.train.encoder import make_encoder
 from astro_photz.train.export import export_model
 from astro_photz.train.quantize import quantize_model
 from astro_photz.train.redshift import Z_EDGES
+from astro_photz.train.release import training_range
 from astro_photz.train.weights import read_weights
 from helpers import gaussian_cutouts
 
@@ -255,3 +256,11 @@ def test_what_cannot_be_measured_is_not_quantised(quantized, tmp_path):
     with pytest.raises(FileExistsError, match="there exists"):
         quantize_model(load_model(), tmp_path / "there", **sets)
     assert not (tmp_path / "int8").exists()
+
+
+def test_the_range_of_a_sorted_file_is_that_of_all_of_it(tmp_path):
+    cutouts = gaussian_cutouts(400)
+    cutouts = cutouts[np.argsort(cutouts.flux[:, 2].sum(axis=(1, 2)))]
+    cutouts.write(tmp_path / "sorted.h5")
+    whole, some = (training_range(tmp_path / "sorted.h5", labelled=False, n=n)["r_mag"] for n in (400, 100))
+    assert np.diff(some) > 0.9 * np.diff(whole)

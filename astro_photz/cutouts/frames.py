@@ -20,6 +20,7 @@ from scipy import ndimage
 from scipy.interpolate import BSpline, PPoly
 
 __all__ = [
+    "SIMULATED",
     "AffineMap",
     "Frame",
     "FrameError",

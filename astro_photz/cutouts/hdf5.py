@@ -216,6 +216,8 @@ class BlockWriter:
                     chunks = (1, *shape) if name == "images" else None
                     file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=_in_place())
                 file.attrs.update(_ATTRIBUTES | (attributes or {}))
+                if like.simulated:
+                    file.attrs["simulated"] = True
             _take_room(path)
         except (OSError, RuntimeError) as error:
             path.unlink(missing_ok=True)

@@ -94,7 +94,6 @@ def write(
     _check_path(path, overwrite)
     part = path.with_name(path.name + ".part")
     noted = {
-        "simulated": True,
         "seed": seed,
         "split": split,
         "split_seed": SPLIT_SEED,

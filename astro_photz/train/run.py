@@ -108,7 +108,8 @@ def pretrain(
     OSError
         If a file is not there or cannot be read, or the folder holds something else, or there is no room in it.
     ValueError
-        If recipe, data and machine do not go together, or the data are not such as can be trained on.
+        If recipe, data and machine do not go together, the data are not such as can be trained on, or the training
+        diverges.
     """
     recipe, machine, folder = _recipe(recipe), machine or Machine(), RunFolder(folder)
     if not recipe.encoder:
@@ -184,7 +185,8 @@ def finetune(
     OSError
         If a file is not there or cannot be read, or the folder holds something else, or there is no room in it.
     ValueError
-        If recipe, data, weights and machine do not go together, or the data are not such as can be trained on.
+        If recipe, data, weights and machine do not go together, the data are not such as can be trained on, or the
+        training diverges.
     """
     recipe, machine, folder = _recipe(recipe), machine or Machine(), RunFolder(folder)
     settings = recipe.finetune
@@ -360,7 +362,7 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
 
 def _check_finite(weights, path):
     if not all(value.isfinite().all() for value in weights.values()):
-        raise ArithmeticError(
+        raise ValueError(
             f"{path}: the training has diverged, weights are NaN: choose a lower learning_rate, and another folder"
         )
 

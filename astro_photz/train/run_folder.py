@@ -104,7 +104,7 @@ class RunFolder:
             If the folder is that of another training, or not of a training at all.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if {file.name for file in self.path.iterdir() if not file.name.startswith(".part.")} <= {"recipe.toml"}:
+        if not any(self.path.iterdir()):
             if recipe:
                 self.write("recipe.toml", recipe.as_toml())
             places = {name: path and str(Path(path).resolve()) for name, path in files.items()}

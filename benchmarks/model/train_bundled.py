@@ -11,7 +11,8 @@ command is given again; ``steps.json`` tells at which commits that was, and how 
 measurements into the documentation, of which ``astro-photz card`` makes the page.
 
 ``--init`` fine-tunes a model that is there once more, instead of pretraining another one. The trainings are those of
-``astro-photz pretrain`` and ``finetune``, on as many processes as there are processors, or GPUs with ``--processes``.
+``astro-photz pretrain`` and ``finetune``; ``--processes 2`` has them use two GPUs, or two processors better than the
+threads of one process do.
 """
 
 import argparse
@@ -67,7 +68,7 @@ def main():
     parser.add_argument("--init", help="model to fine-tune again, instead of one that is pretrained")
     parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="for simulation and training")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="of the trainings: on GPUs, one each")
+    parser.add_argument("--processes", type=int, default=1, help="of the trainings, which must share a batch evenly")
     parser.add_argument("--install", action="store_true", help="copy the results into the package")
     arguments = parser.parse_args()
     settings = tomllib.loads(arguments.settings.read_text(encoding="utf-8"))
@@ -79,7 +80,7 @@ def main():
     run = arguments.run
     run.mkdir(parents=True, exist_ok=True)
     data = simulate_data(run, settings["simulate"], arguments.device)
-    fit = partial(astro_photz, data=data, settings=settings, device=arguments.device, processes=arguments.processes)
+    fit = partial(trained, data=data, settings=settings, device=arguments.device, processes=arguments.processes)
     if not arguments.init:
         fit("pretrain", run / "pretrained")
     fit("finetune", run / "finetuned", init=arguments.init or run / "pretrained")
@@ -111,8 +112,8 @@ def simulate_data(run, settings, device):
     return data
 
 
-def astro_photz(command, folder, *, data, settings, device, processes, init=None):
-    """A training by the package's command, unless it is done. Processes share a batch better than threads do."""
+def trained(command, folder, *, data, settings, device, processes, init=None):
+    """A training by the package's command, unless it is done."""
     if RunFolder(folder).metrics is not None:
         return
     launch = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes > 1 else []
@@ -122,7 +123,7 @@ def astro_photz(command, folder, *, data, settings, device, processes, init=None
         "seed": settings["seed"],
         "accelerator": "gpu" if device == "cuda" else "cpu",
         "devices": processes,
-        "threads": 1,
+        "threads": max(1, os.cpu_count() // processes),
     } | ({"init": init} if init else {})
     told = [part for name, value in options.items() for part in (f"--{name}", str(value))]
     told += [f"--set={change}" for change in settings["changes"]]
@@ -233,7 +234,6 @@ def make_demo(run, settings):
     chosen = cutouts[rows]
     chosen.ids = np.arange(1, len(rows) + 1)
     attributes = {
-        "simulated": True,
         "description": "Simulated galaxies with the colours and redshifts of real ones; no pixel here was observed.",
         "seed": settings["seed"],
         "split": "test",
