@@ -24,7 +24,7 @@ from astro_photz.train.probe import RedshiftProbe
 from astro_photz.train.redshift import RedshiftModel
 from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import data_hash
-from astro_photz.train.weights import WEIGHTS, read_weights, write_weights
+from astro_photz.train.weights import WEIGHTS, read_head, read_weights, write_weights
 from helpers import gaussian_cutouts
 
 MACHINE = Machine(accelerator="cpu", devices=1, progress=False)
@@ -189,7 +189,7 @@ class Killed(Exception):
     """What ends a training in the midst of it."""
 
 
-def finetuned(data, folder, monkeypatch, *, killed_at=None, during_validation=False, **options):
+def finetuned(data, folder, monkeypatch, *, killed_at=None, during_validation=False, changes=(), **options):
     """Metrics of a fine-tuning with given validation losses, or None if it was killed."""
     seed_step, loss = StepSeed.on_train_batch_start, RedshiftModel._loss
 
@@ -206,7 +206,7 @@ def finetuned(data, folder, monkeypatch, *, killed_at=None, during_validation=Fa
         return torch.tensor(VALIDATION_LOSSES[self.trainer.current_epoch]), loss(self, batch)[1]
 
     machine = replace(MACHINE, checkpoint_every=1)
-    recipe = small_recipe("finetune.epochs = 4", "finetune.batch_size = 32")  # of five steps
+    recipe = small_recipe("finetune.epochs = 4", "finetune.batch_size = 32", *changes)  # of five steps
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
         patch.setattr(StepSeed, "on_train_batch_start", begin_step)
         patch.setattr(RedshiftModel, "_loss", given_loss)
@@ -249,6 +249,21 @@ def test_the_best_epoch_stays_the_best(data, tmp_path, monkeypatch, uninterrupte
     assert finetuned(data, moved, monkeypatch) == uninterrupted[1]
     for folder in (moved, other):
         assert weights_of(folder, "best")["global_step"] == 10
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_result_is_of_the_epoch_that_the_recipe_keeps(data, tmp_path, monkeypatch, keep):
+    """Whatever a fine-tuning begins with: its last epoch is not the best here."""
+    first = tmp_path / "first"
+    finetuned(data, first, monkeypatch, changes=[f"finetune.keep = {keep}"])
+    finetuned(data, tmp_path / "again", monkeypatch, changes=[f"finetune.keep = {keep}"], init=first)
+    for folder in (first, tmp_path / "again"):
+        model = RedshiftModel(encoder=read_weights(folder)[0])
+        model.encoder.load_state_dict(read_weights(folder)[1])
+        model.head = read_head(folder)
+        assert weights_of(folder)["global_step"] != weights_of(folder, "best")["global_step"]
+        expected = weights_of(folder, keep)["state_dict"]
+        torch.testing.assert_close(dict(model.state_dict()), dict(expected), rtol=0, atol=0)
 
 
 def test_a_line_torn_off_the_log_is_passed_over(data, tmp_path, monkeypatch, uninterrupted):

@@ -42,7 +42,7 @@ def add_commands(commands):
         "--validation",
         type=Path,
         metavar="FILE.h5",
-        help="labelled images to choose the best epoch by, and to calibrate with (default: 100 galaxies, or a fifth)",
+        help="labelled images to choose the epoch by, and to calibrate with (default: 100 galaxies, or a fifth)",
     )
     finetune.add_argument(
         "--init",

@@ -140,11 +140,15 @@ class FineTuning(_Training):
         Of any training; what is to get better is the loss.
     validate_every : int, optional
         Epochs from one validation to the next.
+    keep : {"best", "last"}, optional
+        Which epoch's weights are the result: those of least validation loss, which a training on few labels must stop
+        at, or the last, where the learning rate has come to rest and losses differ by less than chance.
     loss, label_width, dropout, frozen, layer_decay
         Of the model.
     """
 
     validate_every: int = 1
+    keep: str = "best"
     loss: str = "soft"
     label_width: float = 0.004
     dropout: float = 0.1
@@ -155,6 +159,9 @@ class FineTuning(_Training):
         super().__post_init__()
         if not 1 <= self.validate_every <= self.epochs:
             raise ValueError(f"validate_every must be from 1 to the {self.epochs} epochs, got {self.validate_every}")
+        _one_of("keep", self.keep, ("best", "last"))
+        if self.keep == "last" and self.patience:
+            raise ValueError(f"keep must be 'best' with patience {self.patience}: the last epochs are then no better")
         _one_of("loss", self.loss, LOSSES)
         for name, value in (("label_width", self.label_width), ("layer_decay", self.layer_decay)):
             if not 0 < value <= 1:
@@ -171,7 +178,7 @@ class FineTuning(_Training):
         dict
         """
         options = super().model_options()
-        return {name: value for name, value in options.items() if name != "validate_every"}
+        return {name: value for name, value in options.items() if name not in ("validate_every", "keep")}
 
 
 @dataclass(frozen=True)

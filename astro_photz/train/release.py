@@ -121,8 +121,7 @@ def _trained(run, files):
         return settings, encoder, None, {"method": "none"}
     stamps = _validation_stamps(run.record["what"], files)
     embedding = embed(encoder, stamps, np.arange(len(stamps)))
-    head = read_head(run.path) or read_head(run.checkpoints / "best.ckpt")
-    head, report = calibrate(head, embedding, torch.from_numpy(stamps.redshift), groups=stamps.groups)
+    head, report = calibrate(read_head(run.path), embedding, torch.from_numpy(stamps.redshift), groups=stamps.groups)
     return settings, encoder, head, report
 
 

@@ -160,11 +160,11 @@ def finetune(
     folder : str or path-like
         Where everything goes: see `astro_photz.train.run_folder`. An unfinished training there is gone on with.
     validation : str or path-like, optional
-        HDF5 file of labelled stamps, by which the best epoch is chosen. Without it, the larger of 100 galaxies and a
-        fifth of ``data``, drawn by the seed, are held out for that.
+        HDF5 file of labelled stamps, by which the best epoch is chosen, if the recipe keeps that. Without it, the
+        larger of 100 galaxies and a fifth of ``data``, drawn by the seed, are held out for that.
     init : str or path-like, optional
         What the training begins with: see `~astro_photz.train.weights.read_weights`. Where that has a redshift head,
-        the head begins there too, and what it began with is kept if no epoch is better. Random weights by default.
+        the head begins there too, and what it began with counts when the best is chosen. Random weights by default.
     n_labels : int, optional
         How many of the stamps to use, drawn by the seed; all by default.
     seed : int, optional
@@ -219,7 +219,7 @@ def finetune(
         known = {"held_out": n_held, "origin": None if init is None else origin(init)}
         what |= {name: fact for name, fact in known.items() if fact}
         curves = ("val_loss", "val_sigma_mad", "val_bias")
-        outcome = {"keep": "best", "curves": curves, "start_counts": head is not None}
+        outcome = {"keep": settings.keep, "curves": curves, "start_counts": head is not None}
         start = {"resume": resume, "overwrite": overwrite}
         return _run(trainer, model, stamps, folder, what=what, files=files, recipe=recipe, **start, **outcome)
 
@@ -342,7 +342,7 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
         return folder.metrics
     if resume and trainer.is_global_zero:
         folder.take_along(resume)
-    start = _start(trainer, model, stamps) if start_counts else None
+    start = _start(trainer, model, stamps) if start_counts and keep == "best" else None
     trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
     trainer.save_checkpoint(folder.last_path)
     if not trainer.is_global_zero:

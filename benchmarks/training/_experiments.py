@@ -85,8 +85,8 @@ def finetune(recipe, data, folder, *, steps, n_labels, keep=False, **options):
     settings = replace(settings, epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
     recipe = replace(recipe, finetune=settings)
     train.finetune(recipe, data["train"], folder, validation=data["validation"], n_labels=n_labels, **options)
-    best = folder / "checkpoints" / "best.ckpt"
-    model = train.RedshiftModel.load_from_checkpoint(best, map_location="cpu", weights_only=True).eval()
+    kept = folder / "checkpoints" / f"{settings.keep}.ckpt"
+    model = train.RedshiftModel.load_from_checkpoint(kept, map_location="cpu", weights_only=True).eval()
     if not keep:
         shutil.rmtree(folder)
     return model
