@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 pytest.importorskip("kcorrect")
 
 from astro_photz import Cutouts, simulate
-from astro_photz.cutouts.hdf5 import BlockWriter
+from astro_photz.cutouts.blocks import BlockWriter
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.simulate import Settings, output
 from astro_photz.simulate.generate import BLOCK, Recipe

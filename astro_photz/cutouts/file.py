@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from ..flags import PhotozFlag
 from .container import MINIMUM_SIZE
-from .hdf5 import open_cutouts, read_coord, read_ids, read_rows
+from .hdf5 import is_simulated, open_cutouts, read_coord, read_ids, read_rows
 from .source import BATCH_SIZE, Batch, without_image
 
 __all__ = ["CutoutFile"]
@@ -104,7 +104,7 @@ class CutoutFile:
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
         with self._open() as file:
             coord = read_coord(file)
-            if file.attrs.get("simulated", False):
+            if is_simulated(file):
                 self._check_distinct(coord)
             stored = self._find(coord, positions)
             yield from without_image(rows[positions.valid & (stored < 0)], PhotozFlag.NO_MATCH, size=size)

@@ -3,7 +3,7 @@
 Simulated galaxies into a file: of any length, by several processes, resumed after a kill.
 
 Every block of galaxies is made from its number alone, and has its place in the file from the start
-(`~astro_photz.cutouts.hdf5.BlockWriter`). So the file does not depend on who made which block, nor on how often the
+(`~astro_photz.cutouts.blocks.BlockWriter`). So the file does not depend on who made which block, nor on how often the
 work was cut short. Beside the unfinished file, ``PATH.part``, lies a journal, ``PATH.part.journal``: what is being
 written in its first line, then the number of each finished block. The same call again goes on where it stood.
 """
@@ -23,8 +23,8 @@ from signal import SIG_IGN, SIGINT, signal
 
 from astro_photz import __version__
 from astro_photz._files import sha256
+from astro_photz.cutouts.blocks import BlockWriter
 from astro_photz.cutouts.collect import progress_bar
-from astro_photz.cutouts.hdf5 import BlockWriter
 
 from .generate import BLOCK, Recipe, check_count, truth_columns
 from .seeds import SPLIT_SEED

@@ -13,7 +13,7 @@ from astropy.table import Table
 
 from astro_photz import metrics
 from astro_photz.cutouts.collect import progress_bar
-from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5 import is_simulated, open_cutouts, read_rows
 from astro_photz.dust import deredden
 from astro_photz.flags import MISSING
 from astro_photz.models import PhotozModel, load_model
@@ -116,7 +116,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
             raise ValueError(f"{path}: there is no stamp in it")
         parts = [_judge(model, file, rows, redshift) for rows in _batches(len(redshift), progress)]
         names = [name for name in BINS if name in parts[0][1]]
-        simulated = bool(file.attrs.get("simulated", False))
+        simulated = is_simulated(file)
         groups = read_groups(file)
     scores = metrics.Scores(*(np.concatenate(column) for column in zip(*(part for part, _ in parts), strict=True)))
     values = {name: np.concatenate([part[name] for _, part in parts]) for name in names}

@@ -27,7 +27,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from astro_photz._files import aside
-from astro_photz.cutouts.hdf5 import open_cutouts
+from astro_photz.cutouts.hdf5 import is_simulated, open_cutouts
 
 from ._torch import torch
 from .recipe import Recipe
@@ -272,7 +272,7 @@ def contents(files):
 
 def _content(path):
     with open_cutouts(path) as file:
-        facts = {"n": len(file["images"]), "simulated": bool(file.attrs.get("simulated", False))}
+        facts = {"n": len(file["images"]), "simulated": is_simulated(file)}
     return facts | {"sha256": data_hash(path)}
 
 
