@@ -115,6 +115,18 @@ def test_what_a_few_galaxies_have_in_common_is_not_corrected():
     assert taken["galaxies"] <= 1
 
 
+def test_one_outlier_of_a_small_sample_does_not_widen_all_pdfs():
+    """However unlikely it is, it may be a wrong label; where outliers are many, PDFs are too narrow indeed."""
+    embedding, redshift = make_galaxies(100)
+    temperature = {}
+    for n in (1, 20):
+        displaced = redshift.clone()
+        displaced[:n] += 6 * WIDTH
+        temperature[n] = calibrate(make_head(), embedding, displaced)[1]["temperature"]
+    assert temperature[1] == 1
+    assert temperature[20] > 2
+
+
 def test_a_wrong_width_of_many_galaxies_is_set_right_whatever_their_groups():
     groups = np.arange(6000) // 4
     _, report = calibrate(make_head(confidence=2.0), *make_galaxies(), groups=groups)

@@ -37,6 +37,7 @@ WIDTHS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 _FOLDS = 5
 _FEWEST_LABELS = 20
 _LABEL_WIDTH = 0.004
+_BEYOND = 2  # errors that a gain must come to: the best of several widths is a little better by chance
 
 
 def adapt(data, folder, *, init="bundled", validation=None, n_labels=None, seed=0, overwrite=False):
@@ -177,7 +178,7 @@ def fit_shift(head, embedding, redshift, *, seed=0):
     report : dict
         ``n``; ``width``, of the prior, 0 for no shift; ``gain``, by how much the logarithm of the likelihood of a
         galaxy's redshift is larger for it than without, and ``gain_err``, both from galaxies that the shift was not
-        learnt from. A gain that is not larger than its error is none.
+        learnt from. A gain that is not larger than twice its error is none.
 
     Raises
     ------
@@ -208,7 +209,7 @@ def fit_shift(head, embedding, redshift, *, seed=0):
     best = max(WIDTHS, key=lambda width: float(likelihood[width].mean()))
     difference = likelihood[best] - likelihood[0.0]
     gain, error = float(difference.mean()), float(difference.std() / len(difference) ** 0.5)
-    if gain <= error:
+    if gain <= _BEYOND * error:
         best, gain, error = 0.0, 0.0, 0.0
     report = {"n": len(embedding), "width": best, "gain": round(gain, 5), "gain_err": round(error, 5)}
     return _shifted(head, _shift(head, embedding, labels, best)), report

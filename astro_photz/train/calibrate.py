@@ -5,8 +5,9 @@ Calibration: PDFs as wide as the errors that the network makes on galaxies it ha
 Two corrections are learnt on the validation set and folded into the head, so that what is exported is calibrated:
 
 - The *temperature* divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens every PDF. It
-  is taken only if the redshifts are more likely with it, beyond chance (a likelihood ratio, corrected as by Rao &
-  Scott 1984, Annals of Statistics 12, 46, for galaxies that are not independent).
+  is taken only if the likelihood of the redshifts changes with it, beyond chance: a score test whose variance is that of
+  the galaxies, or of groups that are not independent (Boos 1992, The American Statistician 46, 327), so that one
+  outlier in a small sample does not widen all PDFs.
 - The *recalibration* maps the cumulative probability F of every PDF to G(F), where G is the distribution of the PIT
   (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263): what a width cannot set right, such
   as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it,
@@ -192,8 +193,8 @@ def _with_temperature(head, embedding, redshift, groups):
     linear = linear_layer(head)
     with torch.no_grad():
         temperature = fit_temperature(linear(embedding), redshift, recalibrate=getattr(head, "recalibrate", None))
-    before, after = (_log_likelihood(_warmed(head, one), embedding, redshift) for one in (1.0, temperature))
-    needed = 2 * (after - before).sum() > _design_effect(head, temperature, embedding, redshift, groups) * _RATIO
+    slope = np.bincount(groups, _slope(head, embedding, redshift))
+    needed = slope.sum() ** 2 > (slope**2).sum() * _RATIO
     return (_warmed(head, temperature), temperature) if needed else (copy.deepcopy(head), 1.0)
 
 
@@ -209,11 +210,10 @@ def _log_likelihood(head, embedding, redshift):
     return -F.cross_entropy(head(embedding).double(), hard_labels(redshift), reduction="none").numpy()
 
 
-def _design_effect(head, temperature, embedding, redshift, groups):
-    """How many times as much as of independent galaxies the log-likelihood's slope with the temperature varies."""
-    ends = (_warmed(head, temperature * (1 + step)) for step in (_STEP, -_STEP))
-    slope = np.subtract(*(_log_likelihood(one, embedding, redshift) for one in ends))
-    return (np.bincount(groups, slope) ** 2).sum() / (slope**2).sum()
+def _slope(head, embedding, redshift):
+    """How the log-likelihood of each galaxy (N,) changes with the temperature, at 1; in arbitrary units."""
+    ends = (_warmed(head, 1 + step) for step in (_STEP, -_STEP))
+    return np.subtract(*(_log_likelihood(one, embedding, redshift) for one in ends))
 
 
 def _recalibrated(head, embedding, redshift):
