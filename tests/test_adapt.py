@@ -162,10 +162,18 @@ def test_what_is_adapted_becomes_a_model_that_says_where_it_began(sample, adapte
     old, new = (one.pdf(one.encode(cutouts.flux, cutouts.ebv)).mean() for one in (load_model("bundled"), model))
     assert 0.01 < np.median(new - old) < 0.03
     adapt(sample, tmp_path / "again", init=tmp_path / "mine")  # and can be begun with
-    assert RunFolder(tmp_path / "again").record["what"]["origin"]["name"] == "mine"
+    export_run(tmp_path / "again", tmp_path / "ours")
+    card = load_model(tmp_path / "ours").card
+    assert (card["simulated"], card["origin"]["name"], card["origin"]["simulated"]) == (False, "mine", True)
+    assert any("began with the weights of mine" in limit for limit in card["limits"])
 
 
 def test_what_integers_cost_is_measured_on_galaxies_that_were_held_out(adapted, tmp_path):
+    (tmp_path / "mine-int8").mkdir()
+    with pytest.raises(FileExistsError, match=r"mine-int8 exists: choose another path"):
+        export_run(adapted, tmp_path / "mine", int8=True)
+    assert not (tmp_path / "mine").exists()
+    (tmp_path / "mine-int8").rmdir()
     report = export_run(adapted, tmp_path / "mine", int8=True)
     told = load_model(tmp_path / "mine-int8").card["quantization"]
     assert told["n_validation"] == 100
@@ -226,6 +234,14 @@ def test_bad_samples_are_told_at_the_start(sample, tmp_path):
         with pytest.raises((OSError, ValueError), match=message):
             adapt(data, tmp_path / "run", **options)
         assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_what_an_adaptation_begins_with_is_not_overwritten(sample, adapted):
+    folder, _ = adapted
+    before = (folder / "encoder.pt").read_bytes()
+    with pytest.raises(ValueError, match=r"would be overwritten with .*: choose another folder"):
+        adapt(sample, folder, init=folder, overwrite=True)
+    assert (folder / "encoder.pt").read_bytes() == before
 
 
 def test_a_recipe_without_an_encoder_needs_something_to_begin_with(sample, tmp_path):

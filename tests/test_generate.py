@@ -386,6 +386,11 @@ def test_blocks_go_to_their_places_in_any_order(tmp_path):
         np.testing.assert_array_equal(file["specz_redshift"][()], redshift)
         assert file.attrs["by"] == "us"
         assert file.attrs["bands"] == "ugriz"
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"survey must be numbers, got <U4: CutoutWriter writes texts"):
+        BlockWriter.create(path, 7, like=cutouts[:0], survey=np.array([], dtype="U4"))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # What a catalogue says of them

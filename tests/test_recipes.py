@@ -58,6 +58,10 @@ def test_the_reference_method_is_as_published():
         ("finetune.loss = 'mse'", r"loss must be one of soft, cross_entropy, got 'mse'"),
         ("finetune.keep = first", r"keep must be one of best, last, got 'first'"),
         ("finetune = {keep = 'last', patience = 2}", r"keep must be 'best' with patience 2"),
+        (
+            "finetune = {keep = 'last', epochs = 5, validate_every = 2}",
+            r"validate_every must divide the 5 epochs with keep 'last', got 2",
+        ),
         ("finetune.precision = '16'", r"precision must be one of 32-true"),
         ("finetune.optimizer.schedule = 'linear'", r"schedule must be one of one_cycle, cosine"),
         ("finetune.optimizer.milestones = [60, 90]", r"milestones must be a share of the training"),

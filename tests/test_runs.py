@@ -18,13 +18,14 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import load_model
+from astro_photz.models import ModelError
 from astro_photz.train import Machine, Recipe, export_run, finetune, pretrain
 from astro_photz.train.callbacks import SafeCheckpoints, StepSeed
 from astro_photz.train.probe import RedshiftProbe
 from astro_photz.train.redshift import RedshiftModel
 from astro_photz.train.run_folder import RunFolder
 from astro_photz.train.stamps import data_hash
-from astro_photz.train.weights import WEIGHTS, read_head, read_weights, write_weights
+from astro_photz.train.weights import WEIGHTS, origin, read_head, read_weights, write_weights
 from helpers import gaussian_cutouts
 
 MACHINE = Machine(accelerator="cpu", devices=1, progress=False)
@@ -82,7 +83,29 @@ def test_the_folder_of_a_run_tells_what_was_run(data, pretrained):
     assert folder.recipe == small_recipe()
     assert (pretrained / "checkpoints" / "last.ckpt").is_file()
     assert list((pretrained / "tensorboard").rglob("events.out.*"))
-    assert not list(pretrained.rglob("*.part"))
+    assert not list(pretrained.rglob(".part.*"))
+
+
+def test_a_run_tells_what_begins_with_it_whether_its_images_were_simulated(pretrained, tmp_path):
+    assert origin(pretrained) == {"name": "pretrained", "simulated": False}
+    assert origin(pretrained / "checkpoints" / "last.ckpt") == origin(pretrained)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / WEIGHTS).write_bytes((pretrained / WEIGHTS).read_bytes())
+    assert origin(run) is None
+    record = RunFolder(pretrained).record
+    for what in ({"data": {"simulated": True}}, {"data": {"simulated": False}, "origin": {"simulated": True}}):
+        (run / "run.json").write_text(json.dumps(record | {"what": what}))
+        assert origin(run) == {"name": "run", "simulated": True}
+
+
+def test_a_damaged_model_is_not_told_to_be_none(monkeypatch):
+    def damaged(name):
+        raise ModelError(f"{name}: its files are others")
+
+    monkeypatch.setattr("astro_photz.train.weights.load_model", damaged)
+    with pytest.raises(ModelError, match=r"mine: its files are others"):
+        read_weights("mine")
 
 
 def test_the_recipe_in_the_folder_leaves_nothing_out(pretrained):
@@ -253,7 +276,7 @@ def test_the_best_epoch_stays_the_best(data, tmp_path, monkeypatch, uninterrupte
 
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_the_result_is_of_the_epoch_that_the_recipe_keeps(data, tmp_path, monkeypatch, keep):
-    """Whatever a fine-tuning begins with: its last epoch is not the best here."""
+    """Whatever a fine-tuning begins with: its last epoch is not the best here. So are the figures of the card."""
     first = tmp_path / "first"
     finetuned(data, first, monkeypatch, changes=[f"finetune.keep = {keep}"])
     finetuned(data, tmp_path / "again", monkeypatch, changes=[f"finetune.keep = {keep}"], init=first)
@@ -264,6 +287,11 @@ def test_the_result_is_of_the_epoch_that_the_recipe_keeps(data, tmp_path, monkey
         assert weights_of(folder)["global_step"] != weights_of(folder, "best")["global_step"]
         expected = weights_of(folder, keep)["state_dict"]
         torch.testing.assert_close(dict(model.state_dict()), dict(expected), rtol=0, atol=0)
+    export_run(first, tmp_path / "model")
+    ((told, figures),) = load_model(tmp_path / "model").card["metrics"].items()
+    assert told.endswith({"best": ", by which the epoch was chosen", "last": ", after the last epoch"}[keep])
+    place = {"best": 1, "last": 3}[keep]
+    assert figures["sigma_mad"] == pytest.approx(RunFolder(first).metrics["val_sigma_mad"][place][1], abs=1e-6)
 
 
 def test_a_line_torn_off_the_log_is_passed_over(data, tmp_path, monkeypatch, uninterrupted):
@@ -286,10 +314,35 @@ def test_going_on_from_any_checkpoint(data, tmp_path):
     assert ",9," not in own  # the first ten are not run again
 
 
+def test_going_on_elsewhere_goes_on_when_it_is_asked_for_again(data, tmp_path, monkeypatch, uninterrupted):
+    """Not from the beginning of it, as a job would that is sent back to the queue; and what is done is done."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert finetuned(data, first, monkeypatch, killed_at=5) is None
+    resume = first / "checkpoints" / "last.ckpt"
+    assert finetuned(data, second, monkeypatch, killed_at=12, resume=resume) is None
+    seen = []
+    monkeypatch.setattr(StepSeed, "on_train_batch_start", lambda self, trainer, *_: seen.append(trainer.global_step))
+    finetuned(data, second, monkeypatch, resume=resume)
+    assert seen[0] == 12
+    assert len(seen) == 8
+    assert finetuned(data, second, monkeypatch, resume=resume) == RunFolder(second).metrics
+    assert len(seen) == 8
+    assert RunFolder(second).record["files"]["resume"] == str(resume)
+
+
+def test_a_schedule_is_not_gone_on_with_beyond_its_end(data, tmp_path):
+    recipe, longer = (small_recipe(f"pretrain.epochs = {epochs}") for epochs in (1, 2))
+    pretrain(recipe, data / "train.h5", tmp_path / "first", machine=MACHINE)
+    resume = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError, match=r"of a training of 10 steps, whose schedule .* this one has 20: give both"):
+        pretrain(longer, data / "train.h5", tmp_path / "second", resume=resume, machine=MACHINE)
+    assert not (tmp_path / "second").exists()
+
+
 def test_a_checkpoint_is_not_overwritten_before_it_is_gone_on_with(data, pretrained):
     last = pretrained / "checkpoints" / "last.ckpt"
     before = last.read_bytes()
-    with pytest.raises(ValueError, match=r"last.ckpt would be overwritten with .*: resume it in another folder"):
+    with pytest.raises(ValueError, match=r"last.ckpt would be overwritten with .*: choose another folder"):
         pretrain(small_recipe(), data / "unlabelled.h5", pretrained, resume=last, overwrite=True, machine=MACHINE)
     assert last.read_bytes() == before
 

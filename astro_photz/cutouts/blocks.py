@@ -13,6 +13,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from .._files import aside
 from .hdf5 import ATTRIBUTES, columns_of, open_cutouts, pixels, plain_columns
 
 __all__ = ["BlockWriter"]
@@ -74,26 +75,30 @@ class BlockWriter:
         Raises
         ------
         OSError
-            If it cannot be written, or there is no room for it. Nothing stays then.
+            If it cannot be written, or there is no room for it. What was there stays then.
+        ValueError
+            If a column is not of numbers.
         """
         path = Path(path)
-        path.unlink(missing_ok=True)  # who still writes to the file that was there shall not write to this one
         images = np.empty((0, 5, like.size, like.size), dtype=dtype)
         data = {"images": images} | columns_of(like) | plain_columns(columns)
+        for name, values in data.items():
+            if values.dtype.kind in "SUO":
+                raise ValueError(f"{name} must be numbers, got {values.dtype}: CutoutWriter writes texts")
         nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
         try:
-            # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
-            with h5py.File(path, "w", libver=("v110", "v110")) as file:
-                for name, values in data.items():
-                    shape = values.shape[1:]
-                    chunks = (1, *shape) if name == "images" else None
-                    file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=_in_place())
-                file.attrs.update(ATTRIBUTES | (attributes or {}))
-                if like.simulated:
-                    file.attrs["simulated"] = True
-            _take_room(path)
+            with aside(path) as part:  # who still writes to a file that was there does not write to this one
+                # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
+                with h5py.File(part, "w", libver=("v110", "v110")) as file:
+                    for name, values in data.items():
+                        shape = values.shape[1:]
+                        chunks = (1, *shape) if name == "images" else None
+                        file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=_in_place())
+                    file.attrs.update(ATTRIBUTES | (attributes or {}))
+                    if like.simulated:
+                        file.attrs["simulated"] = True
+                _take_room(part)
         except (OSError, RuntimeError) as error:
-            path.unlink(missing_ok=True)
             reason = os.strerror(error.errno) if getattr(error, "errno", None) else error  # HDF5 says a page of it
             raise OSError(f"cannot lay out {path}, of {nbytes / 1e9:.3g} GB: {reason}") from error
 

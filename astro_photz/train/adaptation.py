@@ -83,7 +83,7 @@ def adapt(data, folder, *, init="bundled", validation=None, n_labels=None, seed=
     learn, judge, held = _stamps(data, validation, n_labels, seed)
     run, files = RunFolder(folder), {"data": data, "validation": validation}
     if overwrite:
-        run.clear()
+        run.clear(init)
     what = {"kind": "adapt", "seed": seed, "n_labels": len(learn), "held_out": held, "init": str(init)}
     run.begin(what | {"origin": origin(init)} | contents(files), files=files)
     if run.metrics:

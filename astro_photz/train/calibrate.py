@@ -5,8 +5,8 @@ Calibration: PDFs as wide as the errors that the network makes on galaxies it ha
 Two corrections are learnt on the validation set and folded into the head, so that what is exported is calibrated:
 
 - The *temperature* divides the scores of all bins (Guo et al. 2017, arXiv 1706.04599): above 1 it widens every PDF. It
-  is taken only if the likelihood of the redshifts changes with it, beyond chance: a score test whose variance is that of
-  the galaxies, or of groups that are not independent (Boos 1992, The American Statistician 46, 327), so that one
+  is taken only if the likelihood of the redshifts changes with it, beyond chance: a score test whose variance is that
+  of the galaxies, or of groups that are not independent (Boos 1992, The American Statistician 46, 327), so that one
   outlier in a small sample does not widen all PDFs.
 - The *recalibration* maps the cumulative probability F of every PDF to G(F), where G is the distribution of the PIT
   (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263): what a width cannot set right, such

@@ -12,6 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ._lightning import lightning
 from ._torch import torch
+from .optimizer import total_steps
 from .weights import write_whole
 
 __all__ = ["BestCheckpoint", "LastCheckpoint", "SafeCheckpoints", "StepSeed", "check_disk"]
@@ -57,14 +58,18 @@ class LastCheckpoint(ModelCheckpoint):
         options = {"save_on_train_epoch_end": False, "enable_version_counter": False}
         super().__init__(folder, "last", every_n_train_steps=every, **options)
 
-    def on_train_batch_end(self, trainer, *args):
-        """Save, if it is time and more of the epoch is to come."""
-        if not trainer.is_last_batch:
-            super().on_train_batch_end(trainer, *args)
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        """Save, if it is time, a step has just been done, and more of the epoch is to come."""
+        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0 and not trainer.is_last_batch:
+            super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
 
     def on_train_epoch_end(self, trainer, module):
         """Save, when the epoch has been validated."""
         trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
+
+    def on_save_checkpoint(self, trainer, module, checkpoint):
+        """Keep how long the schedule is: torch goes on with the checkpoint's, whatever the recipe says."""
+        checkpoint["total_steps"] = total_steps(trainer)
 
 
 class BestCheckpoint(ModelCheckpoint):

@@ -165,6 +165,7 @@ class StampData(lightning.LightningDataModule):
         if own < batch_size:
             of_each = f" of each of {n_processes} processes" if n_processes > 1 else ""
             raise ValueError(f"batch_size must be at most the {own} galaxies{of_each}, got {batch_size}")
+        self.n_batches = own // batch_size  # of an epoch, on each process
 
     def train_dataloader(self):
         """Batches of an epoch, in random order."""

@@ -109,7 +109,7 @@ def write_model_card(path, model, results, *, command=None):
     figures_in = path.parent / path.stem
     if (figures_in / "card.json").exists():
         raise ValueError(f"{path}: its figures would go into {figures_in}, which holds a model: choose another name")
-    results = [one if isinstance(one, dict) else _read(one) for one in results]
+    results = [_checked(one, "a result") if isinstance(one, dict) else _read(one) for one in results]
     evaluation = _evaluation(results, model)
     for result in results:
         _require_of(model, result)
@@ -138,9 +138,13 @@ def _read(path):
         result = json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
+    return _checked(result, path) | {"path": str(path)}
+
+
+def _checked(result, where):
     if not isinstance(result, dict) or result.get("kind") not in ("evaluation", "label_efficiency", "table"):
-        raise ValueError(f"{path} must say its kind, evaluation, label_efficiency or table: see the chapter on models")
-    return result | {"path": str(path)}
+        raise ValueError(f"{where} must say its kind, evaluation, label_efficiency or table: see the chapter on models")
+    return result
 
 
 def _evaluation(results, model):
@@ -179,8 +183,8 @@ def _what_it_is(model, evaluation):
     yield _heading("What it is for", "-")
     yield (
         "Redshifts of galaxies in SDSS images, for samples of many. "
-        f"{_range(card)}`~astro_photz.predict` flags what lies outside. Where you know some redshifts, compare: "
-        "``astro-photz evaluate``; a few hundred of them adapt it to your sample: :ref:`adapt`."
+        f"{_range(card)}`~astro_photz.predict` flags other magnitudes and reddening. Where you know some redshifts, "
+        "compare: ``astro-photz evaluate``; a few hundred of them adapt it to your sample: :ref:`adapt`."
     )
     yield _heading("What it was trained on", "-")
     counted = f": {data['n']:,} images, sha256 {data['sha256'][:16]}" if "sha256" in data else ""  # not the published

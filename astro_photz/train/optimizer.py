@@ -140,5 +140,4 @@ def total_steps(trainer):
     """
     if trainer.datamodule is None:
         return int(trainer.estimated_stepping_batches)
-    batches = len(trainer.datamodule.train_dataloader())
-    return math.ceil(batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+    return math.ceil(trainer.datamodule.n_batches / trainer.accumulate_grad_batches) * trainer.max_epochs

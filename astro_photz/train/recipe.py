@@ -162,6 +162,10 @@ class FineTuning(_Training):
         _one_of("keep", self.keep, ("best", "last"))
         if self.keep == "last" and self.patience:
             raise ValueError(f"keep must be 'best' with patience {self.patience}: the last epochs are then no better")
+        if self.keep == "last" and self.epochs % self.validate_every:
+            raise ValueError(
+                f"validate_every must divide the {self.epochs} epochs with keep 'last', got {self.validate_every}"
+            )
         _one_of("loss", self.loss, LOSSES)
         for name, value in (("label_width", self.label_width), ("layer_decay", self.layer_decay)):
             if not 0 < value <= 1:

@@ -3,6 +3,7 @@
 From the folder of a training to the folder of a model: calibrated, with a card that says where it comes from.
 """
 
+import math
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts, read_rows
 from astro_photz.dust import deredden
 from astro_photz.quality import aperture_flux
 
@@ -27,7 +28,8 @@ from .weights import read_head, read_weights
 __all__ = ["export_run", "training_range"]
 
 _SIMULATED = "Trained on simulated images only: its figures hold for those, not for the real sky."
-_BEGAN = "It began with the weights of {name}, which was trained on simulated images only."
+_BEGAN = "It began with the weights of {name}, which was trained, at first or later, on simulated images."
+_BLOCK = 256  # stamps in memory
 _GRID = "Redshifts of 0.4 and more cannot be expressed."
 
 
@@ -75,8 +77,12 @@ def export_run(
         If there is such a folder and ``overwrite`` is not set.
     """
     run, path = RunFolder(folder), Path(path)
+    beside = path.with_name(path.name + "-int8")
     if run.metrics is None:
         raise FileNotFoundError(f"{folder} holds no finished training: no file metrics.json")
+    for made in (path, beside) if int8 else (path,):
+        if made.exists() and not overwrite:
+            raise FileExistsError(f"{made} exists: choose another path, or set overwrite=True")
     if int8 and run.record["what"]["kind"] == "pretrain":
         raise ValueError(
             f"int8 must not be set: {folder} is a pretraining, and no redshifts tell what integers cost it"
@@ -86,7 +92,6 @@ def export_run(
     card = _card(run, files["data"], name or path.name, report) | (card or {})
     export_model(encoder, head, path, card=card, settings=settings, weights=weights, overwrite=overwrite)
     if int8:
-        beside = path.with_name(path.name + "-int8")
         with _validation_file(run.record["what"], files) as labelled:
             sets = {"stamps": files["data"], "validation": labelled}
             report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
@@ -133,9 +138,11 @@ def _validation_file(what, files):
         return
     held_out = _validation_stamps(what, files)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "held_out.h5"
-        with open_cutouts(files["data"]) as file:
-            read_rows(file, held_out.rows).write(path, specz_redshift=held_out.redshift)
+        path, order = Path(folder) / "held_out.h5", np.argsort(held_out.rows)
+        settings = {"size": held_out.shape[-1], "dtype": "float32"}
+        with open_cutouts(files["data"]) as file, CutoutWriter(path, len(order), **settings) as writer:
+            for part in np.array_split(order, math.ceil(len(order) / _BLOCK)):
+                writer.append(read_rows(file, held_out.rows[part]), specz_redshift=held_out.redshift[part])
         yield path
 
 
@@ -154,7 +161,7 @@ def _card(run, data, name, report):
     limits = [_GRID, *([_SIMULATED] if simulated else [])]
     if origin.get("simulated") and not simulated:
         limits.append(_BEGAN.format(**origin))
-    return {
+    return ({"origin": origin} if origin else {}) | {
         "name": name,
         "version": "1",
         "simulated": simulated,
@@ -186,11 +193,12 @@ def _metrics(run):
         return {"galaxies held out for calibration": metrics["after"]}
     if "val_loss" not in metrics:
         return {}
-    best = int(np.argmin([loss for _, loss in metrics["val_loss"]]))
-    chosen = {name: round(metrics[f"val_{name}"][best][1], 6) for name in ("sigma_mad", "bias")}
-    what = run.record["what"]
+    what, last = run.record["what"], run.recipe.finetune.keep == "last"
+    place = -1 if last else int(np.argmin([loss for _, loss in metrics["val_loss"]]))
+    kept = {name: round(metrics[f"val_{name}"][place][1], 6) for name in ("sigma_mad", "bias")}
     n = what["validation"]["n"] if what["validation"] else what["held_out"]
-    return {"validation galaxies, by which the epoch was chosen": chosen | {"n": n}}
+    judged_by = "after the last epoch" if last else "by which the epoch was chosen"
+    return {f"validation galaxies, {judged_by}": kept | {"n": n}}
 
 
 def training_range(path, *, labelled=True, n=4096):

@@ -12,7 +12,6 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
@@ -41,7 +40,10 @@ __all__ = ["Machine", "finetune", "pretrain"]
 @dataclass(frozen=True, kw_only=True)
 class Machine:
     """
-    Where a training runs: nothing here changes what is learnt, but for the arithmetic's rounding.
+    Where a training runs.
+
+    It changes what is learnt by rounding alone; but several processes draw random numbers of their own, and batch
+    normalisation sees each one's share of a batch.
 
     Parameters
     ----------
@@ -328,14 +330,16 @@ def _trainer(folder, settings, machine, callbacks, seed):
 
 def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves, start_counts=False):
     """Train, unless that has been done, and write down what came of it."""
+    if resume and not overwrite and folder.last and not folder.holds(resume):
+        resume = None  # that has been done, and gone on with: what is here is further
     if resume:
-        check_checkpoint(resume, model)
-        if overwrite and Path(resume).resolve().is_relative_to(folder.path.resolve()):
-            raise ValueError(f"{resume} would be overwritten with {folder.path}: resume it in another folder")
+        settings = getattr(recipe, what["kind"])
+        steps = math.ceil(stamps.n_batches / settings.accumulate) * settings.epochs
+        check_checkpoint(resume, model, steps=None if settings.optimizer.schedule == "constant" else steps)
     if trainer.is_global_zero:
         if overwrite:
-            folder.clear()
-        folder.begin(what, recipe, files=files)
+            folder.clear(resume, what.get("init"))
+        folder.begin(what, recipe, files=files | {"resume": resume})
         check_disk(folder.path, model)
     goes_on = not (overwrite or resume)
     if goes_on and folder.metrics:

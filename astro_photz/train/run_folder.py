@@ -166,15 +166,39 @@ class RunFolder:
             with aside(self.checkpoints / best.name) as part:
                 shutil.copy(best, part)
 
-    def clear(self):
+    def holds(self, path):
+        """
+        Whether something lies in the folder.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        bool
+        """
+        return Path(path).exists() and Path(path).resolve().is_relative_to(self.path.resolve())
+
+    def clear(self, *needed):
         """
         Remove a training.
+
+        Parameters
+        ----------
+        *needed : str or path-like or None
+            What the next one begins with.
 
         Raises
         ------
         FileExistsError
             If the folder is not that of a training.
+        ValueError
+            If something that is needed lies in it.
         """
+        for path in filter(None, needed):
+            if self.holds(path):
+                raise ValueError(f"{path} would be overwritten with {self.path}: choose another folder")
         if self.path.exists() and any(self.path.iterdir()):
             self._check_training()
             shutil.rmtree(self.path)

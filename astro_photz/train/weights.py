@@ -7,13 +7,14 @@ They are kept in the form of Lightning's checkpoints: ``state_dict``, the weight
 fine-tuning are read as well. Nothing that a file holds is executed.
 """
 
+import json
 import os
 import pickle
 from pathlib import Path
 
 from astro_photz._files import aside
 from astro_photz.models import load_model
-from astro_photz.models.model import read_card
+from astro_photz.models.model import ModelError, read_card
 
 from ._torch import torch
 from .calibrate import CalibratedHead
@@ -150,7 +151,7 @@ def read_head(source):
 
 def origin(source):
     """
-    Where weights come from, as far as a card beside them tells.
+    Where weights come from, as far as what lies beside them tells.
 
     Parameters
     ----------
@@ -160,13 +161,23 @@ def origin(source):
     Returns
     -------
     dict or None
-        Of a model: its ``name``, whether it is ``simulated``, and its ``training_range``. None for a run or a file.
+        Of a model or a run: its ``name``, and whether it, or what it began with, was trained on ``simulated`` images;
+        of a model also its ``training_range``. None for a file that lies alone.
     """
     folder = _file_of(source).parent
-    if not (folder / "card.json").is_file():
-        return None
-    card = read_card(folder)
-    return {name: card.get(name) for name in ("name", "simulated", "training_range")}
+    if (folder / "card.json").is_file():
+        card = read_card(folder)
+        facts = {"name": card["name"], "training_range": card.get("training_range")}
+        return facts | {"simulated": _on_simulated(card.get("simulated"), card)}
+    for run in (folder, folder.parent):  # of a checkpoint
+        if (run / "run.json").is_file():
+            what = json.loads((run / "run.json").read_text(encoding="utf-8"))["what"]
+            return {"name": run.name, "simulated": _on_simulated(what["data"]["simulated"], what)}
+    return None
+
+
+def _on_simulated(simulated, facts):
+    return bool(simulated or (facts.get("origin") or {}).get("simulated"))
 
 
 def _read(path):
@@ -188,6 +199,8 @@ def _file_of(source):
     if not path.exists():
         try:
             path = load_model(str(source)).path
+        except ModelError:  # there is one, but it is damaged
+            raise
         except ValueError as error:
             raise FileNotFoundError(
                 f"no weights {str(source)!r}: neither a checkpoint, nor the folder of a run, nor the name of a model"
@@ -199,7 +212,7 @@ def _file_of(source):
     return path
 
 
-def check_checkpoint(path, model):
+def check_checkpoint(path, model, *, steps=None):
     """
     Make sure that a training can go on from a checkpoint.
 
@@ -208,13 +221,15 @@ def check_checkpoint(path, model):
     path : str or path-like
     model : `torch.nn.Module`
         What is trained.
+    steps : int, optional
+        Of the whole training, if its schedule depends on them: it is the checkpoint's that goes on.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no whole checkpoint of a training, or that of another model.
+        If it is no whole checkpoint of a training, or that of another model, or of a training of another length.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"resume: no checkpoint {path}")
@@ -228,6 +243,11 @@ def check_checkpoint(path, model):
                 f"resume: {path} is of another training or architecture: {name} has the shape {stored.get(name)} "
                 f"there, and {own.get(name)} here"
             )
+    if steps and content.get("total_steps", steps) != steps:
+        raise ValueError(
+            f"resume: {path} is of a training of {content['total_steps']} steps, whose schedule it would go on with; "
+            f"this one has {steps}: give both schedule = 'constant', or begin with its weights (init)"
+        )
 
 
 def _shapes(state):
