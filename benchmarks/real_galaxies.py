@@ -33,7 +33,8 @@ COLUMNS = {
 TEXT = (
     "Galaxies cut from real frames; of none is the spectroscopic redshift known. Beside estimates stand redshifts from "
     "the catalogue's colours, good to about 0.015, which is part of the rms that is to be expected. They had no part "
-    "in the training, nor in any choice. So few tell whether the model works on real images at all, not how well."
+    "in the training, nor in any choice; the look of the simulated sky was compared with these images. So few tell "
+    "whether the model works on real images at all, not how well."
 )
 
 

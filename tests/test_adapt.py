@@ -237,11 +237,10 @@ def test_bad_samples_are_told_at_the_start(sample, tmp_path):
 
 
 def test_what_an_adaptation_begins_with_is_not_overwritten(sample, adapted):
-    folder, _ = adapted
-    before = (folder / "encoder.pt").read_bytes()
+    before = (adapted / "encoder.pt").read_bytes()
     with pytest.raises(ValueError, match=r"would be overwritten with .*: choose another folder"):
-        adapt(sample, folder, init=folder, overwrite=True)
-    assert (folder / "encoder.pt").read_bytes() == before
+        adapt(sample, adapted, init=adapted, overwrite=True)
+    assert (adapted / "encoder.pt").read_bytes() == before
 
 
 def test_a_recipe_without_an_encoder_needs_something_to_begin_with(sample, tmp_path):

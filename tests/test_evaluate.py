@@ -213,14 +213,25 @@ def test_an_evaluation_is_json_and_names_what_it_is_of(evaluated):
 
 
 def test_a_table_beside_published_figures_says_of_what_images(evaluated, tmp_path):
+    (main,) = evaluated[1]["main_sample"]
     table = comparison(evaluated[1])
-    assert list(table["images"]) == ["simulated images", "real images", "real images"]
-    assert list(table["sigma_mad"][1:]) == [0.0135, 0.0091]
-    assert list(table["eta"][1:]) == [0.013, 0.0031]
-    assert table["sigma_mad"][0] == evaluated[1]["overall"]["sigma_mad"]
-    assert table["sigma_mad_err"].mask.tolist() == [False, True, True]
+    assert list(table["images"]) == ["simulated images"] * 2 + ["real images"] * 2
+    assert list(table["sigma_mad"][2:]) == [0.0135, 0.0091]
+    assert list(table["eta"][2:]) == [0.013, 0.0031]
+    assert list(table["sigma_mad"][:2]) == [evaluated[1]["overall"]["sigma_mad"], main["sigma_mad"]]
+    assert table["sigma_mad_err"].mask.tolist() == [False, False, True, True]
     real = evaluate_model(load_model(), write_labelled(tmp_path / "real.h5", 30, simulated=False), resamples=2)
     assert comparison(real)["images"][0] == "real images"
+
+
+def test_published_figures_are_of_no_fainter_galaxies(tmp_path):
+    cutouts = gaussian_cutouts(60)
+    cutouts.flux[:20] *= 0.01
+    cutouts.flux[20:] *= 2
+    cutouts.write(tmp_path / "stamps.h5", specz_redshift=np.linspace(0.05, 0.3, 60))
+    (main,) = evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=20)["main_sample"]
+    assert (main["n"], main["high"]) == (40, 17.8)
+    assert not evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=41)["main_sample"]
 
 
 def test_galaxies_without_an_estimate_are_counted(tmp_path):

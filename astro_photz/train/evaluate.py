@@ -22,7 +22,7 @@ from astro_photz.sdss import BANDS, ZERO_POINT
 
 from .stamps import data_hash, read_groups
 
-__all__ = ["BINS", "LEVELS", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
+__all__ = ["BINS", "LEVELS", "MAIN_SAMPLE", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
 
 BINS = {
     "r_mag": (12.0, 15.0, 16.0, 16.5, 17.0, 17.5, 18.0, 18.5, 19.0, 20.0, 22.0),
@@ -50,6 +50,9 @@ PUBLISHED = {
 Figures for the SDSS Main Galaxy Sample, of real images and spectroscopic redshifts (arXiv 1806.06607, table 1). The
 reference method (Hayat et al. 2021) is told to be better than the latter; its own numbers are not at hand.
 """
+
+MAIN_SAMPLE = 17.8
+"""Depth of the published figures in dereddened *r* (mag); of ours, it is that within 8 pixels."""
 
 _BATCH = 256
 _IN_FILE = {"seeing": "psf_fwhm", "early": "early"}
@@ -93,7 +96,8 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     Returns
     -------
     dict
-        ``kind``, "evaluation"; ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors; ``bins``,
+        ``kind``, "evaluation"; ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors;
+        ``main_sample``, a list of both of those brighter than ``MAIN_SAMPLE``, empty if there are too few; ``bins``,
         both in bins of each of ``BINS``; ``pit``, the histogram of the PIT in equal bins from 0 to 1; ``coverage``, the
         share of true redshifts in the central interval of each of ``LEVELS``; ``model`` and ``data``, what was judged
         and by what, with ``simulated`` where the file says that its images are, ``n_missing``, how many galaxies have
@@ -135,6 +139,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
         },
         "overall": metrics.summary(scores),
         "errors": metrics.bootstrap(scores, **options),
+        "main_sample": metrics.binned(scores, values["r_mag"], (0, MAIN_SAMPLE), at_least=at_least, **options),
         "pit_ks_by_chance": round(metrics.pit_ks_by_chance(scores.pit, **options), 6),
         "pit": np.histogram(scores.pit, bins=_PIT_BINS, range=(0, 1))[0].tolist(),
         "coverage": {str(level): round(metrics.coverage(scores.pit, level=level), 6) for level in LEVELS},
@@ -197,7 +202,8 @@ def comparison(evaluation):
     Returns
     -------
     `~astropy.table.Table`
-        ``method``, ``images`` ("simulated images" or "real images": figures of one do not compare with figures of the
+        A row of all galaxies, one of those to the depth of the published figures, and these: ``method``,
+        ``images`` ("simulated images" or "real images": figures of one do not compare with figures of the
         other), ``n``, ``bias``, ``sigma_mad``, ``eta``, and the errors of ours; masked where nothing is known.
 
     Examples
@@ -214,15 +220,19 @@ def comparison(evaluation):
          real images   0.01350
          real images   0.00910
     """
-    ours = {
-        "method": f"{evaluation['model']['name']} (this evaluation)",
-        "images": "simulated images" if evaluation["data"]["simulated"] else "real images",
-        "n": evaluation["overall"]["n"],
-    }
-    for name in ("bias", "sigma_mad", "eta"):
-        ours |= {name: evaluation["overall"][name], f"{name}_err": evaluation["errors"][name]}
+    name, images = evaluation["model"]["name"], "simulated images" if evaluation["data"]["simulated"] else "real images"
+    ours = [_compared(f"{name} (this evaluation)", images, evaluation["overall"], evaluation["errors"])]
+    for one in evaluation.get("main_sample", []):
+        ours.append(_compared(f"{name} (this evaluation, r < {one['high']:g})", images, one, one["errors"]))
     published = [{"method": method, "images": "real images", **figures} for method, figures in PUBLISHED.items()]
-    table = Table([ours, *published], names=list(ours))  # what a row lacks is masked
+    table = Table([*ours, *published], names=list(ours[0]))  # what a row lacks is masked
     for name in table.colnames[3:]:
         table[name].info.format = ".5f"
     return table
+
+
+def _compared(method, images, values, errors):
+    row = {"method": method, "images": images, "n": values["n"]}
+    for name in ("bias", "sigma_mad", "eta"):
+        row |= {name: values[name], f"{name}_err": errors[name]}
+    return row

@@ -41,7 +41,7 @@ from astro_photz.metrics import METRICS
 from astro_photz.models import PhotozModel, load_model
 from astro_photz.plots import plot_bins, plot_calibration, plot_label_efficiency
 
-from .evaluate import comparison
+from .evaluate import MAIN_SAMPLE, comparison
 
 __all__ = ["write_model_card"]
 
@@ -191,8 +191,7 @@ def _what_it_is(model, evaluation):
     yield _escaped(f"{data['description'].rstrip('.')}{counted}.")
     splits = _splits(model.card)
     if splits:
-        rows = [[name, f"{one['n']:,}", str(one["seed"]), f"``{one['sha256'][:16]}``"] for name, one in splits.items()]
-        yield _table(["set", "galaxies", "seed", "sha256"], rows)
+        yield _table(["set", "galaxies", "real ones behind them", "seed", "sha256"], map(_split_row, splits.items()))
     yield f"The whole recipe is in ``astro_photz.load_model({model.name!r}).card['recipe']``."
 
 
@@ -204,6 +203,12 @@ def _output(card):
 def _splits(card):
     """What the card tells of each data set, by name."""
     return {name: one for name, one in card["training_data"].get("splits", {}).items() if isinstance(one, dict)}
+
+
+def _split_row(split):
+    name, told = split
+    behind = f"{told['n_independent']:,}" if "n_independent" in told else ""
+    return [name, f"{told['n']:,}", behind, str(told["seed"]), f"``{told['sha256'][:16]}``"]
 
 
 def _megabytes(model, files):
@@ -243,7 +248,8 @@ def _how_good(evaluation, card, folder):
     yield _heading("Beside other methods", "-")
     yield (
         "Figures on simulated images do not compare with figures on real ones. Those of others are as published, of "
-        "the SDSS Main Galaxy Sample (`arXiv:1806.06607 <https://arxiv.org/abs/1806.06607>`__, table 1)."
+        f"the SDSS Main Galaxy Sample, to r of {MAIN_SAMPLE} (`arXiv:1806.06607 <https://arxiv.org/abs/1806.06607>`__, "
+        "table 1)."
     )
     yield _comparison(evaluation)
     yield _heading("Calibration", "-")

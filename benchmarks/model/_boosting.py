@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Redshifts of catalogues by gradient boosting, what the network is compared with."""
+"""Redshifts of catalogues by gradient boosting (scikit-learn 1.7), what the network is compared with."""
 
 import numpy as np
 from _photometry import magnitude_features, magnitudes
 from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.model_selection import GroupShuffleSplit
 
 __all__ = ["Boosting", "listed_features"]
 
-# As many trees as a tenth of the galaxies, held out, find useful.
+_HELD_OUT = 0.1  # of the galaxies, which tell how many trees are useful
 _SETTINGS = {
     "learning_rate": 0.05,
     "max_iter": 2000,
@@ -29,11 +30,17 @@ class Boosting:
     redshift : `~numpy.ndarray` (N,)
     names : sequence of str, optional
         Which of the features to use; all by default.
+    groups : `~numpy.ndarray` (N,), optional
+        Galaxies that are not independent: none is learnt from if another of its group is held out.
     """
 
-    def __init__(self, features, redshift, *, names=None):
+    def __init__(self, features, redshift, *, names=None, groups=None):
         self._names = list(features) if names is None else list(names)
-        self._trees = HistGradientBoostingRegressor(**_SETTINGS).fit(self._columns(features), np.log1p(redshift))
+        columns, target = self._columns(features), np.log1p(redshift)
+        split = GroupShuffleSplit(1, test_size=_HELD_OUT, random_state=0)
+        ((learn, held),) = split.split(columns, groups=np.arange(len(target)) if groups is None else groups)
+        trees = HistGradientBoostingRegressor(**_SETTINGS)
+        self._trees = trees.fit(columns[learn], target[learn], X_val=columns[held], y_val=target[held])
 
     def predict(self, features):
         """Redshifts (M,) of other galaxies, by features with the same names."""

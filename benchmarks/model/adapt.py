@@ -32,8 +32,8 @@ SAMPLES = {
 LABELS, VALIDATION = "labels.h5", "validation.h5"
 SEEDS = (1000, 1001, 1002)  # of the labels; the model's own sets have others
 TEXT = (
-    "Samples like that of the training, or not, before and after {n} labels, of three seeds. Change: of the CRPS, "
-    "paired. Errors: by bootstrap over the real galaxies that those that judge were drawn from."
+    "Samples like that of the training, or not, before and after {n} labels, in three draws of them. Change: of the "
+    "CRPS, paired. Errors: by bootstrap over the real galaxies that those that judge were drawn from."
 )
 
 
@@ -66,7 +66,7 @@ def rows_of(name, sample, methods, arguments, folder):
     before = scores(model)
     rows = [judged(name, before, groups=groups)]
     for method, make in methods.items():
-        for seed in SEEDS:
+        for draw, seed in enumerate(SEEDS, 1):
             for place, file in enumerate((LABELS, VALIDATION)):
                 write_labels(folder / file, model, sample, arguments.n_labels, seed=seed + 100 * place)
             begun = time.monotonic()
@@ -75,7 +75,7 @@ def rows_of(name, sample, methods, arguments, folder):
             seconds = time.monotonic() - begun
             after = scores(load_model(folder / "model"))
             change = measured("change", np.mean, after.crps - before.crps, groups=groups)
-            rows.append(judged(f"{name}: {method}", after, groups=groups, **change, time=seconds))
+            rows.append(judged(f"{name}: {method}, draw {draw}", after, groups=groups, **change, time=seconds))
     return rows
 
 

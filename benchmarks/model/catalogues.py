@@ -7,7 +7,7 @@ A model on stamps drawn with the light of real galaxies, beside gradient boostin
 The galaxies are real, with the magnitudes of their catalogues and spectroscopic redshifts: kcorrect's test seeds, which
 no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only their
 shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, and is judged by the
-magnitudes of the same galaxies; both get noise besides what the catalogue has: that which SDSS lists for galaxies as
+magnitudes of the same galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as
 bright in images as deep, or the least that is possible, as if each galaxy's profile and the blur were known.
 
 kcorrect's galaxies are taken twice: as measured, and in the light of their template fits, which is what simulated
@@ -15,8 +15,9 @@ galaxies are drawn from. In the first, a catalogue's noise is drawn as if it wer
 allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
 recipe ``whole``, to stamps of the galaxies that boosting learns from.
 
-The columns "ratio" are σ_MAD and η over those of boosting with a catalogue's noise, with errors by a paired bootstrap;
-each galaxy is seen ``--views`` times, and all views of a galaxy are drawn together.
+Ratios are σ_MAD and η over those of boosting with either noise, with errors by a paired bootstrap; each galaxy is seen
+``--views`` times, and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without
+noise besides, is told too: its galaxies are seen better than the stamps show them.
 """
 
 import tempfile
@@ -27,7 +28,7 @@ from typing import NamedTuple
 import numpy as np
 from _boosting import Boosting, listed_features
 from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
-from _photometry import measure
+from _photometry import magnitude_features, magnitudes, measure
 from _report import arguments_of, deviations, judged, measured, report
 from _stamps import estimates, generator, observed, recipe_of
 
@@ -40,13 +41,23 @@ from helpers import SHARED
 
 TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "
-    "drawn from; boosting on the magnitudes of the same galaxies, trained on the other half of their catalogue, both "
-    "with noise: that which SDSS lists for galaxies as bright, or the least possible in such stamps, as if profiles "
-    "and blur were known. Ratios: to boosting with the former, paired. Adapted: with stamps of the galaxies that "
+    "drawn from (among the odd rows of the main sample may be a few of kcorrect's); boosting on the magnitudes of the "
+    "same galaxies, trained on the other half of their catalogue, as listed, or with the stamps' noise besides: that "
+    "which SDSS lists for galaxies as bright, or the least possible in such stamps, as if profiles and blur were "
+    "known. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy has at its redshift: "
+    "what they tell of it is in the stamps, and not in the magnitudes. Adapted: with stamps of the galaxies that "
     "boosting learnt from, all of the network."
 )
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
-BOOSTING, LEAST_NOISE = "boosting", "boosting, least noise"
+BOOSTING, LEAST_NOISE = "boosting, a catalogue's noise", "boosting, least noise"
+AS_LISTED = "boosting, as listed"
+RATIOS = {
+    "sigma_ratio": ("σ_MAD over boosting's", metrics.sigma_mad, BOOSTING),
+    "eta_ratio": ("η over boosting's", metrics.eta, BOOSTING),
+    "sigma_least": ("σ_MAD over that with least noise", metrics.sigma_mad, LEAST_NOISE),
+    "eta_least": ("η over that with least noise", metrics.eta, LEAST_NOISE),
+}
+"""Headings, metrics, and what of: `BOOSTING` gets what the survey's catalogue would have of such images."""
 
 
 def main():
@@ -61,7 +72,7 @@ def main():
     for name, halves in catalogues():
         deviation = compare(*halves, model, noise, arguments)
         rows += [row(name, method, deviation) for method in deviation]
-    columns = {"sigma_ratio": "ratio of σ_MAD", "eta_ratio": "ratio of η"}
+    columns = {name: heading for name, (heading, *_) in RATIOS.items()}
     report("Real catalogues", rows, arguments, text=TEXT, columns=columns)
 
 
@@ -92,11 +103,11 @@ def compare(learning, judging, model, noise, arguments):
 
 
 def row(catalogue, method, deviation):
-    """Of a method, with its ratios to boosting; deviations of all methods by name."""
+    """Of a method, with a model's ratios to boosting; deviations of all methods by name."""
     ratios = {}
-    if method != BOOSTING:
-        for name, metric in (("sigma_ratio", metrics.sigma_mad), ("eta_ratio", metrics.eta)):
-            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[BOOSTING])
+    if method in (AS_IT_IS, ADAPTED):
+        for name, (_, metric, other) in RATIOS.items():
+            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[other])
     return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
@@ -145,6 +156,7 @@ def see(catalogue, seed, models, noise, *, split, file=None):
     least = np.concatenate(errors)
     noises = {BOOSTING: noise(least, catalogue.flux), LEAST_NOISE: least}
     features = listed_features(catalogue.flux, noises, rng, zero_point=zero_point)
+    features[AS_LISTED] = magnitude_features(magnitudes(catalogue.flux))
     return Seen(catalogue.redshift, features, {name: np.concatenate(parts) for name, parts in estimate.items()})
 
 

@@ -7,7 +7,8 @@ Whether a model sees more than colours: its scatter beside that of gradient boos
 All judge the same simulated galaxies, of seeds that the model was not trained on; boosting learns from simulated
 galaxies of the training seeds. It is given, measured from the stamps, r and four colours by weighted light, or those
 and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has missed
-something that is measured; or true magnitudes with errors of the calibration and noise: that which SDSS lists for
+something that is measured (and which is learnt from galaxies of the validation seeds, since the model has fitted the
+others); or true magnitudes with errors of the calibration and noise: that which SDSS lists for
 galaxies as bright, or the least that is possible in such stamps, as if each galaxy's profile and the blur were known.
 
 Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
@@ -15,8 +16,8 @@ its redshift, and is seen under the same conditions as before. What a shape told
 a method that used it must be no better than boosting on colours. Shapes come from the training seeds, of which none is
 the galaxy itself.
 
-The column "ratio" is the scatter of the model over that of the row, "shuffling" that with shuffled shapes over that
-with the galaxies' own; errors are by paired bootstrap over the real galaxies that they were drawn from.
+The first ratio is the scatter of the model over that of the row, the second that with shuffled shapes over that with
+the galaxies' own; errors are by paired bootstrap over the real galaxies that they were drawn from.
 """
 
 import numpy as np
@@ -41,8 +42,10 @@ CATALOGUE = "boosting, true magnitudes with a catalogue's noise"
 LEAST_NOISE = "boosting, true magnitudes with the least noise"
 
 TEXT = (
-    "Ratio: σ_MAD of the model over that of the row; shuffling: σ_MAD with shuffled shapes over that with the "
-    "galaxies' own. Boosting was trained on {n_train} galaxies of the training seeds. Shuffled: each galaxy has the "
+    "Structure: σ_MAD of the model over that of boosting on true magnitudes with a catalogue's noise is {own} with the "
+    "galaxies' own shapes, and {other} with shuffled ones. Photometry of the stamps is not matched for the blur of "
+    "each band. Ratios: by paired bootstrap. Boosting was trained on {n_train} galaxies of the "
+    "training seeds; with the model's estimate, on {n_beside} of the validation seeds. Shuffled: each galaxy has the "
     "shape of another one of equal type, r and colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z "
     "(medians), and by {dz} in z / (1 + z) (σ_MAD). What shapes tell is set by the relations of sizes with luminosity "
     "and type (Shen et al. 2003, MNRAS 343, 978), of bulges with type (Weinzirl et al. 2009, ApJ 696, 411), of axis "
@@ -56,13 +59,21 @@ def main():
         __doc__,
         n=20_000,
         n_train={"type": int, "default": 60_000, "help": "galaxies that boosting learns from (default: %(default)s)"},
+        n_beside={
+            "type": int,
+            "default": 20_000,
+            "help": "those with the model's estimate (default: %(default)s)",
+        },
         n_lending={"type": int, "default": 200_000, "help": "galaxies that lend shapes (default: %(default)s)"},
     )
     model = load_model(arguments.model)
     learning = recipe_of(model, seed=arguments.seed + 1, split="train")
     judging = recipe_of(model, seed=arguments.seed)
     noise = CatalogueNoise(model, arguments.seed)
-    methods = train(learning, arguments.n_train, model, noise)
+    trained = Sample(learning, *drawn(learning, arguments.n_train), model, noise)
+    beside = recipe_of(model, seed=arguments.seed + 3, split="validation")
+    validated = Sample(beside, *drawn(beside, arguments.n_beside), model, noise)
+    methods = train(trained, validated)
 
     population, shape = drawn(judging, arguments.n)
     lending = recipe_of(model, seed=arguments.seed + 2, split="train")
@@ -72,8 +83,19 @@ def main():
     groups = population.seed_index
     rows = [row(name, scores, own, groups=groups) for name, scores in own.items()]
     rows += [row(name, scores, other, groups=groups, before=own) for name, scores in other.items()]
-    text = TEXT.format(n_train=arguments.n_train, apart=", ".join(f"{one:.3f}" for one in apart), dz=f"{dz:.4f}")
-    report("More than colours", rows, arguments, text=text, columns={"ratio": "ratio", "shuffling": "shuffling"})
+    structure = {
+        "own" if scores is own else "other": ratio_of_scatters(scores[MODEL].deviation, scores[CATALOGUE])
+        for scores in (own, other)
+    }
+    text = TEXT.format(
+        **{name: f"{value:.3f}" for name, value in structure.items()},
+        n_train=arguments.n_train,
+        n_beside=arguments.n_beside,
+        apart=", ".join(f"{one:.3f}" for one in apart),
+        dz=f"{dz:.4f}",
+    )
+    columns = {"ratio": "σ_MAD, model over this", "shuffling": "σ_MAD, shuffled over own"}
+    report("More than colours", rows, arguments, text=text, columns=columns)
 
 
 class Sample:
@@ -96,7 +118,7 @@ class Sample:
             parts.append(photometry.features)
             errors.append(photometry.error)
             p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
-        self.redshift = population.redshift
+        self.redshift, self.groups = population.redshift, population.seed_index
         self.pdf = RedshiftPDF(np.concatenate(p), model.edges)
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
@@ -106,13 +128,16 @@ class Sample:
         self.catalogue = listed_features(population.flux, noises, rng, zero_point=zero_point)
 
 
-def train(recipe, n, model, noise):
-    """Ways to estimate redshifts of a `Sample`, by name."""
-    sample = Sample(recipe, *drawn(recipe, n), model, noise)
-    by_colours = Boosting(sample.features, sample.redshift, names=COLOURS)
-    by_photometry = Boosting(sample.features, sample.redshift)
-    beside = Boosting(sample.beside, sample.redshift)
-    by_catalogue = {name: Boosting(features, sample.redshift) for name, features in sample.catalogue.items()}
+def train(trained, validated):
+    """Ways to estimate redshifts of a `Sample`, by name; learnt from others, of the model's training and validation."""
+
+    def boosting(sample, features, **options):
+        return Boosting(features, sample.redshift, groups=sample.groups, **options)
+
+    by_colours = boosting(trained, trained.features, names=COLOURS)
+    by_photometry = boosting(trained, trained.features)
+    by_catalogue = {name: boosting(trained, features) for name, features in trained.catalogue.items()}
+    beside = boosting(validated, validated.beside)
     return {
         COLOURS_ONLY: lambda sample: by_colours.predict(sample.features),
         PHOTOMETRY: lambda sample: by_photometry.predict(sample.features),

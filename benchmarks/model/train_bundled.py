@@ -6,7 +6,9 @@ Make the bundled model and the demonstration set, from a seed to the page that t
 
 simulates three data sets, pretrains without labels, fine-tunes, calibrates on the validation set, exports, and
 measures once on the test set. Each step leaves its result in the run folder and is skipped, or resumed, when the
-command is given again; ``steps.json`` tells at which commits that was, and how long it took, and so does the card.
+command is given again; ``steps.json`` tells at which commits that was, and how long it took, and so does the card. A
+folder is for one set of settings, but for the limits, which are known in the end: without ``evaluation.json``, the last
+steps are done again.
 ``--install`` copies the model, the encoder as pretrained and the demonstration set into the package, and the
 measurements into the documentation, of which ``astro-photz card`` makes the page.
 
@@ -38,16 +40,16 @@ from astro_photz.simulate.seeds import SPLIT_SEED
 from astro_photz.train.export import write_card
 from astro_photz.train.probe import probe_scatter
 from astro_photz.train.run_folder import RunFolder
-from astro_photz.train.stamps import data_hash
+from astro_photz.train.stamps import data_hash, read_groups
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SPLITS = ("train", "validation", "test")
-EVALUATION, INTEGERS, STEPS = "evaluation.json", "int8.json", "steps.json"
+EVALUATION, INTEGERS, SETTINGS, STEPS = "evaluation.json", "int8.json", "settings.json", "steps.json"
 
 DESCRIPTION = (
-    "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of 7,000 real Main Galaxy "
-    "Sample galaxies (those of kcorrect), seen from distances of their own"
+    "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of {:,} real Main Galaxy "
+    "Sample galaxies (of kcorrect's), seen from distances of their own"
 )
 LIMITS = [
     "Trained, calibrated and measured on simulated images only: its figures hold for those, not for the real sky.",
@@ -79,6 +81,8 @@ def main():
         settings["init"] = {"name": begun.name, "version": begun.version, "sha256": begun.sha256}
     run = arguments.run
     run.mkdir(parents=True, exist_ok=True)
+    settings["processes"] = arguments.processes  # which draw random numbers of their own
+    check_settings(run, settings)
     data = simulate_data(run, settings["simulate"], arguments.device)
     fit = partial(trained, data=data, settings=settings, device=arguments.device, processes=arguments.processes)
     if not arguments.init:
@@ -88,6 +92,18 @@ def main():
     demo = make_demo(run, settings["demo"])
     if arguments.install:
         install(run, settings["name"], demo)
+
+
+def check_settings(run, settings):
+    """Refuse a folder of other settings, whose results would be told to be of these."""
+    settings = {name: value for name, value in settings.items() if name != "limits"}
+    path = run / SETTINGS
+    if not path.exists():
+        write_json(path, settings)
+    before = json.loads(path.read_text(encoding="utf-8"))
+    different = [name for name in before.keys() | settings.keys() if before.get(name) != settings.get(name)]
+    if different:
+        raise SystemExit(f"{run} was begun with another {', '.join(sorted(different))}: choose another folder")
 
 
 def simulate_data(run, settings, device):
@@ -157,11 +173,10 @@ def export(run, settings, data):
         return
     name = settings["name"]
     model = run / name
-    card = facts(run, settings, data)
-    train.export_run(run / "finetuned", model, card=card, overwrite=True)
+    report = train.export_run(run / "finetuned", model, card=facts(run, settings, data), int8=True, overwrite=True)
     evaluation = train.evaluate_model(model, data["test"])
-    card["metrics"] = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
-    report = train.export_run(run / "finetuned", model, card=card, int8=True, overwrite=True)
+    metrics = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
+    write_card(model, load_model(model).card | {"metrics": metrics})
     if "init" not in settings:
         export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
@@ -199,23 +214,33 @@ def integers(loss, model):
         "room for this one: astro-photz export --int8 makes it.",
         "rows": [{"method": name, **loss[key]} for key, name in names.items()],
         "model": model,
+        "command": "python benchmarks/model/train_bundled.py RUN_FOLDER --install",
     }
 
 
 def facts(run, settings, data):
     """What the card of the model tells of how it was made."""
-    numbers = {split: settings["simulate"][split] | {"sha256": data_hash(data[split])} for split in SPLITS}
+    numbers = {split: settings["simulate"][split] | contents(data[split]) for split in SPLITS}
     again = settings.get("init")
     begun = f"; fine-tuned again from version {again['version']}" if again else ""
     return {
         "version": settings["version"],
-        "training_data": {"description": DESCRIPTION + begun, **numbers["train"]}
-        | {"splits": numbers | {"split_seed": SPLIT_SEED}},
+        "training_data": {
+            "description": DESCRIPTION.format(numbers["train"]["n_independent"]) + begun,
+            **numbers["train"],
+            "splits": numbers | {"split_seed": SPLIT_SEED},
+        },
         "limits": LIMITS + settings.get("limits", []),
         "made_by": settings,
         "commit": commit(),
         "steps": steps_of(run),
     }
+
+
+def contents(path):
+    """Hash of a data set, and how many real galaxies its own were drawn from."""
+    with open_cutouts(path) as file:
+        return {"sha256": data_hash(path), "n_independent": len(np.unique(read_groups(file)))}
 
 
 def make_demo(run, settings):
