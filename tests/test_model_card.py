@@ -39,7 +39,15 @@ def make_evaluation(*, simulated=True, **changes):
 
 CURVE = [
     {"n_labels": 500, "sigma_mad": 0.02, "sigma_mad_err": 0.001},
-    {"n_labels": 4000, "n_seeds": 3, "sigma_mad": 0.015, "sigma_mad_err": 0.0005, "eta": 0.03, "eta_err": 0.002},
+    {
+        "n_labels": 4000,
+        "n_independent": 3210,
+        "n_seeds": 3,
+        "sigma_mad": 0.015,
+        "sigma_mad_err": 0.0005,
+        "eta": 0.03,
+        "eta_err": 0.002,
+    },
 ]
 LABELS = {
     "kind": "label_efficiency",
@@ -142,7 +150,9 @@ def test_every_metric_has_its_error_and_every_figure_its_kind_of_images(tmp_path
     assert "- at least 16.00\n" in text  # a bound has no error
     assert re.search(r"less that of «from scratch».*- 500\n\s+- −0.00120 ± 0.00040", text, flags=re.DOTALL)
     assert re.search(r"gains in σ_MAD with 4,000 labels over.*- 500\n\s+- 0.610 ± 0.070", text, flags=re.DOTALL)
-    assert re.search(r"- 4,000\n\s+- from scratch\n\s+- 3\n\s+- 0.01500 ± 0.00050\n\s+- 0.0300 ± 0.0020\n", text)
+    assert re.search(
+        r"- 4,000\n\s+- 3,210\n\s+- from scratch\n\s+- 3\n\s+- 0.01500 ± 0.00050\n\s+- 0.0300 ± 0.0020\n", text
+    )
     assert "others than those that the model was trained and judged on: sha256 train ``0123456789abcdef``, test" in text
     assert text.count("others than those that the model") == 1  # of the ablations, not of the labels
     assert "    python benchmarks/labels.py\n" in text

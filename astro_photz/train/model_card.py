@@ -11,12 +11,13 @@ The same files give the same page, to the byte. Each result says by ``kind`` wha
 ``"label_efficiency"``
     How good models are that were trained with fewer labels. ``simulated``, bool; ``text``, perhaps, a paragraph;
     ``curves``, for each way of training a list of points with ``n_labels``, ``sigma_mad``, ``sigma_mad_err`` and what
-    else there is of ``n_seeds``, ``eta`` and ``crps``; ``equivalent``, perhaps, a list of ``way``, ``n_labels``,
-    ``factor`` and ``factor_err``: how many times as many labels the last way of training needs to be as good as this
-    one; ``at_least`` or ``at_most``, true where that is a bound; ``paired``, perhaps, a list of ``way``, ``n_labels``,
-    ``difference`` and ``difference_err``: by how much σ_MAD is larger than that of the last way with as many labels, on
-    the same galaxies; ``gap``, perhaps, a list of ``way``, ``n_labels``, ``most``, ``share`` and ``share_err``: how
-    much it gains of what the last way gains when it has the most labels.
+    else there is of ``n_seeds``, ``n_independent``, from how many real galaxies those with labels were drawn, ``eta``
+    and ``crps``; ``equivalent``, perhaps, a list of ``way``, ``n_labels``, ``factor`` and ``factor_err``: how many
+    times as many labels the last way of training needs to be as good as this one; ``at_least`` or ``at_most``, true
+    where that is a bound; ``paired``, perhaps, a list of ``way``, ``n_labels``, ``difference`` and
+    ``difference_err``: by how much σ_MAD is larger than that of the last way with as many labels, on the same galaxies;
+    ``gap``, perhaps, a list of ``way``, ``n_labels``, ``most``, ``share`` and ``share_err``: how much it gains of what
+    the last way gains when it has the most labels.
 
 ``"table"``
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
@@ -304,9 +305,10 @@ def _label_efficiency(result, figure, card):
     )
     points = [(way, point) for way, points in result["curves"].items() for point in points]
     metrics = [metric for metric in _BY_LABELS if any(metric in point for _, point in points)]
+    behind = ["of real galaxies"] if any("n_independent" in point for _, point in points) else []
     yield _table(
-        ["labels", "way of training", "seeds", *(_SYMBOLS[metric] for metric in metrics)],
-        [_point_row(way, point, metrics) for way, point in sorted(points, key=lambda one: one[1]["n_labels"])],
+        ["labels", *behind, "way of training", "seeds", *(_SYMBOLS[metric] for metric in metrics)],
+        [_point_row(way, point, metrics, behind) for way, point in sorted(points, key=lambda one: one[1]["n_labels"])],
     )
     *_, last = result["curves"]
     if result.get("equivalent"):
@@ -321,9 +323,10 @@ def _label_efficiency(result, figure, card):
         yield _by_labels(result["paired"], lambda one: _with_error(one["difference"], one["difference_err"]))
 
 
-def _point_row(way, point, metrics):
+def _point_row(way, point, metrics, behind):
     values = [_with_error(point.get(metric, np.nan), point.get(f"{metric}_err", np.nan)) for metric in metrics]
-    return [f"{point['n_labels']:,}", _escaped(way), str(point.get("n_seeds", "")), *values]
+    numbers = [f"{point['n_independent']:,}" if "n_independent" in point else "" for _ in behind]
+    return [f"{point['n_labels']:,}", *numbers, _escaped(way), str(point.get("n_seeds", "")), *values]
 
 
 def _by_labels(numbers, told):

@@ -13,9 +13,10 @@ command can be stopped, or stop itself after ``--hours``, and be given again.
 
 It ends with tables of what there is. The equivalent factor is how many times as many labels the training from scratch
 needs for the same scatter, by a monotone curve through its points. The share of the gap is how much of what the most
-labels of ``--labels`` gain from scratch, over as many as here, the pretraining gains without them. Errors of both are
-from the spread over seeds. The difference in scatter from the training from scratch with as many labels is paired: both
-are judged by the same galaxies, and its error is by bootstrap over the real ones that these were drawn from.
+labels of ``--labels`` gain from scratch, over as many as here, the pretraining gains without them. Both, and the
+difference in scatter from the training from scratch with as many labels, have errors from the spread over seeds and by
+bootstrap over the real galaxies behind the test galaxies, the same ones for all trainings; the pretraining is one, and
+has no share in them. Labels are of simulated galaxies, several of one real one: how many of these there are is told.
 ``--output`` writes all of it for the model card (``astro-photz card``).
 """
 
@@ -23,8 +24,9 @@ import argparse
 import itertools
 import math
 import sys
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -58,7 +60,7 @@ SEARCHED = {
 }
 """For how many labels learning rate and number of steps are searched, by the way of training."""
 METRICS = ("sigma_mad", "eta", "crps")
-DRAWS = 1000
+DRAWS = 300
 CHOICES = tuple(itertools.product(RATES, STEPS))
 
 
@@ -183,7 +185,8 @@ class LabelEfficiency:
         return (
             f"The same network, with an encoder pretrained on {what['n_images'] or what['data']['n']:,} images in "
             f"{pretrain.epochs} epochs (redshift probe from {before:.4f} to {after:.4f}), or from random weights. "
-            f"Means over seeds {', '.join(map(str, self.arguments.seeds))}, which draw the labels. Learning rate and "
+            f"Means over seeds {', '.join(map(str, self.arguments.seeds))}, which draw the labels, and errors of them; "
+            "the errors of factors, shares and differences are those of the test galaxies too. Learning rate and "
             f"least number of steps are those of {_listed(RATES)} and {_listed(STEPS)} whose CRPS on the validation "
             f"set is best, searched at the nearest of these numbers of labels: {chosen}. From "
             f"{STEPS[-1] * finetune.batch_size // finetune.epochs:,} labels on, the {finetune.epochs} epochs of all "
@@ -198,46 +201,94 @@ class LabelEfficiency:
             values = {metric: self._values(way, n_labels, metric) for metric in METRICS}
             if not len(values["sigma_mad"]):
                 continue
-            point = {"n_labels": n_labels, "n_seeds": len(values["sigma_mad"])}
+            point = {"n_labels": n_labels, "n_independent": self._n_independent(n_labels)}
+            point |= {"n_seeds": len(values["sigma_mad"])}
             for metric, value in values.items():
                 point |= {metric: float(value.mean()), f"{metric}_err": error_of_mean(value)}
             yield point
 
+    def _n_independent(self, n_labels):
+        """How many real galaxies the labels are of, in the mean over seeds."""
+        drawn = (Stamps(self.data["train"], n=n_labels, seed=seed).groups for seed in self.arguments.seeds)
+        return round(np.mean([len(np.unique(groups)) for groups in drawn]))
+
+    @cached_property
+    def _scatters(self):
+        """Of each way and number of labels that has results, `Scatter`; drawn of the same galaxies."""
+        groups = Stamps(self.data["test"]).groups
+        groups = None if groups is None else groups[: self.arguments.n_test]
+        rng, rows, found = np.random.default_rng(0), None, {}
+        for way, n_labels in itertools.product(self.arguments.ways, self.arguments.labels):
+            paths = [self._stored_deviations(way, n_labels, seed) for seed in self.arguments.seeds]
+            deviations = [np.load(path) for path in paths if path.exists()]
+            if deviations:
+                rows = rows or list(metrics.resampled(len(deviations[0]), groups=groups, resamples=DRAWS))
+                found[way, n_labels] = scatter_of(deviations, rows, rng)
+        return found
+
+    @property
+    def _scratch(self):
+        return {n_labels: one for (way, n_labels), one in self._scatters.items() if way == FROM_SCRATCH}
+
+    def _tuned(self):
+        """Way, number of labels, and scatter, of those that begin with the pretrained encoder."""
+        yield from ((*key, one) for key, one in self._scatters.items() if key[0] != FROM_SCRATCH)
+
     def _equivalents(self):
-        scratch = self._scratch()
+        scratch = self._scratch
         for way, n_labels, tuned in self._tuned():
             if len(scratch) > 1:
                 yield {"way": way, "n_labels": n_labels} | equivalent_factor(n_labels, tuned, scratch)
 
     def _gaps(self):
-        scratch = self._scratch()
+        scratch = self._scratch
         for way, n_labels, tuned in self._tuned():
             if n_labels in scratch and n_labels < max(scratch):
                 share = share_of_gap(tuned, scratch[n_labels], scratch[max(scratch)])
                 yield {"way": way, "n_labels": n_labels, "most": max(scratch)} | share
 
-    def _scratch(self):
-        """Scatter of the seeds from scratch, by the number of labels."""
-        scatter = {n: self._values(FROM_SCRATCH, n) for n in self.arguments.labels}
-        return {n: values for n, values in scatter.items() if len(values)}
-
-    def _tuned(self):
-        """Way, number of labels, and scatter of the seeds that begin with the pretrained encoder."""
-        for way, n_labels in itertools.product(self.arguments.ways, self.arguments.labels):
-            values = self._values(way, n_labels)
-            if way != FROM_SCRATCH and len(values):
-                yield way, n_labels, values
-
     def _paired(self):
-        groups = Stamps(self.data["test"]).groups
-        for way, n_labels in itertools.product(self.arguments.ways, self.arguments.labels):
-            pairs = [
-                [self._stored_deviations(one, n_labels, seed) for one in (way, FROM_SCRATCH)]
-                for seed in self.arguments.seeds
-            ]
-            pairs = [[np.load(path) for path in pair] for pair in pairs if all(path.exists() for path in pair)]
-            if way != FROM_SCRATCH and pairs:
-                yield {"way": way, "n_labels": n_labels, "n_seeds": len(pairs)} | paired_difference(pairs, groups)
+        scratch = self._scratch
+        for way, n_labels, tuned in self._tuned():
+            if n_labels in scratch:
+                yield {"way": way, "n_labels": n_labels} | difference_of(tuned, scratch[n_labels])
+
+
+class Scatter(NamedTuple):
+    """
+    A scatter, and what it might have been.
+
+    Parameters
+    ----------
+    mean : float
+        Over seeds.
+    drawn : ndarray (DRAWS,)
+        With other test galaxies and other labels; NaN of one seed alone. Draws of two scatters are paired.
+    """
+
+    mean: float
+    drawn: np.ndarray
+
+
+def scatter_of(deviations, rows, rng):
+    """
+    Scatter of trainings that differ by their seed.
+
+    Parameters
+    ----------
+    deviations : list of ndarray (N,)
+        Of the same test galaxies, for each seed.
+    rows : list of ndarray of int
+        Test galaxies that are drawn with replacement.
+    rng : `~numpy.random.Generator`
+
+    Returns
+    -------
+    `Scatter`
+    """
+    seeds = np.array([metrics.sigma_mad(one) for one in deviations])
+    galaxies = np.array([np.mean([metrics.sigma_mad(one[part]) for one in deviations]) for part in rows])
+    return Scatter(seeds.mean(), galaxies + error_of_mean(seeds) * rng.standard_normal(len(rows)))
 
 
 def equivalent_factor(n_labels, tuned, scratch):
@@ -247,10 +298,10 @@ def equivalent_factor(n_labels, tuned, scratch):
     Parameters
     ----------
     n_labels : int
-    tuned : ndarray (n_seeds,)
-        Scatter of fine-tuned models with so many labels.
-    scratch : dict of ndarray (n_seeds,)
-        Scatter of models from scratch, by their number of labels.
+    tuned : `Scatter`
+        Of fine-tuned models with so many labels.
+    scratch : dict of `Scatter`
+        Of models from scratch, by their number of labels.
 
     Returns
     -------
@@ -259,15 +310,9 @@ def equivalent_factor(n_labels, tuned, scratch):
         ``at_most``, whether even the fewest are too many: the factor is that of those.
     """
     numbers = np.log(list(scratch))
-    mean = np.array([values.mean() for values in scratch.values()])
-    error = np.array([error_of_mean(values) for values in scratch.values()])
-    best = _crossing(numbers, mean, tuned.mean())
-    drawn = math.nan  # if a point has one seed alone
-    if np.isfinite([*error, error_of_mean(tuned)]).all():
-        rng = np.random.default_rng(0)
-        tuned_ends = rng.normal(tuned.mean(), error_of_mean(tuned), DRAWS)
-        ends = zip(rng.normal(mean, error, (DRAWS, len(mean))), tuned_ends, strict=True)
-        drawn = [_crossing(numbers, *end) for end in ends]
+    best = _crossing(numbers, [one.mean for one in scratch.values()], tuned.mean)
+    ends = zip(np.transpose([one.drawn for one in scratch.values()]), tuned.drawn, strict=True)
+    drawn = [_crossing(numbers, *end) if np.isfinite([*end[0], end[1]]).all() else math.nan for end in ends]
     factor = math.exp(best) / n_labels
     bounds = {"at_least": bool(best >= numbers[-1]), "at_most": bool(best <= numbers[0])}
     return {"factor": factor, "factor_err": float(factor * np.std(drawn))} | bounds
@@ -279,47 +324,33 @@ def share_of_gap(tuned, few, most):
 
     Parameters
     ----------
-    tuned, few, most : ndarray (n_seeds,)
-        Scatter with few labels, with the pretraining and from scratch, and with the most from scratch.
+    tuned, few, most : `Scatter`
+        With few labels, with the pretraining and from scratch, and with the most from scratch.
 
     Returns
     -------
     dict
         ``share``, 1 for all of it, and ``share_err``; NaN of one seed alone.
     """
-    share = (few.mean() - tuned.mean()) / (few.mean() - most.mean())
-    parts = error_of_mean(tuned), (1 - share) * error_of_mean(few), share * error_of_mean(most)
-    return {"share": float(share), "share_err": float(math.hypot(*parts) / abs(few.mean() - most.mean()))}
+    share, drawn = ((a - b) / (a - c) for a, b, c in zip(few, tuned, most, strict=True))
+    return {"share": float(share), "share_err": float(np.std(drawn))}
 
 
-def paired_difference(pairs, groups):
+def difference_of(one, other):
     """
-    By how much the scatter of one way of training is larger than that of another.
+    By how much a scatter is larger than another.
 
     Parameters
     ----------
-    pairs : list of (ndarray (N,), ndarray (N,))
-        Deviations of the same galaxies by both, for each seed.
-    groups : ndarray (M,) or None
-        Galaxies that are not independent, N of them or more.
+    one, other : `Scatter`
 
     Returns
     -------
     dict
         ``difference`` and ``difference_err``.
     """
-    pairs = np.array(pairs)
-
-    def difference(rows):
-        one, other = np.mean([[metrics.sigma_mad(values[rows]) for values in pair] for pair in pairs], axis=0)
-        return float(one - other)
-
-    n = pairs.shape[-1]
-    drawn = metrics.resampled(n, groups=None if groups is None else groups[:n])
-    return {
-        "difference": difference(slice(None)),
-        "difference_err": float(np.std([difference(rows) for rows in drawn])),
-    }
+    difference, drawn = (a - b for a, b in zip(one, other, strict=True))
+    return {"difference": float(difference), "difference_err": float(np.std(drawn))}
 
 
 def _crossing(numbers, scatter, wanted):
@@ -335,10 +366,10 @@ def print_tables(result):
     print(result["text"])
     for way, points in result["curves"].items():
         print(f"\n{way} (simulated images; mean over seeds, and its error)")
-        print(f"{'labels':>8s}{'seeds':>6s}" + "".join(f"{metric:>22s}" for metric in METRICS))
+        print(f"{'labels':>8s}{'real':>6s}{'seeds':>6s}" + "".join(f"{metric:>22s}" for metric in METRICS))
         for point in points:
             columns = "".join(f"{point[m]:12.5f} ±{point[f'{m}_err']:8.5f}" for m in METRICS)
-            print(f"{point['n_labels']:8d}{point['n_seeds']:6d}{columns}")
+            print(f"{point['n_labels']:8d}{point['n_independent']:6d}{point['n_seeds']:6d}{columns}")
     print("\nequivalent factor")
     for one in result["equivalent"]:
         bound = "at least " if one["at_least"] else "at most " if one["at_most"] else ""
@@ -351,7 +382,7 @@ def print_tables(result):
     print(f"\nsigma_MAD less that of «{FROM_SCRATCH}» with as many labels (paired)")
     for one in result["paired"]:
         difference = f"{one['difference']:9.5f} ± {one['difference_err']:.5f}"
-        print(f"{one['n_labels']:8d} {one['way']:8s} {difference} ({one['n_seeds']} seeds)")
+        print(f"{one['n_labels']:8d} {one['way']:8s} {difference}")
 
 
 def _nearest(way, n_labels):
