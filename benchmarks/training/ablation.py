@@ -273,6 +273,9 @@ class Ablation:
 
     def _row(self, method, name, **others):
         numbers = [_mean(metric, self._over_seeds(name, metric)) for metric in ("sigma_mad", "eta", "crps", "dz_debv")]
+        n_seeds = len(self._over_seeds(name, "sigma_mad"))
+        if 1 < n_seeds < len(self.arguments.seeds):
+            method = f"{method} ({n_seeds} seeds)"
         return {"method": method, **others} | {key: value for number in numbers for key, value in number.items()}
 
     def _print_line(self, label, name, remark=""):
