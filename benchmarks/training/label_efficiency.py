@@ -7,9 +7,10 @@ How many labels a pretraining is worth: the scatter against the number of labels
 One pretraining, on all images; then, for each number of labels and each seed, which draws them, a training from scratch
 and two that begin with the pretrained encoder, which stays frozen in one of them: the same network with the same
 augmentations. Learning rate and least number of steps of each way are those of ``RATES`` and ``STEPS`` whose CRPS on
-the validation set is best at the number of labels of ``SEARCHED`` that is nearest. ``--pretrained`` takes a pretraining
-that is there, ``--ways`` leaves out the others. Each result is stored as JSON in the folder and not made again, so the
-command can be stopped, or stop itself after ``--hours``, and be given again.
+the validation set is best at the number of labels of ``SEARCHED`` that is nearest; ``--choices`` takes those of an
+earlier result, of other images. ``--pretrained`` takes a pretraining that is there, ``--ways`` leaves out the others.
+Each result is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself after
+``--hours``, and be given again.
 
 It ends with tables of what there is. The equivalent factor is how many times as many labels the training from scratch
 needs for the same scatter, by a monotone curve through its points. The share of the gap is how much of what the most
@@ -22,6 +23,7 @@ has no share in them. Labels are of simulated galaxies, several of one real one:
 
 import argparse
 import itertools
+import json
 import math
 import sys
 from functools import cached_property, partial
@@ -83,6 +85,7 @@ def _arguments():
     parser.add_argument("--recipe", default="small")
     parser.add_argument("--set", dest="changes", action="append", default=[], help="change of the recipe")
     parser.add_argument("--pretrained", type=Path, help="folder of a pretraining; by default one is made")
+    parser.add_argument("--choices", type=Path, metavar="FILE.json", help="result whose search is taken for this one's")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--labels", nargs="+", type=int, default=list(LABELS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -108,6 +111,9 @@ class LabelEfficiency:
         settings = {"n_test": arguments.n_test, "recipe": self.recipe.as_dict()}
         if arguments.pretrained:
             settings["pretrained"] = sha256(self.pretrained / WEIGHTS)
+        self.chosen = {}
+        if arguments.choices:
+            settings["choices"] = self.chosen = json.loads(arguments.choices.read_text(encoding="utf-8"))["choices"]
         self.results = Experiments(arguments.folder, settings | hashes(self.data), hours=arguments.hours)
 
     def run(self):
@@ -116,8 +122,8 @@ class LabelEfficiency:
             options = {"validation": self.data["validation"], "machine": self.machine}
             train.pretrain(self.recipe, self.data["train"], self.pretrained, **options)
         for way in self.arguments.ways:
-            for n_searched in {_nearest(way, n_labels): None for n_labels in self.arguments.labels}:
-                for choice in CHOICES:
+            for n_searched in self._searched(way):
+                for choice in () if self.chosen else CHOICES:
                     search = partial(self.train, way, n_searched, *choice, seed=0, of="validation")
                     self.results.store(_name("search", way, n_searched, *choice), search)
         for seed in self.arguments.seeds:
@@ -149,6 +155,9 @@ class LabelEfficiency:
 
     def choice(self, way, n_labels):
         """The best learning rate and number of steps; none if they have not all been tried."""
+        if self.chosen:
+            choice = self.chosen.get(way, {}).get(str(_nearest(way, n_labels)))
+            return tuple(choice) if choice else None
         tried = {pair: self.results.load(_name("search", way, _nearest(way, n_labels), *pair)) for pair in CHOICES}
         if not all(tried.values()):
             return None
@@ -164,6 +173,7 @@ class LabelEfficiency:
             "kind": "label_efficiency",
             "simulated": True,
             "text": self.text(),
+            "choices": self.choices(),
             "data": hashes(self.data),
             "curves": {way: list(self._points(way)) for way in WAYS if way in self.arguments.ways},
             "equivalent": list(self._equivalents()),
@@ -177,21 +187,29 @@ class LabelEfficiency:
         what, pretrain, finetune = run.record["what"], self.recipe.pretrain, self.recipe.finetune
         (_, before), *_, (_, after) = run.metrics["probe_sigma_mad"]
         chosen = "; ".join(
-            f"{way}, {n:,}: {self.choice(way, n)[0]:g}, {self.choice(way, n)[1]:,}"
-            for way in self.arguments.ways
-            for n in {_nearest(way, n_labels): None for n_labels in self.arguments.labels}
-            if self.choice(way, n)
+            f"{way}, {n:,}: {rate:g}, {steps:,}"
+            for way, choices in self.choices().items()
+            for n, (rate, steps) in choices.items()
         )
+        searched = "searched on earlier images" if self.chosen else "searched"
         return (
             f"The same network, with an encoder pretrained on {what['n_images'] or what['data']['n']:,} images in "
             f"{pretrain.epochs} epochs (redshift probe from {before:.4f} to {after:.4f}), or from random weights. "
             f"Means over seeds {', '.join(map(str, self.arguments.seeds))}, which draw the labels, and errors of them; "
             "the errors of factors, shares and differences are those of the test galaxies too. Learning rate and "
             f"least number of steps are those of {_listed(RATES)} and {_listed(STEPS)} whose CRPS on the validation "
-            f"set is best, searched at the nearest of these numbers of labels: {chosen}. From "
+            f"set is best, {searched} at the nearest of these numbers of labels: {chosen}. From "
             f"{STEPS[-1] * finetune.batch_size // finetune.epochs:,} labels on, the {finetune.epochs} epochs of all "
             "trainings take more steps than that."
         )
+
+    def choices(self):
+        """Learning rate and number of steps, by the way and the number of labels that they were searched at."""
+        found = {way: {n: self.choice(way, n) for n in self._searched(way)} for way in self.arguments.ways}
+        return {way: {n: pair for n, pair in choices.items() if pair} for way, choices in found.items()}
+
+    def _searched(self, way):
+        return list(dict.fromkeys(_nearest(way, n_labels) for n_labels in self.arguments.labels))
 
     def _values(self, way, n_labels, metric="sigma_mad"):
         return self.results.over_seeds(self.name(way, n_labels), self.arguments.seeds, metric)
