@@ -86,9 +86,11 @@ def test_the_folder_of_a_run_tells_what_was_run(data, pretrained):
     assert not list(pretrained.rglob(".part.*"))
 
 
-def test_a_run_tells_what_begins_with_it_whether_its_images_were_simulated(pretrained, tmp_path):
+def test_a_run_tells_what_begins_with_it_whether_its_images_were_simulated(pretrained, tmp_path, monkeypatch):
     assert origin(pretrained) == {"name": "pretrained", "simulated": False}
-    assert origin(pretrained / "checkpoints" / "last.ckpt") == origin(pretrained)
+    for place, file in ((pretrained, WEIGHTS), (pretrained / "checkpoints", "last.ckpt")):
+        monkeypatch.chdir(place)
+        assert origin(file) == origin(pretrained)
     run = tmp_path / "run"
     run.mkdir()
     (run / WEIGHTS).write_bytes((pretrained / WEIGHTS).read_bytes())
@@ -328,6 +330,8 @@ def test_going_on_elsewhere_goes_on_when_it_is_asked_for_again(data, tmp_path, m
     assert finetuned(data, second, monkeypatch, resume=resume) == RunFolder(second).metrics
     assert len(seen) == 8
     assert RunFolder(second).record["files"]["resume"] == str(resume)
+    with pytest.raises(FileNotFoundError, match=r"resume: no checkpoint .*lst.ckpt"):
+        finetuned(data, second, monkeypatch, resume=second / "checkpoints" / "lst.ckpt")
 
 
 def test_a_schedule_is_not_gone_on_with_beyond_its_end(data, tmp_path):

@@ -181,6 +181,7 @@ class _Journal:
                 "overwrite=True (--overwrite) to start anew"
             )
         path.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)  # its room is for the new one
         return cls(path, task, start())
 
     def add(self, block):

@@ -45,7 +45,7 @@ FEWEST = 100
 _KNOTS = 12  # intervals of the PIT: few, so that each holds many galaxies
 _LEVELS = 256  # straight pieces that stand for the curve through the knots
 _BY_CHANCE = 0.01  # how often a correction may be thought needed where it is not
-_RATIO = chi2.isf(_BY_CHANCE, 1)
+_BEYOND_CHANCE = chi2.isf(_BY_CHANCE, 1)
 _STEP = 0.01  # of the temperature, relative, for a slope
 _SMALLEST = 1e-20  # probability of a bin, so that its logarithm is finite
 
@@ -194,7 +194,7 @@ def _with_temperature(head, embedding, redshift, groups):
     with torch.no_grad():
         temperature = fit_temperature(linear(embedding), redshift, recalibrate=getattr(head, "recalibrate", None))
     slope = np.bincount(groups, _slope(head, embedding, redshift))
-    needed = slope.sum() ** 2 > (slope**2).sum() * _RATIO
+    needed = slope.sum() ** 2 > (slope**2).sum() * _BEYOND_CHANCE
     return (_warmed(head, temperature), temperature) if needed else (copy.deepcopy(head), 1.0)
 
 

@@ -124,7 +124,7 @@ class Optimizer:
         return schedule.ChainedScheduler(chained or [schedule.ConstantLR(optimizer, factor=1.0)], optimizer=optimizer)
 
 
-def total_steps(trainer):
+def total_steps(trainer, data=None):
     """
     Steps of a whole training.
 
@@ -133,11 +133,14 @@ def total_steps(trainer):
     Parameters
     ----------
     trainer : `lightning.Trainer`
+    data : `~astro_photz.train.data.StampData`, optional
+        What it will train on, if it has not begun.
 
     Returns
     -------
     int
     """
-    if trainer.datamodule is None:
+    data = data or trainer.datamodule
+    if data is None:
         return int(trainer.estimated_stepping_batches)
-    return math.ceil(trainer.datamodule.n_batches / trainer.accumulate_grad_batches) * trainer.max_epochs
+    return math.ceil(data.n_batches / trainer.accumulate_grad_batches) * trainer.max_epochs

@@ -12,6 +12,7 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
@@ -27,6 +28,7 @@ from .calibrate import FEWEST, linear_layer
 from .callbacks import BestCheckpoint, LastCheckpoint, SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
 from .data import StampData
+from .optimizer import total_steps
 from .probe import RedshiftProbe
 from .recipe import Recipe
 from .redshift import RedshiftModel
@@ -330,12 +332,11 @@ def _trainer(folder, settings, machine, callbacks, seed):
 
 def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves, start_counts=False):
     """Train, unless that has been done, and write down what came of it."""
-    if resume and not overwrite and folder.last and not folder.holds(resume):
+    if resume and folder.last and not overwrite and folder.resumed == str(Path(resume).resolve()):
         resume = None  # that has been done, and gone on with: what is here is further
     if resume:
-        settings = getattr(recipe, what["kind"])
-        steps = math.ceil(stamps.n_batches / settings.accumulate) * settings.epochs
-        check_checkpoint(resume, model, steps=None if settings.optimizer.schedule == "constant" else steps)
+        constant = getattr(recipe, what["kind"]).optimizer.schedule == "constant"
+        check_checkpoint(resume, model, steps=None if constant else total_steps(trainer, stamps))
     if trainer.is_global_zero:
         if overwrite:
             folder.clear(resume, what.get("init"))

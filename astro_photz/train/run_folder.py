@@ -81,6 +81,11 @@ class RunFolder:
         return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
 
     @property
+    def resumed(self):
+        """The checkpoint that the training went on from, str, or None."""
+        return self.record["files"].get("resume") if (self.path / "run.json").is_file() else None
+
+    @property
     def recipe(self):
         """The `~astro_photz.train.recipe.Recipe` as run; None if there was none."""
         path = self.path / "recipe.toml"
@@ -166,20 +171,6 @@ class RunFolder:
             with aside(self.checkpoints / best.name) as part:
                 shutil.copy(best, part)
 
-    def holds(self, path):
-        """
-        Whether something lies in the folder.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Returns
-        -------
-        bool
-        """
-        return Path(path).exists() and Path(path).resolve().is_relative_to(self.path.resolve())
-
     def clear(self, *needed):
         """
         Remove a training.
@@ -197,7 +188,7 @@ class RunFolder:
             If something that is needed lies in it.
         """
         for path in filter(None, needed):
-            if self.holds(path):
+            if Path(path).exists() and Path(path).resolve().is_relative_to(self.path.resolve()):
                 raise ValueError(f"{path} would be overwritten with {self.path}: choose another folder")
         if self.path.exists() and any(self.path.iterdir()):
             self._check_training()
@@ -320,6 +311,8 @@ def _version(name):
 
 
 def _facts(what, recipe):
+    """What makes a training this one. Its origin follows from what it began with, beside which things may change."""
+    what = {name: fact for name, fact in what.items() if name != "origin"}
     return what | ({"recipe": recipe.as_dict()} if recipe else {})
 
 

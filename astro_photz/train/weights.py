@@ -164,7 +164,7 @@ def origin(source):
         Of a model or a run: its ``name``, and whether it, or what it began with, was trained on ``simulated`` images;
         of a model also its ``training_range``. None for a file that lies alone.
     """
-    folder = _file_of(source).parent
+    folder = _file_of(source).resolve().parent
     if (folder / "card.json").is_file():
         card = read_card(folder)
         facts = {"name": card["name"], "training_range": card.get("training_range")}

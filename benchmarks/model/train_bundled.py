@@ -101,9 +101,10 @@ def check_settings(run, settings):
     if not path.exists():
         write_json(path, settings)
     before = json.loads(path.read_text(encoding="utf-8"))
-    different = [name for name in before.keys() | settings.keys() if before.get(name) != settings.get(name)]
+    different = [name for name in before | settings if before.get(name) != settings.get(name)]
     if different:
-        raise SystemExit(f"{run} was begun with another {', '.join(sorted(different))}: choose another folder")
+        told = ", ".join(f"{name} {before.get(name)!r}, not {settings.get(name)!r}" for name in different)
+        raise SystemExit(f"{run} was begun with {told}: give the same, or choose another folder")
 
 
 def simulate_data(run, settings, device):
@@ -168,7 +169,7 @@ def steps_of(run):
 
 
 def export(run, settings, data):
-    """Calibrate, export and measure; the measurement goes into the card, and the model is written once more."""
+    """Calibrate, export and measure; the measurement goes into the card."""
     if (run / EVALUATION).exists():
         return
     name = settings["name"]
@@ -180,7 +181,7 @@ def export(run, settings, data):
     if "init" not in settings:
         export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
-    write_json(run / INTEGERS, integers(report["int8"], evaluation["model"]))
+    write_json(run / INTEGERS, integers(report["int8"], evaluation["model"], settings["processes"]))
     write_json(run / EVALUATION, evaluation)
 
 
@@ -203,7 +204,7 @@ def batches(n):
     return np.array_split(np.arange(n), max(1, n // 256))
 
 
-def integers(loss, model):
+def integers(loss, model, processes):
     """What 8-bit integers cost, as a table for the page."""
     names = {"float32": "as it is", "int8": "in 8-bit integers"}
     return {
@@ -214,7 +215,7 @@ def integers(loss, model):
         "room for this one: astro-photz export --int8 makes it.",
         "rows": [{"method": name, **loss[key]} for key, name in names.items()],
         "model": model,
-        "command": "python benchmarks/model/train_bundled.py RUN_FOLDER --install",
+        "command": f"python benchmarks/model/train_bundled.py RUN_FOLDER --processes {processes} --install",
     }
 
 

@@ -82,7 +82,10 @@ def finetune(recipe, data, folder, *, steps, n_labels, keep=False, **options):
     settings = recipe.finetune
     batch_size = min(settings.batch_size, n_labels)
     epochs = max(settings.epochs, math.ceil(steps / (n_labels // batch_size)))
-    settings = replace(settings, epochs=epochs, validate_every=max(1, epochs // VALIDATIONS))
+    every = max(1, epochs // VALIDATIONS)
+    if settings.keep == "last":  # which must be validated
+        epochs = every * math.ceil(epochs / every)
+    settings = replace(settings, epochs=epochs, validate_every=every)
     recipe = replace(recipe, finetune=settings)
     train.finetune(recipe, data["train"], folder, validation=data["validation"], n_labels=n_labels, **options)
     kept = folder / "checkpoints" / f"{settings.keep}.ckpt"

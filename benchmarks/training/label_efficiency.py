@@ -219,16 +219,20 @@ class LabelEfficiency:
             values = {metric: self._values(way, n_labels, metric) for metric in METRICS}
             if not len(values["sigma_mad"]):
                 continue
-            point = {"n_labels": n_labels, "n_independent": self._n_independent(n_labels)}
-            point |= {"n_seeds": len(values["sigma_mad"])}
+            point = {"n_labels": n_labels, "n_seeds": len(values["sigma_mad"])} | self._behind[n_labels]
             for metric, value in values.items():
                 point |= {metric: float(value.mean()), f"{metric}_err": error_of_mean(value)}
             yield point
 
-    def _n_independent(self, n_labels):
-        """How many real galaxies the labels are of, in the mean over seeds."""
-        drawn = (Stamps(self.data["train"], n=n_labels, seed=seed).groups for seed in self.arguments.seeds)
-        return round(np.mean([len(np.unique(groups)) for groups in drawn]))
+    @cached_property
+    def _behind(self):
+        """By the number of labels, from how many real galaxies they were drawn (mean over seeds), if that is known."""
+        found = {n_labels: {} for n_labels in self.arguments.labels}
+        for n_labels in found:
+            drawn = [Stamps(self.data["train"], n=n_labels, seed=seed).groups for seed in self.arguments.seeds]
+            if drawn[0] is not None:
+                found[n_labels] = {"n_independent": round(np.mean([len(np.unique(groups)) for groups in drawn]))}
+        return found
 
     @cached_property
     def _scatters(self):
@@ -350,8 +354,11 @@ def share_of_gap(tuned, few, most):
     dict
         ``share``, 1 for all of it, and ``share_err``; NaN of one seed alone.
     """
-    share, drawn = ((a - b) / (a - c) for a, b, c in zip(few, tuned, most, strict=True))
-    return {"share": float(share), "share_err": float(np.std(drawn))}
+    gap = few.mean - most.mean
+    share = (few.mean - tuned.mean) / gap
+    # To first order: a quotient's draws have no variance where the gap may be none.
+    drawn = few.drawn - tuned.drawn - share * (few.drawn - most.drawn)
+    return {"share": float(share), "share_err": float(np.std(drawn) / abs(gap))}
 
 
 def difference_of(one, other):
@@ -387,7 +394,7 @@ def print_tables(result):
         print(f"{'labels':>8s}{'real':>6s}{'seeds':>6s}" + "".join(f"{metric:>22s}" for metric in METRICS))
         for point in points:
             columns = "".join(f"{point[m]:12.5f} ±{point[f'{m}_err']:8.5f}" for m in METRICS)
-            print(f"{point['n_labels']:8d}{point['n_independent']:6d}{point['n_seeds']:6d}{columns}")
+            print(f"{point['n_labels']:8d}{point.get('n_independent', ''):6}{point['n_seeds']:6d}{columns}")
     print("\nequivalent factor")
     for one in result["equivalent"]:
         bound = "at least " if one["at_least"] else "at most " if one["at_most"] else ""

@@ -178,6 +178,7 @@ class Timed(lightning.LightningDataModule):
     def __init__(self, data):
         super().__init__()
         self.data = data
+        self.n_batches = len(data.train_dataloader())  # of an epoch, for the schedule
         self.batches = None
 
     def train_dataloader(self):
