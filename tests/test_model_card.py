@@ -193,7 +193,7 @@ def test_results_that_do_not_fit_are_refused(tmp_path):
         ([make_evaluation(), make_evaluation()], "got 2"),
         ([other], "one of another model, mine 1"),
         ([tmp_path / "odd.json"], "odd.json must say its kind"),
-        ([make_evaluation(), {"kind": "tabel"}], "a result must say its kind"),
+        ([make_evaluation(), {"kind": "picture"}], "a result must say its kind"),
         ([tmp_path / "broken.json"], "broken.json is not JSON"),
     ):
         with pytest.raises(ValueError, match=message):
