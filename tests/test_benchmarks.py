@@ -124,6 +124,16 @@ seed = 4
 """
 
 
+def test_a_folder_of_other_settings_is_refused(benchmark, tmp_path):
+    """But for the limits, which are known in the end."""
+    make = benchmark("model/train_bundled.py")
+    settings = {"version": "1", "processes": 1, "limits": ["One."]}
+    make.check_settings(tmp_path, settings)
+    make.check_settings(tmp_path, settings | {"limits": ["One.", "Two."]})
+    with pytest.raises(SystemExit, match=r"was begun with processes 1, not 2: give the same, or choose another folder"):
+        make.check_settings(tmp_path, settings | {"processes": 2})
+
+
 def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypatch):
     make = benchmark("model/train_bundled.py")
     (tmp_path / "tiny.toml").write_text(TINY)
