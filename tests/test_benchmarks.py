@@ -183,3 +183,19 @@ def test_a_catalogue_is_noisier_than_light_could_be_added_up(benchmark):
     assert ((error > 0.1) & (error < 0.5)).all()
     np.testing.assert_allclose(noise(0.2 * np.ones_like(flux), flux), 2 * error)
     np.testing.assert_allclose(error[2], error[3])  # fainter than what is listed
+
+
+def test_boosting_is_held_out_by_galaxies_that_are_not_independent(benchmark):
+    """
+    Of 20 images each of 150 galaxies, it would learn the 150 by heart, and be shown to be right by the other images.
+    """
+    pytest.importorskip("sklearn", minversion="1.7")
+    boosting = benchmark("model/_boosting.py")
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(150), 20)
+    redshift = rng.uniform(0, 0.4, 150)[groups]
+    features = {"r": rng.standard_normal(150)[groups]}  # which tells nothing
+    by_image = boosting.Boosting(features, redshift).predict(features)
+    by_galaxy = boosting.Boosting(features, redshift, groups=groups).predict(features)
+    assert np.std(by_image) > 0.9 * np.std(redshift)
+    assert np.std(by_galaxy) < 0.6 * np.std(redshift)

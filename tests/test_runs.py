@@ -214,14 +214,17 @@ class Killed(Exception):
     """What ends a training in the midst of it."""
 
 
-def finetuned(data, folder, monkeypatch, *, killed_at=None, during_validation=False, changes=(), **options):
+def finetuned(
+    data, folder, monkeypatch, *, killed_at=None, within_step=False, during_validation=False, changes=(), **options
+):
     """Metrics of a fine-tuning with given validation losses, or None if it was killed."""
     seed_step, loss = StepSeed.on_train_batch_start, RedshiftModel._loss
 
-    def begin_step(self, trainer, *arguments):
-        if trainer.global_step == killed_at and not during_validation:
+    def begin_step(self, trainer, module, batch, batch_idx):
+        has_gradients = batch_idx % trainer.accumulate_grad_batches > 0
+        if trainer.global_step == killed_at and has_gradients == within_step and not during_validation:
             raise Killed
-        seed_step(self, trainer, *arguments)
+        seed_step(self, trainer, module, batch, batch_idx)
 
     def given_loss(self, batch):
         if self.training:
@@ -261,6 +264,18 @@ def test_two_interruptions_do_no_harm(data, tmp_path, monkeypatch, uninterrupted
         one, other = (weights_of(folder, name) for folder in (tmp_path / "run", uninterrupted[0]))
         assert one["global_step"] == other["global_step"]
         torch.testing.assert_close(one["state_dict"], other["state_dict"], rtol=0, atol=0)
+
+
+def test_gradients_that_were_adding_up_are_not_lost(data, tmp_path, monkeypatch):
+    """Checkpoints do not hold them: there is none between the batches of a step, nor when one has been gone on with."""
+    changes = ["finetune.batch_size = 16", "finetune.accumulate = 2"]
+    whole = finetuned(data, tmp_path / "whole", monkeypatch, changes=changes)
+    for _ in range(2):
+        assert finetuned(data, tmp_path / "run", monkeypatch, killed_at=6, within_step=True, changes=changes) is None
+        assert weights_of(tmp_path / "run")["global_step"] == 6
+    assert finetuned(data, tmp_path / "run", monkeypatch, changes=changes) == whole
+    one, other = (weights_of(tmp_path / name)["state_dict"] for name in ("run", "whole"))
+    torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kill", [{"killed_at": 10, "during_validation": True}, {"killed_at": 11}])
