@@ -17,7 +17,7 @@ from astro_photz import sdss
 from astro_photz.catalog import Positions, read_positions
 from astro_photz.config import conf
 from astro_photz.cutouts.archive import SDSSArchive
-from astro_photz.cutouts.collect import fetch
+from astro_photz.cutouts.collect import fetch, fetch_to_file
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.file import CutoutFile
 from astro_photz.cutouts.frames import Frame
@@ -395,6 +395,86 @@ def test_directory_with_a_dust_map(tmp_path):
     given = np.array([0.01, np.nan, 0.02, np.nan, np.nan, np.nan], dtype=np.float32)
     cutouts, _ = gather(source, Positions(coord, ebv=given))
     np.testing.assert_allclose(cutouts.ebv, [0.01, 0.07, 0.02, 0.07, 0.07, 0.07])
+
+
+# Into a file
+
+
+def contents_of(path):
+    with h5py.File(path) as file:
+        return {name: values[()] for name, values in file.items()}, dict(file.attrs)
+
+
+def assert_same_files(one, other):
+    (data, attributes), (expected, expected_attributes) = contents_of(one), contents_of(other)
+    assert data.keys() == expected.keys()
+    for name, values in expected.items():
+        assert data[name].dtype == values.dtype
+        np.testing.assert_array_equal(data[name], values, err_msg=name)
+    assert attributes == expected_attributes
+
+
+def labelled():
+    """A table with redshifts, which some galaxies do not have."""
+    table = catalogue()
+    table["objid"] = [f"host {number}" for number in range(len(table))]
+    table["z"] = np.ma.masked_array(np.linspace(-0.01, 0.3, len(table)), mask=np.arange(len(table)) % 4 == 3)
+    return table
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_file_is_the_same_as_by_way_of_memory(source, tmp_path, dtype):
+    table = labelled()
+    columns = {"specz_redshift": table["z"], "catalog_flux": np.arange(5.0 * len(table)).reshape(-1, 5)}
+    cutouts = fetch(table, source=source)
+    cutouts.write(tmp_path / "all.h5", dtype=dtype, **columns)
+    fetched = fetch_to_file(table, tmp_path / "file.h5", source=source, dtype=dtype, columns=columns)
+    assert_same_files(tmp_path / "file.h5", tmp_path / "all.h5")
+    np.testing.assert_array_equal(fetched.flags, cutouts.flags)
+    assert fetched.kept.all()
+
+    usable = np.isfinite(cutouts.flux).any(axis=(1, 2, 3)) & np.isfinite(cutouts.ebv)
+    usable &= (table["z"] >= 0).filled(False)
+    assert 0 < usable.sum() < len(table)
+    kept = {name: values[usable] for name, values in columns.items()}
+    cutouts[usable].write(tmp_path / "whole.h5", dtype=dtype, **kept)
+    options = {"source": source, "dtype": dtype, "columns": columns, "whole": True, "overwrite": True}
+    fetched = fetch_to_file(table, tmp_path / "file.h5", **options)
+    assert_same_files(tmp_path / "file.h5", tmp_path / "whole.h5")
+    np.testing.assert_array_equal(fetched.kept, usable)
+
+
+def test_a_file_of_no_galaxies(tmp_path):
+    source = directory_of(tmp_path / "frames", isolated()[0])
+    fetch_to_file(catalogue()[:0], tmp_path / "none.h5", source=source)
+    fetch(catalogue()[:0], source=source).write(tmp_path / "expected.h5")
+    assert_same_files(tmp_path / "none.h5", tmp_path / "expected.h5")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"columns": {"specz_redshift": [0.1]}}, ValueError, "specz_redshift must have a row for each of the"),
+        ({"columns": {"specz_redshift": [-1.0] * 6}, "whole": True}, ValueError, "leaves out every galaxy"),
+        ({"size": 32}, ValueError, "size must be at least 64"),
+        ({"dtype": "int8"}, ValueError, "dtype must be 'float16' or 'float32'"),
+    ],
+)
+def test_what_cannot_be_fetched_leaves_no_file(tmp_path, options, error, message):
+    field, galaxies = isolated()
+    source = directory_of(tmp_path / "frames", field)
+    table = Table(rows=[(g.ra, g.dec, g.ebv) for g in galaxies], names=("ra", "dec", "ebv"))
+    assert len(table) == 6
+    with pytest.raises(error, match=message):
+        fetch_to_file(table, tmp_path / "stamps.h5", source=source, **options)
+    assert [path.name for path in tmp_path.iterdir()] == ["frames"]
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(stamps, tmp_path):
+    before = stamps.read_bytes()
+    with pytest.raises(FileExistsError, match=r"stamps.h5 exists: choose another path, or set overwrite"):
+        fetch_to_file(catalogue(), stamps, source=CutoutFile(stamps))
+    assert stamps.read_bytes() == before
 
 
 # Files of cutouts

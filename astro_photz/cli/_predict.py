@@ -123,44 +123,36 @@ def _predict(arguments):
 
 
 def _fetch(arguments):
-    from ..cutouts import fetch
+    from ..cutouts import fetch_to_file
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.input)
-    columns = _training_columns(arguments, table)
-    cutouts = fetch(table, source=_source(arguments), size=arguments.size, **_options(arguments))
-    flags = cutouts.flags
-    if arguments.whole:
-        usable = _usable(cutouts, columns)
-        cutouts, columns = cutouts[usable], {name: values[usable] for name, values in columns.items()}
-    cutouts.write(arguments.output, overwrite=arguments.overwrite, dtype=arguments.dtype, **columns)
-    say(f"{arguments.output}: {len(cutouts)} galaxies, {int((cutouts.flags == 0).sum())} with a whole image")
-    if len(cutouts) < len(flags):
-        say(f"  {len(flags) - len(cutouts):6d} left out, without image, E(B-V) or redshift")
+    flags, kept = fetch_to_file(
+        table,
+        arguments.output,
+        source=_source(arguments),
+        size=arguments.size,
+        dtype=arguments.dtype,
+        columns=_training_columns(arguments, table),
+        whole=arguments.whole,
+        overwrite=arguments.overwrite,
+        **_options(arguments),
+    )
+    say(f"{arguments.output}: {kept.sum()} galaxies, {(flags[kept] == 0).sum()} with a whole image")
+    if not kept.all():
+        say(f"  {(~kept).sum():6d} left out, without image, E(B-V) or redshift")
     _tell_flags(flags)
 
 
 def _training_columns(arguments, table):
-    """What a training needs besides images: columns by the names that the file has for them, in its units."""
-    from ..cutouts.hdf5 import plain_columns
-
+    """What a training needs besides images: columns by the names that the file has for them."""
     wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
     columns = {name: side_by_side(table, names.split(",")) for name, names in wanted.items() if names}
     for name, values in columns.items():
         shape = (len(table), 5) if name == _FLUX else (len(table),)
         if values.shape != shape:
             raise ValueError(f"{name} must have the shape {shape}, got {values.shape} from {wanted[name]}")
-    return plain_columns(columns)
-
-
-def _usable(cutouts, columns):
-    import numpy as np
-
-    usable = np.isfinite(cutouts.ebv) & np.isfinite(cutouts.flux).any(axis=(1, 2, 3))
-    usable &= columns[_REDSHIFT] >= 0 if _REDSHIFT in columns else True
-    if not usable.any():
-        raise ValueError("--whole leaves out every galaxy: none has an image, E(B-V) and, if wanted, a redshift")
-    return usable
+    return columns
 
 
 def _options(arguments):

@@ -4,14 +4,15 @@ Images of galaxies: the `Cutouts` container, and the sources that fill it.
 
 A *source* is any object with a ``name`` and a method ``batches(positions, size=...)``, which yields the stamps of the
 galaxies it was asked for, in the order that suits it. `SDSSArchive` asks the survey's servers, `FrameDirectory` reads
-a folder of frames, `CutoutFile` an HDF5 file; `fetch` collects what a source yields.
+a folder of frames, `CutoutFile` an HDF5 file; `fetch` collects what a source yields,
+`fetch_to_file` what does not fit into memory.
 """
 
-from .collect import fetch
+from .collect import fetch, fetch_to_file
 from .container import Cutouts
 from .source import Batch, CutoutSource
 
-__all__ = ["Batch", "CutoutFile", "CutoutSource", "Cutouts", "FrameDirectory", "SDSSArchive", "fetch"]
+__all__ = ["Batch", "CutoutFile", "CutoutSource", "Cutouts", "FrameDirectory", "SDSSArchive", "fetch", "fetch_to_file"]
 
 _SOURCES = {"CutoutFile": "file", "FrameDirectory": "directory", "SDSSArchive": "archive"}
 

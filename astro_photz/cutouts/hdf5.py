@@ -17,6 +17,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from .._files import aside
 from ..dust import ebv_from_extinction, extinction_from_ebv
 from ..sdss import BANDS, PIXEL_SCALE
 from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
@@ -26,6 +27,7 @@ __all__ = [
     "CutoutWriter",
     "columns_of",
     "is_simulated",
+    "keep_rows",
     "open_cutouts",
     "pixels",
     "plain_columns",
@@ -38,6 +40,7 @@ _UNITS = {"specz_redshift": u.dimensionless_unscaled, "catalog_flux": u.nmgy, "c
 _SPELLINGS = dict.fromkeys(("nanomaggies", "nMgy"), u.nmgy)  # those of SDSS's files, which astropy does not know
 ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
 """What each file says of its images."""
+_BLOCK = 1000  # stamps that are converted at once
 
 
 class CutoutWriter:
@@ -112,19 +115,39 @@ class CutoutWriter:
         **columns : array_like (M, ...), optional
             More data sets; the same ones in each call.
         """
-        rows = slice(self._done, self._done + len(cutouts))
-        if rows.stop > self.n:
-            raise ValueError(f"{self.path} was opened for {self.n} stamps; {rows.stop} do not fit")
+        self.write(np.arange(self._done, self._done + len(cutouts)), cutouts, **columns)
+
+    def write(self, rows, cutouts, **columns):
+        """
+        Write stamps to their places.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` (M,) of int
+            Of the file, in any order; each is to be written once.
+        cutouts : `~astro_photz.Cutouts` (M,)
+        **columns : array_like (M, ...), optional
+            More data sets; the same ones in each call.
+
+        Raises
+        ------
+        ValueError
+            If they do not fit into the file, or are not alike in all calls.
+        """
+        if len(rows) and max(rows) >= self.n:
+            raise ValueError(f"{self.path} was opened for {self.n} stamps; {max(rows) + 1} do not fit")
         if cutouts.size != self.size:
             raise ValueError(f"{self.path} was opened for stamps of {self.size} pixels, got {cutouts.size}")
         columns = columns_of(cutouts) | plain_columns(columns)
         self._check(columns, len(cutouts))
-        self._file["images"][rows] = pixels(cutouts.flux, self.dtype)
+        for start in range(0, len(rows), _BLOCK):  # converting takes memory of its own
+            block = slice(start, start + _BLOCK)
+            _put(self._file["images"], rows[block], pixels(cutouts.flux[block], self.dtype))
         for name, values in columns.items():
-            self._column(name, values)[rows] = values
+            _put(self._column(name, values), rows, values)
         if cutouts.simulated:
             self._file.attrs["simulated"] = True
-        self._done = rows.stop
+        self._done += len(rows)
 
     def _check(self, columns, n):
         for name, values in columns.items():
@@ -153,6 +176,21 @@ class CutoutWriter:
             if self._done != self.n:
                 raise ValueError(f"{self.path} was opened for {self.n} stamps, but {self._done} were written")
             os.replace(self._part, self.path)
+
+
+def _put(dataset, rows, values):
+    """Values to rows of a data set, which HDF5 takes in order."""
+    if not len(rows):
+        return
+    order = np.argsort(rows)
+    first, last = rows[order[0]], rows[order[-1]]
+    if last - first == len(rows) - 1:
+        dataset[first : last + 1] = values[order]
+    elif dataset.chunks is None:
+        dataset[rows[order]] = values[order]
+    else:
+        for row, value in zip(rows[order], values[order], strict=True):  # 14 times faster, of images
+            dataset[row] = value
 
 
 def pixels(flux, dtype):
@@ -358,6 +396,28 @@ def read_rows(file, rows):
         flags=column("flags"),
         simulated=is_simulated(file),
     )
+
+
+def keep_rows(path, rows):
+    """
+    Leave rows out of a file, which is written anew.
+
+    Parameters
+    ----------
+    path : path-like
+    rows : `~numpy.ndarray` (M,) of int
+        Those that stay.
+    """
+    with aside(path) as part, open_cutouts(path) as file, h5py.File(part, "w") as kept:
+        for name, values in file.items():
+            shape = (len(rows), *values.shape[1:])
+            dataset = kept.create_dataset(name, shape, values.dtype, chunks=values.chunks)
+            if values.chunks is None:
+                dataset[...] = values[()][rows]
+            else:  # images, which need not fit into memory
+                for place, row in enumerate(rows):
+                    dataset[place] = values[row]
+        kept.attrs.update(file.attrs)
 
 
 def _as_text(ids):
