@@ -10,7 +10,7 @@ from scipy import ndimage
 from .flags import PhotozFlag
 from .sdss import BANDS, R_UGRIZ, ZERO_POINT
 
-__all__ = ["aperture_flux", "flag_images", "sky_rms"]
+__all__ = ["aperture_flux", "flag_images", "r_magnitude", "sky_rms"]
 
 APERTURE_RADIUS = 8.0
 _CORE_RADIUS = 4.0
@@ -55,6 +55,37 @@ def aperture_flux(flux, *, radius=APERTURE_RADIUS):
     array([[3.1416, 3.1416, 3.1416, 3.1416, 3.1416]])
     """
     return np.einsum("...yx,yx", np.nan_to_num(flux), _disc(flux.shape[-1], radius).astype(flux.dtype))
+
+
+def r_magnitude(flux, ebv):
+    """
+    Magnitude of each galaxy in *r* within 8 pixels (3.2 arcsec), free of extinction.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray` (N, 5, S, S)
+        Nanomaggies, as observed.
+    ebv : `~numpy.ndarray` (N,)
+        E(B-V) (mag), SFD98 scale.
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,)
+        NaN where there is no light.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> from astro_photz.quality import r_magnitude
+    >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
+    >>> r_mag = r_magnitude(cutouts.flux, cutouts.ebv)
+    >>> bool(((r_mag > 14) & (r_mag < 20)).all())
+    True
+    """
+    r_flux = aperture_flux(flux[:, _R])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r_mag = ZERO_POINT - 2.5 * np.log10(r_flux) - R_UGRIZ[_R] * ebv
+    return np.where(np.isfinite(r_mag), r_mag, np.nan)
 
 
 def sky_rms(flux):
@@ -119,8 +150,7 @@ def flag_images(cutouts, *, training_range=None):
     raise_flag("OFF_CENTRE", off_centre)
     raise_flag("CROWDED", crowded)
     if training_range:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            r_mag = ZERO_POINT - 2.5 * np.log10(r_flux) - R_UGRIZ[_R] * cutouts.ebv
+        r_mag = r_magnitude(flux, cutouts.ebv)
         raise_flag("EXTRAPOLATED", known_ebv & _outside(r_mag, training_range["r_mag"]))
         raise_flag("EXTRAPOLATED", known_ebv & _outside(cutouts.ebv, training_range["ebv"]))
     # Of a stamp without an image nothing else is worth saying, and of a galaxy that is nowhere only that.

@@ -53,6 +53,12 @@ def test_the_equivalent_factor_is_read_off_the_curve_from_scratch(benchmark):
     noisy = labels.equivalent_factor(1000, power_law(labels, 3000, error=1e-2), scratch)
     assert noisy["factor_err"] > 5 * found["factor_err"]
 
+    # The error is the same where the curve goes on and where the draws come to its end.
+    further = scratch | {32_000: power_law(labels, 32_000), 64_000: power_law(labels, 64_000)}
+    last = power_law(labels, 15_900, error=1e-2)
+    errors = [labels.equivalent_factor(4000, last, curve)["factor_err"] for curve in (scratch, further)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.3)
+
     better = labels.equivalent_factor(1000, power_law(labels, 64_000), scratch)
     assert better["at_least"]
     assert better["factor"] == pytest.approx(16)

@@ -219,6 +219,16 @@ def test_a_recorded_hash_holds_for_later_imports(tmp_path, small, exports):
     assert len(exports) == 2
 
 
+def test_a_model_that_was_not_imported_may_be_replaced(tmp_path, small, exports):
+    file = save(tmp_path / "first.pth.tar", finetuned(small))
+    folder = model_directory() / "hayat2021"
+    folder.mkdir(parents=True)
+    keys = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
+    (folder / "card.json").write_text(json.dumps({key: {} for key in keys}))
+    import_checkpoint(file=file, overwrite=True)
+    assert len(exports) == 1
+
+
 def test_a_failed_download_says_what_else_can_be_done(server):
     with pytest.raises(OSError, match=r"could not be downloaded.*404.*give the file \(--file\)"):
         import_checkpoint()

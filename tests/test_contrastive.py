@@ -101,7 +101,7 @@ def test_the_queue_holds_the_last_keys():
 @pytest.mark.parametrize(
     ("wanted", "n_images", "expected"), [(65536, 40_000, 3840), (1000, 10**6, 768), (512, 5120, 512)]
 )
-def test_an_image_does_not_meet_its_own_keys(wanted, n_images, expected):
+def test_a_queue_is_of_whole_batches_and_at_most_a_tenth_of_the_images(wanted, n_images, expected):
     assert queue_length(wanted, n_images=n_images, batch_size=256) == expected
 
 

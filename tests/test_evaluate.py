@@ -3,6 +3,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 
@@ -261,5 +262,10 @@ def test_files_that_cannot_judge_are_refused(tmp_path):
     path = write_labelled(tmp_path / "unknown.h5", 4, redshift=[0.1, 0.2, 0.1, -9999])
     with pytest.raises(ValueError, match="1 are not, the first, -9999, in row 3: leave them out of the file"):
         evaluate_model(load_model(), path)
+    with h5py.File(write_labelled(tmp_path / "short.h5", 4), "a") as file:
+        del file["specz_redshift"]
+        file["specz_redshift"] = [0.1, 0.2, 0.1]
+    with pytest.raises(ValueError, match="specz_redshift has 3 rows, but images 4"):
+        evaluate_model(load_model(), tmp_path / "short.h5")
     with pytest.raises(FileNotFoundError, match="no file"):
         evaluate_model(load_model(), tmp_path / "absent.h5")

@@ -264,3 +264,13 @@ def test_the_range_of_a_sorted_file_is_that_of_all_of_it(tmp_path):
     cutouts.write(tmp_path / "sorted.h5")
     whole, some = (training_range(tmp_path / "sorted.h5", labelled=False, n=n)["r_mag"] for n in (400, 100))
     assert np.diff(some) > 0.9 * np.diff(whole)
+
+
+def test_galaxies_without_an_image_in_r_have_no_part_in_the_range(tmp_path):
+    cutouts = gaussian_cutouts(100)
+    cutouts[2:].write(tmp_path / "all.h5")
+    cutouts.flux[:2, 2] = np.nan
+    cutouts.write(tmp_path / "two_without.h5")
+    files = (tmp_path / name for name in ("two_without.h5", "all.h5"))
+    one, other = (training_range(path, labelled=False)["r_mag"] for path in files)
+    assert one == other

@@ -43,6 +43,17 @@ def test_neighbours_know_the_redshift_where_it_is_in_the_embedding():
     assert scatter[2] == pytest.approx(spread, rel=0.15)
 
 
+def test_the_other_views_of_a_galaxy_are_not_its_neighbours():
+    """Embeddings that tell which galaxy it is, and nothing of its redshift."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(100), 40)
+    redshift = torch.tensor(rng.uniform(0, 0.3, 100)[groups], dtype=torch.float32)
+    embedding = torch.tensor(rng.normal(size=(100, 3))[groups] + 1e-3 * rng.normal(size=(4000, 3))).float()
+    spread = 1.4826 * float(((redshift - redshift.median()) / (1 + redshift)).abs().median())
+    assert probe_scatter(embedding, redshift) < 0.01 * spread
+    assert probe_scatter(embedding, redshift, groups=groups) > 0.7 * spread
+
+
 def test_the_unit_of_a_dimension_does_not_count():
     embedding, redshift = torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), torch.linspace(0, 0.3, 200)
     stretched = (embedding + 5) * torch.tensor([1.0, 1e3, 1e-3])
@@ -77,7 +88,7 @@ def test_stamps_are_embedded_in_evaluation_mode_and_in_order(tmp_path):
     encoder.eval()
     with torch.no_grad():
         expected = encoder(torch.from_numpy(cutouts.flux[rows, :, 2:66, 2:66]), torch.from_numpy(cutouts.ebv[rows]))
-    torch.testing.assert_close(embedding, expected, rtol=1e-2, atol=1e-3)  # pixels are stored as float16
+    torch.testing.assert_close(embedding, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("spread", "warned"), [(-0.01, True), (math.nan, True), (-2.0, False)])

@@ -476,6 +476,17 @@ def test_a_pretraining_stops_early_if_asked_to(data, tmp_path, monkeypatch):
     assert pretrain(recipe, data / "unlabelled.h5", tmp_path / "run", **options)["epochs"] == 3
 
 
+def test_a_training_that_has_stopped_stays_so(data, tmp_path, monkeypatch):
+    """Killed after its last epoch, before all was written down: the second epoch was the best, the third the last."""
+    stop, options = ["finetune.patience = 1"], {"changes": ["finetune.patience = 1"]}
+    whole = finetuned(data, tmp_path / "whole", monkeypatch, changes=stop)
+    assert whole["epochs"] == 3
+    with monkeypatch.context() as patch:
+        patch.setattr("astro_photz.train.run.write_weights", lambda *_, **__: (_ for _ in ()).throw(Killed))
+        assert finetuned(data, tmp_path / "run", monkeypatch, **options) is None
+    assert finetuned(data, tmp_path / "run", monkeypatch, **options) == whole
+
+
 def test_numbers_of_half_the_digits_teach_nearly_the_same(data, tmp_path):
     slowly = "pretrain.optimizer.learning_rate = 1e-4"  # small differences grow
     for precision in ("bf16-mixed", "32-true"):
@@ -595,7 +606,15 @@ def test_stamps_of_another_size_are_refused(data, tmp_path):
         refused(tmp_path, tmp_path / "run", kind="pretrain", stamps="small.h5", validation=data / "validation.h5")
 
 
-@pytest.mark.parametrize("change", ["encoder.width = 6", "encoder.kind = 'resnet34'", "encoder.scaling = 'none'"])
+ANOTHER_ARCHITECTURE = (
+    "encoder.width = 6",
+    "encoder.kind = 'resnet34'",
+    "encoder.scaling = 'none'",
+    "encoder.stem = 'pooled'",  # of the same names and shapes, with other strides
+)
+
+
+@pytest.mark.parametrize("change", ANOTHER_ARCHITECTURE)
 def test_weights_of_another_architecture_are_refused(data, pretrained, tmp_path, change):
     with pytest.raises(ValueError, match=r"another architecture: kind = 'resnet18'.*while the recipe's is"):
         refused(data, tmp_path / "run", recipe=small_recipe(change), init=pretrained)
@@ -622,6 +641,7 @@ def test_a_checkpoint_of_something_else_is_refused(data, tmp_path):
     ("kind", "change", "message"),
     [
         ("pretrain", "encoder.width = 6", r"last.ckpt is of another training or architecture: .* has the shape"),
+        ("pretrain", "encoder.stem = 'pooled'", r"last.ckpt is of another architecture: .*light.* there, and .*pooled"),
         ("finetune", "encoder.width = 4", r"last.ckpt is of another training or architecture"),
     ],
 )
@@ -677,6 +697,25 @@ def test_a_folder_of_something_else_is_left_alone(data, tmp_path, overwrite):
     with pytest.raises(FileExistsError, match=r"holds no training"):
         pretrain(small_recipe(), data / "train.h5", tmp_path, overwrite=overwrite, machine=MACHINE)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_that_was_begun_on_a_full_disk_can_be_used(data, tmp_path, monkeypatch, overwrite):
+    write = RunFolder.write
+
+    def until_full(self, name, text):
+        if name == "run.json":
+            raise OSError(28, "No space left on device")
+        write(self, name, text)
+
+    recipe = small_recipe("pretrain.epochs = 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write", until_full)
+        with pytest.raises(OSError, match="No space left"):
+            pretrain(small_recipe(), data / "train.h5", tmp_path / "run", machine=MACHINE)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.toml"]
+    pretrain(recipe, data / "train.h5", tmp_path / "run", overwrite=overwrite, machine=MACHINE)
+    assert RunFolder(tmp_path / "run").recipe == recipe
 
 
 def test_a_full_disk_is_told_before_the_first_step(data, tmp_path, monkeypatch):

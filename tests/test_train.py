@@ -46,13 +46,12 @@ def test_redshifts_beyond_the_grid_go_into_its_last_bin():
 def test_a_network_learns_redshift_from_colour(tmp_path):
     import lightning
 
-    rng = np.random.default_rng(0)
-    n = 512
-    redshift = rng.uniform(0.02, 0.38, size=n)
-    flux = make_flux(n, size=64)
-    flux[:, 1] = flux[:, 2] * (1 - 2 * redshift[:, None, None])
-    path = tmp_path / "stamps.h5"
-    Cutouts(flux, ebv=0.02).write(path, specz_redshift=redshift)
+    paths, n = [tmp_path / "stamps.h5", tmp_path / "validation.h5"], 512
+    for seed, path in enumerate(paths):
+        redshift = np.random.default_rng(seed).uniform(0.02, 0.38, size=n)
+        flux = make_flux(n, size=64, seed=seed)
+        flux[:, 1] = flux[:, 2] * (1 - 2 * redshift[:, None, None])
+        Cutouts(flux, ebv=0.02).write(path, specz_redshift=redshift)
 
     lightning.seed_everything(0, verbose=False)
     encoder = {"kind": "resnet18", "width": 4, "stem": "pooled", "photometry": True}
@@ -65,7 +64,7 @@ def test_a_network_learns_redshift_from_colour(tmp_path):
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(model, StampData(path, validation=path, batch_size=64))
+    trainer.fit(model, StampData(paths[0], validation=paths[1], batch_size=64))
     scatter = float(trainer.callback_metrics["val_sigma_mad"])
     assert scatter < 0.5 * 1.4826 * np.median(np.abs(redshift - np.median(redshift))) / 1.2
 

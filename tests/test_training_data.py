@@ -142,6 +142,34 @@ def test_fewer_labels_are_part_of_more(tmp_path):
         Stamps(path, n=25)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_of_galaxies_drawn_from_one_real_one_all_or_none_are_held_out(tmp_path, seed):
+    path = write_stamps(tmp_path / "stamps.h5")
+    for real in (None, np.array([-1] * 6 + [3, 8, 5] * 6)):
+        if real is not None:
+            with h5py.File(path, "r+") as file:
+                file["seed_index"] = real
+        held, learn = (Stamps(path, held_out=8, learn=learn, seed=seed) for learn in (False, True))
+        assert sorted([*held.rows, *learn.rows]) == list(range(N))
+        assert 8 <= len(held) < 8 + (1 if real is None else 6)
+        again = Stamps(path, held_out=len(held), learn=False, seed=seed)
+        assert again.rows.tolist() == held.rows.tolist()
+        if real is not None:
+            assert not set(held.groups) & set(learn.groups)
+    few = Stamps(path, n=3, held_out=8, seed=seed)
+    assert few.rows.tolist() == learn.rows[:3].tolist()
+    with pytest.raises(ValueError, match=r"n must be from 1 to the \d+ .*, besides \d+ that are held out, got 24"):
+        Stamps(path, n=N, held_out=8, seed=seed)
+
+
+def test_data_sets_have_a_row_for_each_image(tmp_path):
+    path = write_stamps(tmp_path / "stamps.h5")
+    with h5py.File(path, "r+") as file:
+        file["seed_index"] = np.arange(N - 1)
+    with pytest.raises(ValueError, match="seed_index has 23 rows, but images 24"):
+        Stamps(path)
+
+
 def test_the_last_stamps_are_validated_and_not_trained_on(tmp_path):
     """Batches of a training are whole; a validation leaves nothing out."""
     data = StampData(path := write_stamps(tmp_path / "stamps.h5"), validation=path, batch_size=7)

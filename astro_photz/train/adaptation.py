@@ -8,9 +8,9 @@ embedding has, where the head alone has a hundred times more, which a few hundre
 Gaussian prior about zero, in units of each number's scatter over the sample. How wide the prior is, or that there
 should be no shift at all, is chosen by cross-validation: a model that fits already stays what it is.
 
-The likelihood is concave in the shift, so there is one solution, which a quasi-Newton method finds in a second: there
-is no learning rate, and there are no epochs. The encoder stays as it is; to train it too, see
-`astro_photz.train.finetune` and the recipe ``whole``.
+The likelihood is concave in the shift (but for a recalibrated head, of which it is nearly), so there is one solution,
+which a quasi-Newton method finds in a second: there is no learning rate, and there are no epochs. The encoder stays as
+it is; to train it too, see `astro_photz.train.finetune` and the recipe ``whole``.
 """
 
 import copy
@@ -93,7 +93,7 @@ def adapt(data, folder, *, init="bundled", validation=None, n_labels=None, seed=
     encoder.load_state_dict(state)
     encoder.eval()
     known, judged = (_embedded(encoder, stamps) for stamps in (learn, judge))
-    adapted, shift = fit_shift(head, *known, seed=seed)
+    adapted, shift = fit_shift(head, *known, groups=learn.groups, seed=seed)
     write_weights(run.path / WEIGHTS, encoder, settings, head=adapted)
     return run.finish({"shift": shift, "before": _metrics(head, *judged), "after": _metrics(adapted, *judged)})
 
@@ -135,12 +135,12 @@ def _stamps(data, validation, n_labels, seed):
     for path in filter(None, (data, validation)):
         check_stamps(path)
     held = 0 if validation else held_out(len(Stamps(data)))
-    learn = Stamps(data, n=n_labels, skip=held, seed=seed)
-    judge = Stamps(validation) if validation else Stamps(data, n=held, seed=seed)
+    learn = Stamps(data, n=n_labels, held_out=held, seed=seed)
+    judge = Stamps(validation) if validation else Stamps(data, held_out=held, learn=False, seed=seed)
     if len(judge) < FEWEST:
         raise ValueError(f"{validation}: {len(judge)} galaxies are too few: a calibration takes {FEWEST} at least")
     _check_number(len(learn))
-    return learn, judge, held
+    return learn, judge, held and len(judge)
 
 
 def _check_number(n):
@@ -158,7 +158,7 @@ def _metrics(head, embedding, redshift):
     return metrics.summary(metrics.score(pdf, redshift.numpy()))
 
 
-def fit_shift(head, embedding, redshift, *, seed=0):
+def fit_shift(head, embedding, redshift, *, groups=None, seed=0):
     """
     Adapt a head to a sample by a shift of the embeddings.
 
@@ -168,6 +168,9 @@ def fit_shift(head, embedding, redshift, *, seed=0):
         It stays as it is.
     embedding : `torch.Tensor` (N, D)
     redshift : `torch.Tensor` (N,)
+    groups : array_like (N,), optional
+        Galaxies with the same number are not independent, such as simulated ones that were drawn from the same real
+        one: they stay together in the cross-validation.
     seed : int, optional
         Of the parts that the galaxies are shared out to for the cross-validation.
 
@@ -205,26 +208,27 @@ def fit_shift(head, embedding, redshift, *, seed=0):
     """
     _check_number(len(embedding))
     labels = soft_labels(redshift, width=_LABEL_WIDTH)
-    likelihood = {width: _cross_validated(head, embedding, labels, width, seed) for width in WIDTHS}
+    together = np.arange(len(embedding)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    parts = torch.from_numpy(np.random.default_rng(seed).permutation(together.max() + 1)[together] % _FOLDS)
+    likelihood = {width: _cross_validated(head, embedding, labels, width, parts) for width in WIDTHS}
     best = max(WIDTHS, key=lambda width: float(likelihood[width].mean()))
-    difference = likelihood[best] - likelihood[0.0]
-    gain, error = float(difference.mean()), float(difference.std() / len(difference) ** 0.5)
+    difference = (likelihood[best] - likelihood[0.0]).numpy()
+    gain = float(difference.mean())
+    error = float(np.linalg.norm(np.bincount(together, difference - gain)) / len(difference))
     if gain <= _BEYOND * error:
         best, gain, error = 0.0, 0.0, 0.0
     report = {"n": len(embedding), "width": best, "gain": round(gain, 5), "gain_err": round(error, 5)}
     return _shifted(head, _shift(head, embedding, labels, best)), report
 
 
-def _cross_validated(head, embedding, labels, width, seed):
-    """Logarithm of the likelihood of each galaxy's redshift (N,), with the shift that the others teach."""
-    order = torch.randperm(len(embedding), generator=torch.Generator().manual_seed(seed))
+def _cross_validated(head, embedding, labels, width, parts):
+    """Logarithm of the likelihood of each galaxy's redshift (N,), with the shift that those of other parts teach."""
     likelihood = torch.empty(len(embedding))
-    for part in order.tensor_split(_FOLDS):
-        others = torch.ones(len(embedding), dtype=torch.bool)
-        others[part] = False
-        shift = _shift(head, embedding[others], labels[others], width)
+    for part in parts.unique():
+        own = parts == part
+        shift = _shift(head, embedding[~own], labels[~own], width)
         with torch.no_grad():
-            likelihood[part] = _likelihood(head, embedding[part] + shift, labels[part])
+            likelihood[own] = _likelihood(head, embedding[own] + shift, labels[own])
     return likelihood
 
 

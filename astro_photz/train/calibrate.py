@@ -106,16 +106,20 @@ class CalibratedHead(nn.Module):
         -------
         `torch.Tensor` (B, K)
         """
-        cumulative = scores.softmax(dim=1).cumsum(dim=1)
-        mapped = self._map((cumulative / cumulative[:, -1:]).clamp(0, 1))
-        return torch.diff(F.pad(mapped, (1, 0)), dim=1).clamp(min=_SMALLEST).log()
+        p = scores.softmax(dim=1)
+        cumulative = p.cumsum(dim=1)
+        edges = F.pad((cumulative / cumulative[:, -1:]).clamp(0, 1), (1, 0))
+        mapped, piece, slope = self._map(edges)
+        # Near 1 there are no digits left for the difference of two cumulative probabilities.
+        within_one = piece[:, 1:] == piece[:, :-1]
+        return torch.where(within_one, p * slope[:, 1:], mapped.diff(dim=1)).clamp(min=_SMALLEST).log()
 
     def _map(self, cumulative):
-        """G, by straight lines between its levels."""
+        """G, by straight pieces between its levels; which of them, and its slope."""
         steps = len(self.levels) - 1
-        below = (cumulative * steps).floor().clamp(max=steps - 1)
-        low, high = self.levels[below.long()], self.levels[below.long() + 1]
-        return low + (cumulative * steps - below) * (high - low)
+        piece = (cumulative * steps).floor().clamp(max=steps - 1).long()
+        low, high = self.levels[piece], self.levels[piece + 1]
+        return low + (cumulative * steps - piece) * (high - low), piece, (high - low) * steps
 
 
 def calibrate(head, embedding, redshift, *, groups=None, seed=0):

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ._lightning import lightning
@@ -15,7 +15,7 @@ from ._torch import torch
 from .optimizer import total_steps
 from .weights import write_whole
 
-__all__ = ["BestCheckpoint", "LastCheckpoint", "SafeCheckpoints", "StepSeed", "check_disk"]
+__all__ = ["BestCheckpoint", "LastCheckpoint", "Patience", "SafeCheckpoints", "StepSeed", "check_disk"]
 
 
 class StepSeed(lightning.Callback):
@@ -96,6 +96,14 @@ class BestCheckpoint(ModelCheckpoint):
         paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}
         scores = {here(path): score for path, score in state_dict["best_k_models"].items()}
         super().load_state_dict(state_dict | paths | {"best_k_models": scores, "dirpath": self.dirpath})
+
+
+class Patience(EarlyStopping):
+    """Ends a training that does not get better any more, once and for all: gone on with, it is still at its end."""
+
+    def on_fit_start(self, trainer, module):
+        """Stop, if that had been decided before the checkpoint."""
+        trainer.should_stop = self.wait_count >= self.patience
 
 
 class SafeCheckpoints(TorchCheckpointIO):

@@ -170,7 +170,7 @@ def _download(url, progress):
 
 
 def _recorded_hash(folder):
-    return read_card(folder)["source"]["sha256"] if folder.exists() else None
+    return read_card(folder).get("source", {}).get("sha256") if folder.exists() else None
 
 
 def _checked_hash(path, source, *, given, recorded):

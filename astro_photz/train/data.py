@@ -154,9 +154,9 @@ class StampData(lightning.LightningDataModule):
         self.seed = seed
         self.workers = workers
         needs = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
-        self.train_stamps = Stamps(train, photometry=photometry, n=n_labels, skip=held_out, seed=seed, **needs)
+        self.train_stamps = Stamps(train, photometry=photometry, n=n_labels, held_out=held_out, seed=seed, **needs)
         if held_out:
-            self.validation_stamps = Stamps(train, n=held_out, seed=seed, **needs)
+            self.validation_stamps = Stamps(train, held_out=held_out, learn=False, seed=seed, **needs)
         else:
             self.validation_stamps = None if validation is None else Stamps(validation, **needs)
         for stamps in filter(None, (self.train_stamps, self.validation_stamps)):

@@ -14,13 +14,12 @@ from astropy.table import Table
 from astro_photz import metrics
 from astro_photz.cutouts.collect import progress_bar
 from astro_photz.cutouts.hdf5 import is_simulated, open_cutouts, read_rows
-from astro_photz.dust import deredden
 from astro_photz.flags import MISSING
 from astro_photz.models import PhotozModel, load_model
-from astro_photz.quality import aperture_flux, flag_images
-from astro_photz.sdss import BANDS, ZERO_POINT
+from astro_photz.quality import flag_images, r_magnitude
+from astro_photz.sdss import BANDS
 
-from .stamps import data_hash, read_groups
+from .stamps import check_lengths, data_hash, read_groups
 
 __all__ = ["BINS", "LEVELS", "MAIN_SAMPLE", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
 
@@ -115,6 +114,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     model = model if isinstance(model, PhotozModel) else load_model(model)
     edges = model.edges  # raises for a model that gives no redshifts
     with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
+        check_lengths(path, file, ("e_bv", "specz_redshift"))
         redshift = _labels(path, file)
         if not len(redshift):
             raise ValueError(f"{path}: there is no stamp in it")
@@ -175,9 +175,7 @@ def _judge(model, file, rows, redshift):
     usable = (flag_images(cutouts) & MISSING) == 0
     cutouts, redshift = cutouts[usable], redshift[rows[usable]]
     pdf = model.pdf(model.encode(cutouts.flux, cutouts.ebv))
-    r_flux = aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, BANDS.index("r")])
-    with np.errstate(divide="ignore", invalid="ignore"):  # no light, no magnitude
-        r_mag = ZERO_POINT - 2.5 * np.log10(r_flux)
+    r_mag = r_magnitude(cutouts.flux, cutouts.ebv)
     values = {"row": rows[usable], "r_mag": r_mag, "z_phot": pdf.mean(), "redshift": redshift, "ebv": cutouts.ebv}
     return metrics.score(pdf, redshift), values | _conditions(file, rows[usable])
 

@@ -109,7 +109,7 @@ def knn_redshift(reference, redshift, query, *, k=_NEIGHBOURS):
     return redshift[torch.cat(nearest)].mean(dim=1)
 
 
-def probe_scatter(embedding, redshift, *, seed=0, k=_NEIGHBOURS):
+def probe_scatter(embedding, redshift, *, groups=None, seed=0, k=_NEIGHBOURS):
     """
     Scatter of nearest-neighbour redshifts, half of the galaxies being the references of the other half.
 
@@ -117,6 +117,9 @@ def probe_scatter(embedding, redshift, *, seed=0, k=_NEIGHBOURS):
     ----------
     embedding : `torch.Tensor` (N, D)
     redshift : `torch.Tensor` (N,)
+    groups : array_like (N,), optional
+        Galaxies with the same number are not independent, such as simulated ones that were drawn from the same real
+        one: they are in the same half.
     seed : int, optional
         Of the halves.
     k : int, optional
@@ -129,8 +132,9 @@ def probe_scatter(embedding, redshift, *, seed=0, k=_NEIGHBOURS):
     """
     if not embedding.isfinite().all():  # among which there would be nearest ones nevertheless
         return math.nan
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(redshift))).to(embedding.device)
-    reference, query = order.chunk(2)
+    together = np.arange(len(redshift)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    half = np.random.default_rng(seed).permutation(together.max() + 1)[together] % 2
+    reference, query = (torch.from_numpy(np.flatnonzero(half == one)).to(embedding.device) for one in (0, 1))
     estimate = knn_redshift(embedding[reference], redshift[reference], embedding[query], k=k)
     deviation = (estimate - redshift[query]) / (1 + redshift[query])
     return sigma_mad(deviation.cpu().numpy())
@@ -219,5 +223,6 @@ class RedshiftProbe(lightning.Callback):
 
     def _scatter(self, module):
         embedding = embed(module.encoder, self._stamps, self._rows, device=module.device)
-        redshift = self._stamps.redshift[self._rows]
-        return probe_scatter(embedding, torch.as_tensor(redshift, device=module.device), seed=self._seed)
+        redshift = torch.as_tensor(self._stamps.redshift[self._rows], device=module.device)
+        groups = None if self._stamps.groups is None else self._stamps.groups[self._rows]
+        return probe_scatter(embedding, redshift, groups=groups, seed=self._seed)

@@ -13,7 +13,6 @@ layers slower than those of the last if wanted.
 import numpy as np
 
 from astro_photz.metrics import sigma_mad
-from astro_photz.pdf import RedshiftPDF
 
 from ._lightning import lightning
 from ._torch import torch
@@ -228,20 +227,3 @@ class RedshiftModel(lightning.LightningModule):
         """The optimizer and its schedule over the whole training."""
         groups = parameter_groups(self.encoder, self.head, layer_decay=self.hparams.layer_decay)
         return self.optimizer.make(groups, steps=total_steps(self.trainer))
-
-    @torch.no_grad()
-    def predict_pdf(self, flux, ebv):
-        """
-        Redshift PDFs.
-
-        Parameters
-        ----------
-        flux : `torch.Tensor` (B, 5, S, S)
-        ebv : `torch.Tensor` (B,)
-
-        Returns
-        -------
-        `~astro_photz.RedshiftPDF` (B,)
-        """
-        self.eval()
-        return RedshiftPDF(self(flux, ebv).softmax(dim=1).numpy(), Z_EDGES)

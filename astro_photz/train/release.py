@@ -12,8 +12,7 @@ import numpy as np
 
 from astro_photz.cutouts import Cutouts
 from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts, read_rows
-from astro_photz.dust import deredden
-from astro_photz.quality import aperture_flux
+from astro_photz.quality import r_magnitude
 
 from ._torch import torch
 from .calibrate import calibrate
@@ -149,7 +148,7 @@ def _validation_file(what, files):
 def _validation_stamps(what, files):
     if files["validation"]:
         return Stamps(files["validation"])
-    return Stamps(files["data"], n=what["held_out"], seed=what["seed"])
+    return Stamps(files["data"], held_out=what["held_out"], learn=False, seed=what["seed"])
 
 
 def _card(run, data, name, report):
@@ -217,12 +216,12 @@ def training_range(path, *, labelled=True, n=4096):
     Returns
     -------
     dict of list of float
-        Lowest and highest ``r_mag`` (that of `~astro_photz.quality.flag_images`), ``ebv`` and ``redshift``.
+        Lowest and highest ``r_mag`` (`~astro_photz.quality.r_magnitude`), ``ebv`` and ``redshift``.
     """
     stamps = Stamps(path, labelled=labelled)
     rows = np.sort(np.random.default_rng(0).permutation(len(stamps))[:n])  # files may be sorted
     cutouts = Cutouts.read(path, rows=rows)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        r_mag = 22.5 - 2.5 * np.log10(aperture_flux(deredden(cutouts.flux, ebv=cutouts.ebv)[:, 2]))
-    values = {"r_mag": r_mag, "ebv": stamps.ebv[rows]} | ({"redshift": stamps.redshift} if labelled else {})
+    values = {"r_mag": r_magnitude(cutouts.flux, cutouts.ebv), "ebv": stamps.ebv[rows]} | (
+        {"redshift": stamps.redshift} if labelled else {}
+    )
     return {name: [round(float(q), 3) for q in np.nanpercentile(value, [0.5, 99.5])] for name, value in values.items()}

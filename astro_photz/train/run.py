@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
@@ -25,7 +25,7 @@ from ._lightning import lightning
 from ._torch import torch
 from .adaptation import held_out
 from .calibrate import FEWEST, linear_layer
-from .callbacks import BestCheckpoint, LastCheckpoint, SafeCheckpoints, StepSeed, check_disk
+from .callbacks import BestCheckpoint, LastCheckpoint, Patience, SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
 from .data import StampData
 from .optimizer import total_steps
@@ -220,7 +220,7 @@ def finetune(
             raise ValueError(f"validation must have the {FEWEST} galaxies that calibration takes, got {n_validation}")
         files = {"data": data, "validation": validation}
         what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": init and str(init)} | contents(files)
-        known = {"held_out": n_held, "origin": None if init is None else origin(init)}
+        known = {"held_out": n_held and n_validation, "origin": None if init is None else origin(init)}
         what |= {name: fact for name, fact in known.items() if fact}
         curves = ("val_loss", "val_sigma_mad", "val_bias")
         outcome = {"keep": settings.keep, "curves": curves, "start_counts": head is not None}
@@ -231,7 +231,7 @@ def finetune(
 def _stopping(settings, judged_by, *, train_epoch=False):
     """What ends a training that does not get better any more, if that is wanted."""
     options = {"patience": settings.patience, "check_on_train_epoch_end": train_epoch}
-    return [EarlyStopping(judged_by, **options)] if settings.patience else []
+    return [Patience(judged_by, **options)] if settings.patience else []
 
 
 def _of_catalogue(settings, data):
@@ -266,7 +266,7 @@ def _reading(machine):
 
 
 def _with_fitting_queue(recipe, n_images):
-    """The recipe with a queue that an image does not meet its own keys in."""
+    """The recipe with a queue in which hardly an image meets keys of its own."""
     settings = recipe.pretrain
     length = queue_length(settings.queue_length, n_images=n_images, batch_size=settings.batch_size)
     if length < settings.queue_length:

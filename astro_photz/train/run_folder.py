@@ -109,13 +109,18 @@ class RunFolder:
             If the folder is that of another training, or not of a training at all.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        if not any(self.path.iterdir()):
+        if not self._begun:
             if recipe:
                 self.write("recipe.toml", recipe.as_toml())
             places = {name: path and str(Path(path).resolve()) for name, path in files.items()}
             record = {"what": what, "files": places, "versions": _versions()}
             self.write("run.json", json.dumps(record, indent=2) + "\n")
         self._check_same(what, recipe)
+
+    @property
+    def _begun(self):
+        """Whether there is anything in it; its first file alone is left where the disk was full then."""
+        return any(path.name != "recipe.toml" and not path.name.startswith(".part.") for path in self.path.iterdir())
 
     def _check_same(self, what, recipe):
         self._check_training()
@@ -190,7 +195,7 @@ class RunFolder:
         for path in filter(None, needed):
             if Path(path).exists() and Path(path).resolve().is_relative_to(self.path.resolve()):
                 raise ValueError(f"{path} would be overwritten with {self.path}: choose another folder")
-        if self.path.exists() and any(self.path.iterdir()):
+        if self.path.exists() and self._begun:
             self._check_training()
             shutil.rmtree(self.path)
 

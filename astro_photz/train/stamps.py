@@ -21,7 +21,7 @@ from astro_photz.dust import ebv_from_extinction
 
 from ._torch import torch
 
-__all__ = ["Stamps", "check_pixels", "check_stamps", "data_hash", "read_groups"]
+__all__ = ["Stamps", "check_lengths", "check_pixels", "check_stamps", "data_hash", "read_groups"]
 
 _CATALOG = ("catalog_flux", "catalog_radius")
 
@@ -43,8 +43,11 @@ class Stamps(torch.utils.data.Dataset):
     n : int, optional
         How many of the file's rows to use: the first of an order that the seed draws, so that fewer are part of more.
         All, in their order, by default.
-    skip : int, optional
-        How many rows to leave out before, the first of that order.
+    held_out : int, optional
+        How many rows are held out from learning, the first of that order; of galaxies that were drawn from the same
+        real one all or none are, and so it may be some more.
+    learn : bool, optional
+        Whether the rows that are left to learn from are wanted, or else those that are held out.
     seed : int, optional
         Of that order.
     size : int, optional
@@ -75,17 +78,28 @@ class Stamps(torch.utils.data.Dataset):
     """
 
     def __init__(
-        self, path, *, labelled=True, photometry=False, n=None, skip=0, seed=0, size=64, z_max=None, in_memory=False
+        self,
+        path,
+        *,
+        labelled=True,
+        photometry=False,
+        n=None,
+        held_out=0,
+        learn=True,
+        seed=0,
+        size=64,
+        z_max=None,
+        in_memory=False,
     ):
         self.path = Path(path)
         columns = ["e_bv", *["specz_redshift"] * labelled, *(_CATALOG if photometry else ())]
         with open_cutouts(path, needs=("images", *columns)) as file:
             self.shape = _checked_shape(path, file["images"].shape, size)
-            _check_lengths(path, file, columns)
-            self.rows = _rows(path, self.shape[0], n, skip, seed)
+            check_lengths(path, file, columns)
+            groups = read_groups(file)
+            self.rows = _rows(path, self.shape[0], n, held_out, learn, groups, seed)
             self.ebv = _ebv(path, file)[self.rows]
             self.redshift = _redshift(path, file, z_max)[self.rows] if labelled else None
-            groups = read_groups(file)
             self.groups = None if groups is None else groups[self.rows]
             self.catalog_flux, self.catalog_radius = (
                 _measured(path, file, name)[self.rows] if photometry else None for name in _CATALOG
@@ -148,20 +162,48 @@ def _checked_shape(path, shape, size):
     return shape
 
 
-def _check_lengths(path, file, names):
-    for name in names:
-        if len(file[name]) != len(file["images"]):
+def check_lengths(path, file, names):
+    """
+    Make sure that data sets have a row for each image, those of them that are there.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Of the file, for the error.
+    file : `h5py.File`
+    names : sequence of str
+        ``seed_index`` is looked at besides.
+
+    Raises
+    ------
+    ValueError
+        If one has more rows or fewer.
+    """
+    for name in (*names, "seed_index"):
+        if name in file and len(file[name]) != len(file["images"]):
             raise ValueError(f"{path}: {name} has {len(file[name])} rows, but images {len(file['images'])}")
 
 
-def _rows(path, n_rows, n, skip, seed):
-    if n is None and not skip:
+def _rows(path, n_rows, n, held_out, learn, groups, seed):
+    if n is None and not held_out:
         return np.arange(n_rows)
-    n = n_rows - skip if n is None else n
-    if not 1 <= n <= n_rows - skip:
-        besides = f", besides {skip} that are held out" if skip else ""
-        raise ValueError(f"n must be from 1 to the {n_rows - skip} galaxies of {path}{besides}, got {n}")
-    return np.random.default_rng(seed).permutation(n_rows)[skip : skip + n]
+    order = np.random.default_rng(seed).permutation(n_rows)
+    aside = _set_aside(order if groups is None else groups[order], held_out)
+    order = order[~aside] if learn else order[aside]
+    n = len(order) if n is None else n
+    if not 1 <= n <= len(order):
+        besides = f", besides {aside.sum()} that are held out" if held_out and learn else ""
+        raise ValueError(f"n must be from 1 to the {len(order)} galaxies of {path}{besides}, got {n}")
+    return order[:n]
+
+
+def _set_aside(groups, at_least):
+    """Whether each of the rows is of the groups that come first, which are as many as have so many rows."""
+    _, first, inverse, counts = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    by_place = np.argsort(first)
+    before = np.empty_like(counts)
+    before[by_place] = np.cumsum(counts[by_place]) - counts[by_place]
+    return before[inverse] < at_least
 
 
 def _ebv(path, file):

@@ -18,7 +18,7 @@ from astro_photz.models.model import ModelError, read_card
 
 from ._torch import torch
 from .calibrate import CalibratedHead
-from .encoder import make_encoder
+from .encoder import encoder_settings
 from .redshift import Z_EDGES
 
 __all__ = [
@@ -212,6 +212,9 @@ def _file_of(source):
     return path
 
 
+_OF_A_TRAINING = {"state_dict", "hyper_parameters", "optimizer_states", "loops"}
+
+
 def check_checkpoint(path, model, *, steps=None):
     """
     Make sure that a training can go on from a checkpoint.
@@ -234,7 +237,7 @@ def check_checkpoint(path, model, *, steps=None):
     if not Path(path).is_file():
         raise FileNotFoundError(f"resume: no checkpoint {path}")
     content = _read(path)
-    if not isinstance(content, dict) or not {"state_dict", "optimizer_states", "loops"} <= set(content):
+    if not isinstance(content, dict) or not set(content) >= _OF_A_TRAINING:
         raise ValueError(f"resume: {path} holds no checkpoint of a training to go on with; init takes weights alone")
     own, stored = (_shapes(state) for state in (model.state_dict(), content["state_dict"]))
     for name in sorted(own.keys() | stored.keys()):
@@ -243,6 +246,11 @@ def check_checkpoint(path, model, *, steps=None):
                 f"resume: {path} is of another training or architecture: {name} has the shape {stored.get(name)} "
                 f"there, and {own.get(name)} here"
             )
+    stored = encoder_settings(**content["hyper_parameters"]["encoder"])
+    if stored != encoder_settings(**model.hparams.encoder):  # strides are in no shape, nor is the scale of the pixels
+        raise ValueError(
+            f"resume: {path} is of another architecture: {_told(stored)} there, and {_told(model.hparams.encoder)} here"
+        )
     if steps and content.get("total_steps", steps) != steps:
         raise ValueError(
             f"resume: {path} is of a training of {content['total_steps']} steps, whose schedule it would go on with; "
@@ -272,16 +280,11 @@ def load_weights(encoder, path, *, settings):
         See `read_weights`; ValueError too if the weights are those of another architecture.
     """
     stored, state = read_weights(path)
-    if _architecture(make_encoder(**stored)) != _architecture(encoder):
+    if encoder_settings(**stored) != encoder_settings(**settings):
         raise ValueError(
             f"{path} holds an encoder of another architecture: {_told(stored)}, while the recipe's is {_told(settings)}"
         )
     encoder.load_state_dict(state)
-
-
-def _architecture(encoder):
-    """What weights depend on: their names and shapes, and the scale of the pixels that they were learnt on."""
-    return encoder.scaling.scaling, _shapes(encoder.state_dict())
 
 
 def _told(settings):

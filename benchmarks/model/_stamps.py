@@ -16,7 +16,10 @@ _PURPOSES = "population", "shape", "observation", "catalogue"
 
 
 def recipe_of(model, *, seed, split="test", size=64):
-    """How a model's training set was simulated, for another seed, and for galaxies that it was not trained on."""
+    """
+    How a model's training set was simulated, for another seed, and for galaxies that it was not trained on; but for
+    what was changed for one of its parts alone, such as more dust to learn from.
+    """
     # cards of models made before there were recipes for all of it tell it under "recipe"
     told = (model.card.get(entry, {}) for entry in ("made_by", "recipe"))
     made = next((one for one in told if "simulate" in one), None)

@@ -39,11 +39,11 @@ def main():
     real = {"action": "store_true", "help": "clean galaxies of real frames, which ../shared has"}
     arguments = arguments_of(__doc__, n=1000, real=real)
     model, rng = load_model(arguments.model), np.random.default_rng(arguments.seed)
-    blocks = real_galaxies() if arguments.real else simulated_galaxies(model, arguments)
+    blocks, groups = real_galaxies() if arguments.real else simulated_galaxies(model, arguments)
     rows = []
     for change, versions in VERSIONS.items():
         moves = [moved(model, block.flux, block.ebv, versions, rng) for block in blocks]
-        rows.append(row(change, np.concatenate(moves)))
+        rows.append(row(change, np.concatenate(moves), groups))
     columns = {"share": "share that is stable", "median": "median move / error"}
     text = TEXT.format(off=OFF, noisier=NOISIER)
     title = "Stability on real images" if arguments.real else "Stability"
@@ -51,19 +51,20 @@ def main():
 
 
 def simulated_galaxies(model, arguments):
-    """Cutouts with a margin around the stamp, in blocks."""
+    """Cutouts with a margin around the stamp, in blocks, and the real galaxies that they were drawn from."""
     recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * OFF)
-    return [cutouts for _, cutouts in observed(recipe, *drawn(recipe, arguments.n))]
+    population, shape = drawn(recipe, arguments.n)
+    return [cutouts for _, cutouts in observed(recipe, population, shape)], population.seed_index
 
 
 def real_galaxies():
-    """Cutouts of those that have neither a neighbour nor a star on top."""
+    """Cutouts of those that have neither a neighbour nor a star on top, in one block; they are independent."""
     if not SHARED.is_dir():
         raise SystemExit(f"there are no real galaxies here: {SHARED} is missing")
     galaxies = Table.read(SHARED / "real_galaxies.ecsv")
     chosen = (np.asarray(galaxies["r_aper"]) < BRIGHT) & np.ma.filled(galaxies["clean"], False)
     source = astro_photz.FrameDirectory(SHARED / "sdss_frames", data_release=17)
-    return [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)]
+    return [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)], None
 
 
 def crops(flux, rng):
@@ -92,10 +93,10 @@ def moved(model, flux, ebv, versions, rng):
     return np.abs(moves).T / before.std()[:, None]
 
 
-def row(method, moves):
+def row(method, moves, groups):
     """A row of the table, of moves over errors (N, versions)."""
-    share = measured("share", lambda one: np.mean(one < 1), moves)
-    return {"method": method, "n": len(moves), **share, **measured("median", np.median, moves)}
+    share = measured("share", lambda one: np.mean(one < 1), moves, groups=groups)
+    return {"method": method, "n": len(moves), **share, **measured("median", np.median, moves, groups=groups)}
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def simulate_data(run, settings, device):
                     seed=own["seed"],
                     split=split,
                     size=settings["size"],
-                    config={"sample": settings["settings"]["sample"] | own.get("sample", {})},
+                    config=settings["settings"] | {"sample": settings["settings"]["sample"] | own.get("sample", {})},
                     device=device,
                     workers=os.cpu_count() if device == "cpu" else 1,  # the file is the same, whatever their number
                 )
@@ -192,9 +192,9 @@ def export_encoder(run, path, card, validation):
     encoder = load_model(path)
     with open_cutouts(validation) as file:
         parts = [read_rows(file, rows).crop(encoder.card["image_size"]) for rows in batches(len(file["images"]))]
-        redshift = file["specz_redshift"][()].astype(np.float32)
+        redshift, groups = file["specz_redshift"][()].astype(np.float32), read_groups(file)
     embedding = np.concatenate([encoder.encode(part.flux, part.ebv) for part in parts])
-    scatter = probe_scatter(torch.from_numpy(embedding), torch.from_numpy(redshift))
+    scatter = probe_scatter(torch.from_numpy(embedding), torch.from_numpy(redshift), groups=groups)
     metrics = {"redshift probe on simulated validation galaxies": {"sigma_mad": round(scatter, 5)}}
     write_card(path, encoder.card | {"metrics": metrics})
 

@@ -329,7 +329,8 @@ def equivalent_factor(n_labels, tuned, scratch):
     -------
     dict
         ``factor``, ``factor_err``; ``at_least``, whether even the most labels are too few from scratch, and
-        ``at_most``, whether even the fewest are too many: the factor is that of those.
+        ``at_most``, whether even the fewest are too many: the factor is that of those. The error is half of the
+        interval that holds 68 % of the draws, or the side of it that does not reach the end of the curve.
     """
     numbers = np.log(list(scratch))
     best = _crossing(numbers, [one.mean for one in scratch.values()], tuned.mean)
@@ -337,7 +338,7 @@ def equivalent_factor(n_labels, tuned, scratch):
     drawn = [_crossing(numbers, *end) if np.isfinite([*end[0], end[1]]).all() else math.nan for end in ends]
     factor = math.exp(best) / n_labels
     bounds = {"at_least": bool(best >= numbers[-1]), "at_most": bool(best <= numbers[0])}
-    return {"factor": factor, "factor_err": float(factor * np.std(drawn))} | bounds
+    return {"factor": factor, "factor_err": factor * _error(best, drawn, numbers[0], numbers[-1])} | bounds
 
 
 def share_of_gap(tuned, few, most):
@@ -378,12 +379,19 @@ def difference_of(one, other):
     return {"difference": float(difference), "difference_err": float(np.std(drawn))}
 
 
+def _error(best, drawn, first, last):
+    """Of a number that could not be drawn beyond two ends."""
+    low, high = np.percentile(drawn, [15.9, 84.1])
+    sides = [side for side, there in ((best - low, low > first), (high - best, high < last)) if there]
+    return float(np.mean(sides)) if sides else math.nan
+
+
 def _crossing(numbers, scatter, wanted):
     """Where a falling curve through points has the value wanted, within the points."""
     falling = isotonic_regression(scatter, increasing=False).x
     fine = np.linspace(numbers[0], numbers[-1], 2000)
-    curve = PchipInterpolator(numbers, falling)(fine)
-    return fine[min(np.searchsorted(-curve, -wanted), len(fine) - 1)]
+    curve = PchipInterpolator(numbers, falling)(fine) - 1e-12 * np.arange(len(fine))  # where it is level, its beginning
+    return float(np.interp(-wanted, -curve, fine))
 
 
 def print_tables(result):
