@@ -17,7 +17,7 @@ FLAG_MEANINGS = {
     "LOW_SNR": "the galaxy is fainter than 10 times its noise in r",
     "OFF_CENTRE": "the light peaks more than 3 pixels from the position",
     "CROWDED": "another source, at least half as bright at its peak, lies within 20 pixels",
-    "EXTRAPOLATED": "the magnitude or the reddening lies outside what the model was trained on",
+    "EXTRAPOLATED": "the magnitude or the reddening lies outside that of 99 % of what the model was trained on",
     "GRID_EDGE": "the PDF peaks in the last bin: the redshift may lie beyond the grid",
 }
 """What each flag means; the first five come with a masked estimate."""

@@ -244,7 +244,7 @@ def _record(model, source):
         "model": model.name,
         "model_version": model.version,
         "model_sha256": model.sha256,
-        "trained_on": "simulated images" if model.card.get("simulated") else "real images",
+        "trained_on": model.trained_on,
         "source": getattr(source, "name", "cutouts"),
         "data_release": getattr(source, "data_release", -1),
         "z_edges": model.edges.tolist(),

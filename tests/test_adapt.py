@@ -164,6 +164,7 @@ def test_what_is_adapted_becomes_a_model_that_says_where_it_began(sample, adapte
         "sim-small-v1"
     )
     assert model.card["survey"] == "mine"
+    assert model.trained_on == "simulated images, then real images"
     assert any("began with the weights of sim-small-v1" in limit for limit in model.card["limits"])
     assert model.card["training_range"]["redshift"][1] >= load_model("bundled").card["training_range"]["redshift"][1]
     cutouts = Cutouts.read(sample)

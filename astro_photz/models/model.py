@@ -86,6 +86,14 @@ class PhotozModel:
         return hashlib.sha256("".join(files[name] for name in sorted(files)).encode()).hexdigest()
 
     @property
+    def trained_on(self):
+        """What kind of images its weights were learnt from, in the order of the trainings, str."""
+        simulated, origin = self.card.get("simulated"), self.card.get("origin") or {}
+        if simulated or not origin.get("simulated"):
+            return "simulated images" if simulated else "real images"
+        return "simulated images, then real images"
+
+    @property
     def edges(self):
         """Edges of the bins in redshift, `~numpy.ndarray` (K + 1,); `ModelError` for an encoder alone."""
         if self._head is None:

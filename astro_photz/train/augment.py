@@ -9,7 +9,7 @@ its own. `~astro_photz.train.views` chains them as a recipe tells::
     augment = make_augmentation({"rotate": {}, "crop": {"jitter": 5}, "redden": {"ebv_max": 0.3}})
     view = augment(deredden(flux, ebv))
 
-A rotation interpolates, once, and so smooths the noise a little (of white noise the default, bicubic, keeps about 0.85
+A rotation interpolates, once, and so smooths the noise a little (of white noise the default, bicubic, keeps about 0.86
 of the rms). The corners of what is cut out must lie within the stamp, wherever it is turned: a crop of 64 pixels with
 a jitter of 5 needs stamps of 106. Smaller ones are turned by quarter turns only, exactly.
 """

@@ -27,7 +27,10 @@ from .weights import read_head, read_weights
 __all__ = ["export_run", "training_range"]
 
 _SIMULATED = "Trained on simulated images only: its figures hold for those, not for the real sky."
-_BEGAN = "It began with the weights of {name}, which was trained, at first or later, on simulated images."
+_BEGAN = (
+    "It began with the weights of {name}, which was trained, at first or later, on simulated images: the limits that "
+    "the card of {name} tells may be its own."
+)
 _BLOCK = 256  # stamps in memory
 _GRID = "Redshifts of 0.4 and more cannot be expressed."
 

@@ -46,7 +46,8 @@ TEXT = (
     "which SDSS lists for galaxies as bright, or the least possible in such stamps, as if profiles and blur were "
     "known. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy has at its redshift: "
     "what they tell of it is in the stamps, and not in the magnitudes. Adapted: with stamps of the galaxies that "
-    "boosting learnt from, all of the network."
+    "boosting learnt from, all of the network. The rows of the main sample, 5,000 of SDSS's, do not come with the "
+    "source tree, without which this command leaves them out."
 )
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
 BOOSTING, LEAST_NOISE = "boosting, a catalogue's noise", "boosting, least noise"

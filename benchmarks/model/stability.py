@@ -33,6 +33,7 @@ TEXT = (
     "{off} pixels off, turned and mirrored, or given noise to {noisier} times the rms of the sky; and the median of "
     "the move over the error."
 )
+OF_REAL = " The real galaxies are those of the table of that name."
 
 
 def main():
@@ -45,7 +46,7 @@ def main():
         moves = [moved(model, block.flux, block.ebv, versions, rng) for block in blocks]
         rows.append(row(change, np.concatenate(moves), groups))
     columns = {"share": "share that is stable", "median": "median move / error"}
-    text = TEXT.format(off=OFF, noisier=NOISIER)
+    text = TEXT.format(off=OFF, noisier=NOISIER) + (OF_REAL if arguments.real else "")
     title = "Stability on real images" if arguments.real else "Stability"
     report(title, rows, arguments, text=text, columns=columns, simulated=not arguments.real, shown=())
 

@@ -52,10 +52,11 @@ DESCRIPTION = (
     "Sample galaxies (of kcorrect's), seen from distances of their own"
 )
 LIMITS = [
-    "Trained, calibrated and measured on simulated images only: its figures hold for those, not for the real sky.",
+    "Trained and calibrated on simulated images, and measured on them, but for a few real galaxies: its figures hold "
+    "for those, not for the real sky.",
     "Simulated galaxies are bulges and discs with arms or clumps: no dust lanes, mergers or active nuclei.",
-    "Galaxies are assumed to be like those of the SDSS Main Galaxy Sample, seen from further away, to the magnitude "
-    "that the recipe tells; fainter, bluer or more distant ones are pulled towards it.",
+    "Galaxies are assumed to be like those of the SDSS Main Galaxy Sample, seen from further away, to a total r of "
+    "{faintest:g}, free of extinction; fainter, bluer or more distant ones are pulled towards it.",
     "Redshifts of 0.4 and more cannot be expressed.",
     "Mergers, blends and targets with a star on top were not part of the training beyond chance neighbours.",
 ]
@@ -222,7 +223,7 @@ def integers(loss, model, processes):
 def facts(run, settings, data):
     """What the card of the model tells of how it was made."""
     numbers = {split: settings["simulate"][split] | contents(data[split]) for split in SPLITS}
-    again = settings.get("init")
+    again, sample = settings.get("init"), simulate.Settings.of(settings["simulate"]["settings"]).sample
     begun = f"; fine-tuned again from version {again['version']}" if again else ""
     return {
         "version": settings["version"],
@@ -231,7 +232,7 @@ def facts(run, settings, data):
             **numbers["train"],
             "splits": numbers | {"split_seed": SPLIT_SEED},
         },
-        "limits": LIMITS + settings.get("limits", []),
+        "limits": [limit.format(faintest=sample.faintest) for limit in LIMITS] + settings.get("limits", []),
         "made_by": settings,
         "commit": commit(),
         "steps": steps_of(run),
