@@ -14,7 +14,7 @@ from astropy.table import MaskedColumn, QTable, Table
 from . import __version__
 from .catalog import read_positions
 from .cutouts import Batch, Cutouts
-from .cutouts.collect import collect_batches, progress_bar
+from .cutouts.collect import collect_batches, progress_bar, source_or_archive
 from .flags import MISSING, PhotozFlag
 from .models import PhotozModel, load_model
 from .models.model import IMAGE_SIZE
@@ -194,13 +194,7 @@ def _output_table(data):
 
 def _source_of(data, source):
     """Where the images come from: None for cutouts, which have them."""
-    if isinstance(data, Cutouts):
-        return None
-    if source is None:
-        from .cutouts import SDSSArchive
-
-        return SDSSArchive()
-    return source
+    return None if isinstance(data, Cutouts) else source_or_archive(source)
 
 
 def _batches(data, source, progress, **columns):

@@ -15,7 +15,7 @@ from .._files import aside
 from ..catalog import read_positions
 from .container import MINIMUM_SIZE, Cutouts
 
-__all__ = ["Fetched", "collect_batches", "fetch", "fetch_to_file", "progress_bar"]
+__all__ = ["Fetched", "collect_batches", "fetch", "fetch_to_file", "progress_bar", "source_or_archive"]
 
 # Rows from which the work is long enough for a progress bar.
 _LONG = 100
@@ -57,7 +57,7 @@ def fetch(data, *, source=None, size=MINIMUM_SIZE, progress=None, coord=None, ra
     """
     positions = read_positions(data, coord=coord, ra=ra, dec=dec, ebv=ebv)
     cutouts = Cutouts.blank(len(positions), size=size, coord=positions.coord, ids=positions.ids)
-    for batch in collect_batches(positions, source=source, size=size, progress=progress):
+    for batch in collect_batches(positions, source=source_or_archive(source), size=size, progress=progress):
         cutouts[batch.rows] = batch.cutouts
         cutouts.flags[batch.rows] = batch.reasons
     return cutouts
@@ -154,7 +154,7 @@ def fetch_to_file(
     for name, values in columns.items():
         if len(values) != len(positions):
             raise ValueError(f"{name} must have a row for each of the {len(positions)} galaxies, got {len(values)}")
-    batches = collect_batches(positions, source=source, size=size, progress=progress)
+    batches = collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)
     with aside(path) as part:
         fetched = _write(part, positions, batches, columns, size=size, dtype=dtype)
         if not whole:
@@ -189,7 +189,26 @@ def _write(path, positions, batches, columns, *, size, dtype):
     return Fetched(flags, kept)
 
 
-def collect_batches(positions, *, source=None, size=MINIMUM_SIZE, progress=None):
+def source_or_archive(source=None):
+    """
+    Where images come from: from the archive of SDSS, unless it is said.
+
+    Parameters
+    ----------
+    source : `~astro_photz.cutouts.CutoutSource`, optional
+
+    Returns
+    -------
+    `~astro_photz.cutouts.CutoutSource`
+    """
+    if source is not None:
+        return source
+    from .archive import SDSSArchive
+
+    return SDSSArchive()
+
+
+def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
     """
     The batches of a source, under a progress bar, with a check that none of the rows is lost.
 
@@ -208,10 +227,6 @@ def collect_batches(positions, *, source=None, size=MINIMUM_SIZE, progress=None)
     RuntimeError
         If the source leaves out a row, or yields it twice.
     """
-    if source is None:
-        from .archive import SDSSArchive
-
-        source = SDSSArchive()
     times = np.zeros(len(positions), dtype=int)
     with progress_bar(len(positions), progress) as advance:
         for batch in source.batches(positions, size=size):

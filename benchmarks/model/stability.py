@@ -33,7 +33,7 @@ TEXT = (
     "{off} pixels off, turned and mirrored, or given noise to {noisier} times the rms of the sky; and the median of "
     "the move over the error."
 )
-OF_REAL = " The real galaxies are those of the table of that name."
+OF_REAL = " The galaxies are the clean ones of the table of real galaxies."
 
 
 def main():
