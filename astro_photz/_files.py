@@ -6,6 +6,7 @@ Files that are whole or not there, and how to tell one from another.
 import hashlib
 import json
 import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def aside(path):
         In the same folder, hidden, with the same endings.
     """
     path = Path(path)
-    part = path.with_name(f".part.{os.getpid()}.{path.name}")  # another process may write the same file
+    part = path.with_name(f".part.{secrets.token_hex(4)}.{path.name}")  # another machine may write the same file
     try:
         yield part
         os.replace(part, path)

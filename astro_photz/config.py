@@ -24,9 +24,15 @@ class Conf(ConfigNamespace):
     queries_per_minute = ConfigItem(
         60, "Queries that are sent to the SDSS catalogue server in a minute, at most.", cfgtype="integer(min=1)"
     )
-    attempts = ConfigItem(3, "How often a request to an archive is made before it counts as failed.")
-    retry_wait = ConfigItem(1.0, "Wait (s) before the second attempt; each further one waits twice as long.")
-    frame_cache = ConfigItem(512, "Decompressed frames that are kept in memory (MB): a field takes 61.")
+    attempts = ConfigItem(
+        3, "How often a request to an archive is made before it counts as failed.", cfgtype="integer(min=1)"
+    )
+    retry_wait = ConfigItem(
+        1.0, "Wait (s) before the second attempt; each further one waits twice as long.", cfgtype="float(min=0)"
+    )
+    frame_cache = ConfigItem(
+        512, "Decompressed frames that are kept in memory (MB): a field takes 61.", cfgtype="integer(min=0)"
+    )
     published_models = ConfigItem(
         "https://portal.nersc.gov/project/dasrepo/self-supervised-learning-sdss/checkpoints",
         "Where ``astro-photz models import`` finds published weights.",

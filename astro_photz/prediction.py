@@ -76,7 +76,7 @@ def predict(
         Add a column ``{prefix}_pdf`` (N, K) with the probability in each bin of redshift; the edges of the bins are
         in the meta of the table.
     progress : bool, optional
-        Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
+        Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
     coord, ra, dec, ebv : str, optional
         Names of columns, where they are not the usual ones: see `~astro_photz.catalog.read_positions`.
 
@@ -121,7 +121,7 @@ def predict(
         for name, quantity in _COLUMNS.items()
     }
     columns[f"{prefix}_ood"] = MaskedColumn(
-        np.zeros(len(table), dtype=np.float32),
+        np.full(len(table), np.nan, dtype=np.float32),
         mask=True,
         description="Distance from the training set (masked: the model carries no reference set)",
     )
@@ -214,9 +214,9 @@ def _batches_of_cutouts(cutouts, progress):
 
 def _estimate(batches, model, n, pdf):
     """Columns of values, flags, and probabilities if they are wanted: batch by batch, into the order of the rows."""
-    values = {name: np.zeros(n, dtype=np.float32) for name in _COLUMNS}
+    values = {name: np.full(n, np.nan, dtype=np.float32) for name in _COLUMNS}  # what a mask that is lost leaves
     flags = np.zeros(n, dtype=np.int32)
-    probabilities = np.zeros((n if pdf else 0, len(model.edges) - 1), dtype=np.float32)
+    probabilities = np.full((n if pdf else 0, len(model.edges) - 1), np.nan, dtype=np.float32)
     for rows, cutouts, reasons in batches:
         cutouts.flags = cutouts.flags | reasons
         flags[rows] = flag_images(cutouts, training_range=model.card.get("training_range"))

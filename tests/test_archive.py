@@ -90,6 +90,12 @@ def test_no_cache(server, expected):
     assert not [path for path in server.cache.rglob("*") if path.name == "contents"]
 
 
+def test_without_a_cache_no_frame_is_left_anywhere(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fetch(SDSSArchive(timeout=5, cache=False))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_positions_go_up_in_batches(server, expected, monkeypatch):
     monkeypatch.setattr(archive_module, "_BATCH", 4)
     assert_same(fetch(), expected)

@@ -51,10 +51,26 @@ def test_predict_writes_any_format(stamps, ending, capsys):
 
 
 def test_what_made_a_table_is_in_it(stamps):
-    for ending in ("ecsv", "fits", "vot"):
+    for ending in ("ecsv", "fits", "vot", "h5"):
         output = stamps / f"z.{ending}"
         assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5") == 0
         assert "trained_on" in str(Table.read(output).meta)
+
+
+def test_a_format_that_loses_what_made_a_table_says_so(stamps, capsys):
+    assert run("predict", stamps / "hosts.csv", stamps / "z.csv", "--source", stamps / "stamps.h5") == 0
+    assert "does not keep which model and images made the redshifts; .ecsv does" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "vot", "h5", "csv"])
+def test_a_galaxy_without_an_estimate_has_none_in_any_format(stamps, ending):
+    table = Table.read(stamps / "hosts.csv")
+    table["dec"][2] = -80
+    table.write(stamps / "off.csv")
+    output = stamps / f"z.{ending}"
+    assert run("predict", stamps / "off.csv", output, "--source", stamps / "stamps.h5") == 0
+    estimate = np.ma.masked_invalid(Table.read(output)["z_phot"])
+    assert np.ma.getmaskarray(estimate).tolist() == [False, False, True, False, False]
 
 
 def test_pdf_and_prefix(stamps):

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """The container of cutouts holds what it was given, refuses what it cannot be, and survives being written."""
 
+import resource
+
 import h5py
 import numpy as np
 import pytest
@@ -446,6 +448,16 @@ def bring_column_late(writer, cutouts):
     writer.append(cutouts[1:], z=[0.1, 0.2])
 
 
+def forget_column_after_none(writer, cutouts):
+    writer.append(cutouts[:0], z=[])
+    writer.append(cutouts)
+
+
+def write_twice(writer, cutouts):
+    writer.write(np.array([0, 1]), cutouts[:2])
+    writer.write(np.array([2, 1]), cutouts[:2])
+
+
 def forget_positions(writer, cutouts):
     writer.append(cutouts[:1])
     writer.append(Cutouts(cutouts.flux[1:], ebv=0.1))
@@ -459,6 +471,8 @@ MISTAKES = {
     write_scalar_column: r"z must have a row for each of the 3 stamps, got the shape \(\)",
     forget_column: "each call must give the same columns.*: z",
     bring_column_late: "each call must give the same columns.*: z",
+    forget_column_after_none: "each call must give the same columns.*: z",
+    write_twice: "rows must be others than those written, one for each of the 2 stamps",
     forget_positions: "each call must give the same columns.*: dec, ra",
 }
 
@@ -476,6 +490,30 @@ def test_nothing_half_written_under_the_final_name(tmp_path, mistake, there_befo
         mistake(writer, make_cutouts(3))
     assert [file.name for file in tmp_path.iterdir()] == ["stamps.h5"] * there_before
     assert not there_before or path.read_bytes() == b"as it was"
+
+
+def test_who_writes_the_same_file_at_once_does_no_harm(tmp_path):
+    """The last that is done stays, whole."""
+    path, one, other = tmp_path / "stamps.h5", make_cutouts(3, seed=1), make_cutouts(3, seed=2)
+    with CutoutWriter(path, 3, dtype="float32") as first:
+        first.append(one[:1])
+        with CutoutWriter(path, 3, dtype="float32", overwrite=True) as second:
+            second.append(other)
+        assert_same(Cutouts.read(path), other)
+        first.append(one[1:])
+    assert_same(Cutouts.read(path), one)
+    assert [file.name for file in tmp_path.iterdir()] == ["stamps.h5"]
+
+
+def test_a_full_disk_is_told_before_the_work_and_leaves_nothing(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match=r"no room for .*stamps.h5 \(File too large\): make some"):
+            CutoutWriter(tmp_path / "stamps.h5", 1000).__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 def test_simulated_images_never_become_real_ones(tmp_path):

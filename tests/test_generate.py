@@ -298,6 +298,25 @@ def test_an_unfinished_file_of_other_settings_is_not_gone_on_with(whole, tmp_pat
     assert path.read_bytes() == whole.read_bytes()
 
 
+def test_a_journal_that_cannot_be_written_costs_nothing(whole, tmp_path, monkeypatch):
+    """A disk that is still full when the work is gone on with."""
+    path, journal = tmp_path / "sky.h5", tmp_path / "sky.h5.part.journal"
+    interrupted(monkeypatch, path)
+    before = journal.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_text", _no_space)
+        with pytest.raises(OSError, match="No space left"):
+            simulate.write(path, N, seed=3, split="validation")
+    assert journal.read_bytes() == before
+    simulate.write(path, N, seed=3, split="validation")
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def _no_space(path, text):
+    path.touch()
+    raise OSError(28, "No space left on device")
+
+
 def test_a_file_is_not_overwritten_unasked(tmp_path):
     path = tmp_path / "sky.h5"
     path.write_text("mine")

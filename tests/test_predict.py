@@ -227,6 +227,24 @@ def test_a_table_survives_ecsv(tmp_path):
     assert again.meta["z_phot"] == table.meta["z_phot"]
 
 
+def test_what_is_masked_is_no_number_underneath():
+    """Where a format or a function loses the mask, a galaxy without an estimate is not at redshift 0."""
+    cutouts = gaussian_cutouts(3)
+    cutouts.flux[1] = np.nan
+    table = astro_photz.predict(cutouts, pdf=True)
+    names = [name for name in ADDED if name != "z_phot_flags"]
+    for name in [*names, "z_phot_pdf"]:
+        assert np.isnan(np.asarray(table[name])[1]).all(), name
+
+
+def test_the_number_of_threads_may_change():
+    first = astro_photz.load_model()
+    with astro_photz.conf.set_temp("inference_threads", 1):
+        assert astro_photz.load_model() is not first
+        assert astro_photz.load_model()._encoder.get_session_options().intra_op_num_threads == 1
+    assert astro_photz.load_model() is first
+
+
 def test_nothing_is_drawn_where_there_is_no_terminal(capfd):
     cutouts = gaussian_cutouts(3)
     astro_photz.predict(cutouts, progress=True)

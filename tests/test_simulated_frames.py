@@ -243,5 +243,8 @@ def test_frames_are_not_overwritten_unasked(tmp_path):
     with pytest.raises(FileExistsError, match=r"frame-z-009000-3-0011.fits.bz2 exists: choose another folder"):
         simulate.write_frames(tmp_path, seed=0)
     assert [path.name for path in tmp_path.iterdir()] == [frame_name("z", FIRST)]
+    (tmp_path / frame_name("r", FIRST._replace(field=99))).touch()
+    with pytest.raises(FileExistsError, match=r"frame-r-009000-3-0099.fits.bz2 would lie among frames"):
+        simulate.write_frames(tmp_path, seed=0, overwrite=True)
     with pytest.raises(NotADirectoryError, match=r"is a file: give the name of a folder"):
         simulate.write_frames(tmp_path / frame_name("z", FIRST), seed=0)

@@ -20,7 +20,7 @@ from astro_photz.cutouts.archive import SDSSArchive
 from astro_photz.cutouts.collect import fetch, fetch_to_file
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.file import CutoutFile
-from astro_photz.cutouts.frames import Frame
+from astro_photz.cutouts.frames import Frame, read_header
 from astro_photz.cutouts.hdf5 import CutoutWriter
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
@@ -395,6 +395,40 @@ def test_directory_with_a_dust_map(tmp_path):
     given = np.array([0.01, np.nan, 0.02, np.nan, np.nan, np.nan], dtype=np.float32)
     cutouts, _ = gather(source, Positions(coord, ebv=given))
     np.testing.assert_allclose(cutouts.ebv, [0.01, 0.07, 0.02, 0.07, 0.07, 0.07])
+
+
+def test_of_a_survey_only_the_fields_that_the_table_names_are_read(tmp_path, monkeypatch):
+    geometry = Geometry(ra=33.0, dec=-6.0)
+    galaxies = [Source(*geometry.sky(130.2, y), flux=(3, 12, 30, 45, 60)) for y in (60.4, 160.4, 560.0)]
+    fields = make_run(FIELD, geometry, galaxies, n_fields=5)
+    table = Table(rows=[(g.ra, g.dec, g.ebv) for g in galaxies], names=("ra", "dec", "ebv"))
+    everything, reasons = gather(directory_of(tmp_path / "frames", *fields), read_positions(table))
+    assert not reasons.any()
+    read = []
+    monkeypatch.setattr(
+        "astro_photz.cutouts.directory.read_header", lambda path: read.append(path.name) or read_header(path)
+    )
+    source, names = FrameDirectory(tmp_path / "frames"), ("run", "rerun", "camcol", "field")
+    for name in names:
+        table[name] = everything.provenance[name]
+    near = table[:2]
+    cutouts, _ = gather(source, read_positions(near))
+    np.testing.assert_array_equal(cutouts.flux, everything.flux[:2])
+    n_named = len(set(near["field"]))
+    assert n_named < len(read) < len(fields)
+    cutouts, _ = gather(source, read_positions(table[["ra", "dec", "ebv"]]))
+    np.testing.assert_array_equal(cutouts.flux, everything.flux)
+    assert sorted(read) == sorted(set(read))
+    assert len(read) == len(fields)
+    assert len(source.field_ids) == len(fields)
+
+
+def test_reddening_that_is_known_stays_where_there_is_no_image(source):
+    table = catalogue()
+    table["ebv"] = np.linspace(0.01, 0.1, len(table))
+    cutouts = fetch(table, source=source)
+    np.testing.assert_allclose(cutouts.ebv, table["ebv"], rtol=1e-5)
+    assert np.isnan(cutouts.flux).all(axis=(1, 2, 3)).any()
 
 
 # Into a file

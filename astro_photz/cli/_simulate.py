@@ -33,7 +33,7 @@ def add_commands(commands):
     galaxies.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
     galaxies.add_argument("--device", default="cpu", help="where images are drawn, e.g. cuda (default: %(default)s)")
     galaxies.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes that work at a time (default: one a processor)"
+        "--workers", type=int, help="processes that work at a time (default: one a processor of the job, or one a GPU)"
     )
     frames = add_command(
         kinds, "frames", _simulate_frames, "simulate whole fields into a folder of frames", _SIMULATE_EXAMPLES
@@ -74,7 +74,7 @@ def _simulate_galaxies(arguments):
         arguments.n,
         size=arguments.size,
         device=arguments.device,
-        workers=arguments.workers,
+        workers=_workers(arguments.device) if arguments.workers is None else arguments.workers,
         **_simulation(arguments),
     )
     say(f"{arguments.output}: {arguments.n} galaxies")
@@ -114,3 +114,10 @@ def _simulation(arguments):
     return {"progress": progress} | {
         name: getattr(arguments, name) for name in ("seed", "split", "config", "overwrite")
     }
+
+
+def _workers(device):
+    """As many as there are processors that are ours, which on a cluster are not all."""
+    if device != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -7,21 +7,31 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from .._files import aside
+from ._common import say
 
 __all__ = ["check_format", "read_table", "side_by_side", "try_to_write", "write_table"]
 
 
 def _format(path):
-    """What astropy calls the format that a file's ending stands for, None to let it find out itself."""
-    return "votable" if path.suffix in (".vot", ".xml") else None  # which astropy tells on reading only
+    """What astropy calls the format that a file's ending stands for; None if it knows none."""
+    from astropy.io.registry import identify_format
+    from astropy.table import Table
+
+    if path.suffix in (".vot", ".xml"):
+        return "votable"  # which astropy tells on reading only
+    return next(iter(identify_format("write", Table, str(path), None, [], {})), None)
+
+
+def _options(path):
+    """How astropy is to write a file."""
+    form = _format(path)
+    whole = {"path": "table", "serialize_meta": True} if form == "hdf5" else {}  # or masks would be lost
+    return {"format": form, "overwrite": True} | whole
 
 
 def check_format(path):
     """Tell before the work if astropy cannot write a table under a name."""
-    from astropy.io.registry import identify_format
-    from astropy.table import Table
-
-    form = _format(path) or next(iter(identify_format("write", Table, str(path), None, [], {})), None)
+    form = _format(path)
     if not form:
         known = ".ecsv, .fits, .csv, .vot or .parquet"
         raise ValueError(f"{path}: astropy knows no table format by that ending; use {known}")
@@ -52,23 +62,26 @@ def try_to_write(table, path, *, pdf):
         trial["a pdf"] = np.zeros((len(trial), 2))
     with TemporaryDirectory() as folder:
         try:
-            trial.write(Path(folder) / path.name, format=_format(path))
+            trial.write(Path(folder) / path.name, **_options(path))
         except Exception as error:  # each format's writer has errors of its own
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"{path}: that format cannot hold this table ({reason}); .ecsv holds any") from error
 
 
 def write_table(table, path, prefix):
-    """Write a table, and with it what ``meta[prefix]`` says of how it was made."""
-    if path.suffix != ".ecsv":  # other formats have no place for nested meta: what made the table goes into comments
+    """Write a table, and with it what ``meta[prefix]`` says of how it was made, if the format has a place for that."""
+    form = _format(path)
+    if form not in ("ascii.ecsv", "hdf5"):  # others have no place for nested meta: it goes into comments
         record = table.meta.pop(prefix)
         comments = [f"{prefix} {name}: {value}" for name, value in record.items()]
-        if _format(path) == "votable":
+        if form.startswith("ascii"):
+            say(f"{path}: this format does not keep which model and images made the redshifts; .ecsv does")
+        elif form == "votable":
             table.meta["description"] = "\n".join([*filter(None, [table.meta.get("description")]), *comments])
         else:
             table.meta["comments"] = [*table.meta.get("comments", []), *comments]
     with aside(path) as part:
-        table.write(part, overwrite=True, format=_format(path))
+        table.write(part, **_options(path))
 
 
 def side_by_side(table, names):

@@ -110,13 +110,13 @@ class SDSSArchive:
             For what the servers failed to give.
         """
         rows = np.arange(len(positions))
-        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
+        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=positions.ebv)
 
         with closing(SkyServer(timeout=self.timeout)) as server:
             catalogue = _Catalogue(self, server, positions)
             fillers = catalogue.fillers(size)
-        yield from without_image(catalogue.failed, PhotozFlag.NO_IMAGE, size=size)
-        yield from without_image(catalogue.unmatched, PhotozFlag.NO_MATCH, size=size)
+        yield from without_image(catalogue.failed, PhotozFlag.NO_IMAGE, size=size, ebv=positions.ebv)
+        yield from without_image(catalogue.unmatched, PhotozFlag.NO_MATCH, size=size, ebv=positions.ebv)
         yield from cut_fields(
             plan_tasks(catalogue.field_ids, fillers),
             Targets(positions.coord, catalogue.ebv, catalogue.psf_fwhm, self.data_release),

@@ -5,7 +5,6 @@ HDF5 files of cutouts that several processes write at once, in blocks.
 The layout is that of `astro_photz.cutouts.hdf5`; all that is not there is how the bytes get to their places.
 """
 
-import errno
 import os
 from io import FileIO
 from pathlib import Path
@@ -14,7 +13,7 @@ import h5py
 import numpy as np
 
 from .._files import aside
-from .hdf5 import ATTRIBUTES, columns_of, open_cutouts, pixels, plain_columns
+from .hdf5 import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns, take_room
 
 __all__ = ["BlockWriter"]
 
@@ -93,11 +92,11 @@ class BlockWriter:
                     for name, values in data.items():
                         shape = values.shape[1:]
                         chunks = (1, *shape) if name == "images" else None
-                        file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=_in_place())
+                        file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=in_place())
                     file.attrs.update(ATTRIBUTES | (attributes or {}))
                     if like.simulated:
                         file.attrs["simulated"] = True
-                _take_room(part)
+                take_room(part)
         except (OSError, RuntimeError) as error:
             reason = os.strerror(error.errno) if getattr(error, "errno", None) else error  # HDF5 says a page of it
             raise OSError(f"cannot lay out {path}, of {nbytes / 1e9:.3g} GB: {reason}") from error
@@ -137,14 +136,6 @@ class BlockWriter:
         self._file.close()
 
 
-def _in_place():
-    """Creation properties of a data set that has its place in the file from the start, and is not filled."""
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    return properties
-
-
 def _offset(dataset):
     """Where in its file the rows of a data set lie, one behind the other."""
     if dataset.chunks is None:
@@ -154,19 +145,6 @@ def _offset(dataset):
     if last - first != (len(dataset) - 1) * row:
         raise ValueError(f"the rows of {dataset.name} do not lie in a row: the file was not made by BlockWriter.create")
     return first
-
-
-def _take_room(path):
-    """Have the file system set the room aside now, so that a full disk is told before the work."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with open(path, "r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise
-            # some file systems cannot; the work will show
 
 
 def _write_all(file, values):

@@ -5,6 +5,7 @@ All stamps of a table, in its order: in memory, or in a file that need not fit t
 
 import sys
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ def fetch(data, *, source=None, size=MINIMUM_SIZE, progress=None, coord=None, ra
     size : int, optional
         Side of a stamp (pixels), at least 64.
     progress : bool, optional
-        Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
+        Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
     coord, ra, dec, ebv : str, optional
         Names of columns, where they are not the usual ones: see `~astro_photz.catalog.read_positions`.
 
@@ -144,7 +145,7 @@ def fetch_to_file(
     >>> int(fetched.kept.sum())
     24
     """
-    from .hdf5 import keep_rows, plain_columns
+    from .hdf5 import full_disk_told, keep_rows, plain_columns
 
     path = Path(path)
     if path.exists() and not overwrite:
@@ -155,7 +156,7 @@ def fetch_to_file(
         if len(values) != len(positions):
             raise ValueError(f"{name} must have a row for each of the {len(positions)} galaxies, got {len(values)}")
     batches = collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)
-    with aside(path) as part:
+    with full_disk_told(path), aside(path) as part:
         fetched = _write(part, positions, batches, columns, size=size, dtype=dtype)
         if not whole:
             return fetched._replace(kept=np.ones(len(positions), dtype=bool))
@@ -243,14 +244,14 @@ def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
 @contextmanager
 def progress_bar(total, progress=None):
     """
-    A progress bar for long work on a terminal, and nothing elsewhere.
+    A progress bar for long work on a terminal or in a notebook, and nothing elsewhere.
 
     Parameters
     ----------
     total : int
         Number of steps.
     progress : bool, optional
-        Whether to draw it; by default for more than 100 steps.
+        Whether to draw it, where there is a terminal or a notebook; by default for more than 100 steps.
 
     Yields
     ------
@@ -258,8 +259,17 @@ def progress_bar(total, progress=None):
         Takes a number of steps that were done.
     """
     wanted = total > _LONG if progress is None else progress
-    if not (wanted and total and sys.stderr.isatty()):
+    in_notebook = _in_notebook()
+    if not (wanted and total and (in_notebook or sys.stderr.isatty())):
         yield lambda steps: None
         return
-    with ProgressBar(total, file=sys.stderr) as bar:
+    with ProgressBar(total, file=None if in_notebook else sys.stderr, ipython_widget=in_notebook) as bar:
         yield lambda steps: bar.update(bar.current_value + steps)
+
+
+def _in_notebook():
+    """Whether a notebook can draw astropy's widget."""
+    kernel = sys.modules.get("ipykernel.zmqshell")
+    if kernel is None or not find_spec("ipywidgets"):
+        return False
+    return isinstance(sys.modules["IPython"].get_ipython(), kernel.ZMQInteractiveShell)

@@ -63,7 +63,7 @@ class FrameDirectory:
         self.data_release = data_release
         self.threads = threads
         self._paths = _find_frames(self.path)
-        self._fields = None
+        self._fields = {}
 
     def __repr__(self):
         return f"<FrameDirectory {self.path}: {len(self._paths)} frames>"
@@ -71,7 +71,7 @@ class FrameDirectory:
     @property
     def field_ids(self):
         """The fields whose *r* frame is there and can be read, list of `~astro_photz.sdss.FieldID`."""
-        return list(self._index())
+        return list(self._index(self._keys))
 
     def frame_path(self, field_id, band):
         """
@@ -117,10 +117,10 @@ class FrameDirectory:
         """
         targets = self._targets(positions)
         rows = np.arange(len(positions))
-        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
+        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=targets.ebv)
         field_ids, fillers = self._locate(positions, size)
         unmatched = [row for row in rows[positions.valid] if row not in field_ids]
-        yield from without_image(np.array(unmatched, dtype=int), PhotozFlag.NO_MATCH, size=size)
+        yield from without_image(np.array(unmatched, dtype=int), PhotozFlag.NO_MATCH, size=size, ebv=targets.ebv)
         yield from cut_fields(
             plan_tasks(field_ids, fillers),
             targets,
@@ -147,27 +147,46 @@ class FrameDirectory:
     def _load(self, field_id, band, coord, *, size):
         return read_frame(self.frame_path(field_id, band), coord=coord, size=size)
 
-    def _index(self):
-        """Shape and WCS of every r frame, read once."""
-        if self._fields is None:
-            self._fields = {}
-            for (band, run, camcol, field), path in sorted(self._paths.items()):
-                if band != "r":
-                    continue
-                try:
-                    header = read_header(path)
-                except FrameError as error:
-                    warnings.warn(str(error), AstropyUserWarning, stacklevel=4)
-                    continue
-                field_id = FieldID(run, int(header.get("RERUN", 301)), camcol, field)
-                self._fields[field_id] = (header["NAXIS2"], header["NAXIS1"]), frame_wcs(header)
-        return self._fields
+    @property
+    def _keys(self):
+        """Run, camcol and field of every r frame, set."""
+        return {(run, camcol, field) for band, run, camcol, field in self._paths if band == "r"}
+
+    def _index(self, keys):
+        """Shape and WCS of r frames by their field, of which each is read once."""
+        for run, camcol, field in sorted(keys - self._fields.keys()):
+            self._fields[run, camcol, field] = None
+            try:
+                header = read_header(self._paths["r", run, camcol, field])
+            except FrameError as error:
+                warnings.warn(str(error), AstropyUserWarning, stacklevel=4)
+                continue
+            field_id = FieldID(run, int(header.get("RERUN", 301)), camcol, field)
+            self._fields[run, camcol, field] = field_id, (header["NAXIS2"], header["NAXIS1"]), frame_wcs(header)
+        known = (self._fields[key] for key in sorted(keys))
+        return {field_id: place for field_id, *place in filter(None, known)}
+
+    def _worth_reading(self, positions):
+        """
+        Run, camcol and field of the frames that galaxies may lie on, set.
+
+        A survey has hundreds of thousands, and to read all headers takes hours: where the table names the fields, these
+        and their neighbours in the run are enough.
+        """
+        if positions.field_ids is None:
+            return self._keys
+        named = positions.field_ids[positions.valid][:, [0, 2, 3]]
+        if (named < 0).any():
+            return self._keys
+        named = np.unique(named, axis=0).tolist()
+        return self._keys & {(run, camcol, field + step) for run, camcol, field in named for step in (-1, 0, 1)}
 
     def _locate(self, positions, size):
         """The field of each row in which it is most central, and those that hold the rest of its stamp."""
         places = defaultdict(list)
-        for field_id, rows in self._near(positions):
-            shape, wcs = self._index()[field_id]
+        fields = self._index(self._worth_reading(positions))
+        for field_id, rows in _near(positions, fields, size):
+            shape, wcs = fields[field_id]
             coord = positions.coord[rows]
             x, y = wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
             # pixels to the nearest edge
@@ -184,19 +203,20 @@ class FrameDirectory:
                     fillers[row] = [other for _, other in others]
         return field_ids, fillers
 
-    def _near(self, positions):
-        """Each field with the rows that may lie on it."""
-        fields = self._index()
-        rows = np.flatnonzero(positions.valid)
-        if not fields or not len(rows):
-            return
-        centres = [wcs.all_pix2world(shape[1] / 2, shape[0] / 2, 0) for shape, wcs in fields.values()]
-        reach = max(np.hypot(*shape) for shape, _ in fields.values()) * PIXEL_SCALE * u.arcsec
-        in_field, in_rows, *_ = positions.coord[rows].search_around_sky(SkyCoord(centres, unit=u.deg), reach)
-        for index, field_id in enumerate(fields):
-            near = rows[in_rows[in_field == index]]
-            if len(near):
-                yield field_id, near
+
+def _near(positions, fields, size):
+    """Each field with the rows that may lie on it, or near enough for a part of their stamp."""
+    rows = np.flatnonzero(positions.valid)
+    if not fields or not len(rows):
+        return
+    centres = [wcs.all_pix2world(shape[1] / 2, shape[0] / 2, 0) for shape, wcs in fields.values()]
+    reach = max(np.hypot(*shape) / 2 + 1.5 * size for shape, _ in fields.values()) * PIXEL_SCALE * u.arcsec
+    in_field, in_rows, *_ = positions.coord[rows].search_around_sky(SkyCoord(centres, unit=u.deg), reach)
+    order = np.argsort(in_field, kind="stable")
+    ends = np.searchsorted(in_field[order], np.arange(len(fields) + 1))
+    for field_id, start, stop in zip(fields, ends[:-1], ends[1:], strict=True):
+        if stop > start:
+            yield field_id, rows[in_rows[order[start:stop]]]
 
 
 def _find_frames(path):

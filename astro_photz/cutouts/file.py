@@ -101,13 +101,14 @@ class CutoutFile:
             If the stamps of the file are smaller, or simulated and several have the same position.
         """
         rows = np.arange(len(positions))
-        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size)
+        yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=positions.ebv)
         with self._open() as file:
             coord = read_coord(file)
             if is_simulated(file):
                 self._check_distinct(coord)
             stored = self._find(coord, positions)
-            yield from without_image(rows[positions.valid & (stored < 0)], PhotozFlag.NO_MATCH, size=size)
+            unmatched = rows[positions.valid & (stored < 0)]
+            yield from without_image(unmatched, PhotozFlag.NO_MATCH, size=size, ebv=positions.ebv)
             found = rows[stored >= 0]
             found = found[np.argsort(stored[found], kind="stable")]
             for start in range(0, len(found), BATCH_SIZE):

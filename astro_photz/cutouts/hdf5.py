@@ -8,7 +8,10 @@ of the published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenanc
 ``simulated`` says that images are.
 """
 
+import errno
 import os
+import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
@@ -26,6 +29,8 @@ __all__ = [
     "ATTRIBUTES",
     "CutoutWriter",
     "columns_of",
+    "full_disk_told",
+    "in_place",
     "is_simulated",
     "keep_rows",
     "open_cutouts",
@@ -34,6 +39,7 @@ __all__ = [
     "read_coord",
     "read_ids",
     "read_rows",
+    "take_room",
 ]
 
 _UNITS = {"specz_redshift": u.dimensionless_unscaled, "catalog_flux": u.nmgy, "catalog_radius": u.arcsec}
@@ -41,13 +47,15 @@ _SPELLINGS = dict.fromkeys(("nanomaggies", "nMgy"), u.nmgy)  # those of SDSS's f
 ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
 """What each file says of its images."""
 _BLOCK = 1000  # stamps that are converted at once
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class CutoutWriter:
     """
     Write cutouts to an HDF5 file batch by batch.
 
-    The file is written aside, as ``path`` with ``.part`` behind, and takes its name when all N stamps are in it.
+    The file is written aside, and takes its name when all N stamps are in it. Its room on the disk is taken at the
+    start.
 
     Parameters
     ----------
@@ -67,6 +75,8 @@ class CutoutWriter:
     ------
     FileExistsError
         If there is such a file and ``overwrite`` is not set.
+    OSError
+        If there is no room for it.
     ValueError
         On leaving, if fewer stamps were written than said.
 
@@ -96,14 +106,25 @@ class CutoutWriter:
             raise FileExistsError(f"{self.path} exists: choose another path, or set overwrite=True")
 
     def __enter__(self):
-        self._part = self.path.with_name(self.path.name + ".part")
-        self._file = h5py.File(self._part, "w")
-        shape = (self.n, 5, self.size, self.size)
-        # A chunk a row, since training and prediction read whole stamps in any order.
-        self._file.create_dataset("images", shape, self.dtype, chunks=(1, *shape[1:]) if self.n else None)
-        self._file.attrs.update(ATTRIBUTES | self.attributes)
-        self._done = 0
+        self._whole = self._laid_out()
+        self._file = self._whole.__enter__()
+        self._written = np.zeros(self.n, dtype=bool)
+        self._columns = None
         return self
+
+    @contextmanager
+    def _laid_out(self):
+        """The file, until it is whole or given up."""
+        with full_disk_told(self.path), aside(self.path) as part:
+            with h5py.File(part, "w") as file:
+                shape = (self.n, 5, self.size, self.size)
+                # A chunk a row, since training and prediction read whole stamps in any order.
+                chunks = (1, *shape[1:]) if self.n else None
+                file.create_dataset("images", shape, self.dtype, chunks=chunks, dcpl=in_place())
+                file.attrs.update(ATTRIBUTES | self.attributes)
+            take_room(part)
+            with h5py.File(part, "r+") as file:
+                yield file
 
     def append(self, cutouts, **columns):
         """
@@ -115,7 +136,8 @@ class CutoutWriter:
         **columns : array_like (M, ...), optional
             More data sets; the same ones in each call.
         """
-        self.write(np.arange(self._done, self._done + len(cutouts)), cutouts, **columns)
+        done = np.count_nonzero(self._written)
+        self.write(np.arange(done, done + len(cutouts)), cutouts, **columns)
 
     def write(self, rows, cutouts, **columns):
         """
@@ -136,6 +158,8 @@ class CutoutWriter:
         """
         if len(rows) and max(rows) >= self.n:
             raise ValueError(f"{self.path} was opened for {self.n} stamps; {max(rows) + 1} do not fit")
+        if len(rows) != len(cutouts) or len(np.unique(rows)) < len(rows) or self._written[rows].any():
+            raise ValueError(f"rows must be others than those written, one for each of the {len(cutouts)} stamps")
         if cutouts.size != self.size:
             raise ValueError(f"{self.path} was opened for stamps of {self.size} pixels, got {cutouts.size}")
         columns = columns_of(cutouts) | plain_columns(columns)
@@ -147,14 +171,15 @@ class CutoutWriter:
             _put(self._column(name, values), rows, values)
         if cutouts.simulated:
             self._file.attrs["simulated"] = True
-        self._done += len(rows)
+        self._written[rows] = True
 
     def _check(self, columns, n):
         for name, values in columns.items():
             if values.shape[:1] != (n,):
                 raise ValueError(f"{name} must have a row for each of the {n} stamps, got the shape {values.shape}")
-        if self._done and columns.keys() != self._file.keys() - {"images"}:
-            differing = ", ".join(sorted(columns.keys() ^ (self._file.keys() - {"images"})))
+        self._columns = columns.keys() if self._columns is None else self._columns
+        if columns.keys() != self._columns:
+            differing = ", ".join(sorted(columns.keys() ^ self._columns))
             raise ValueError(f"each call must give the same columns; in some but not in all of them: {differing}")
 
     def _column(self, name, values):
@@ -169,13 +194,76 @@ class CutoutWriter:
         return dataset
 
     def __exit__(self, kind, error, traceback):
-        self._file.close()
-        if kind is not None or self._done != self.n:
-            self._part.unlink()
-        if kind is None:
-            if self._done != self.n:
-                raise ValueError(f"{self.path} was opened for {self.n} stamps, but {self._done} were written")
-            os.replace(self._part, self.path)
+        done = np.count_nonzero(self._written)
+        if kind is None and done != self.n:
+            error = ValueError(f"{self.path} was opened for {self.n} stamps, but {done} were written")
+            self._whole.__exit__(type(error), error, None)
+            raise error
+        return self._whole.__exit__(kind, error, traceback)
+
+
+@contextmanager
+def full_disk_told(path):
+    """
+    Say in a line that there is no room for a file, where HDF5 says it in a page.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that is written.
+
+    Raises
+    ------
+    OSError
+        With ``errno`` set, if it is the reason of another error.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        told = re.search(r"errno = (\d+)", str(error))
+        number = getattr(error, "errno", None) or (int(told[1]) if told else None)
+        if number in _NO_ROOM:
+            told = f"no room for {path} ({os.strerror(number)}): make some, or choose another disk"
+            raise OSError(number, told) from error
+        raise
+
+
+def in_place():
+    """
+    How a data set is made that has its place in the file from the start, and is not filled.
+
+    Returns
+    -------
+    `h5py.h5p.PropDCID`
+    """
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return properties
+
+
+def take_room(path):
+    """
+    Have the file system set the room of a file aside now, so that a full disk is told before the work.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    OSError
+        If there is no room for it.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise
+            # some file systems cannot; the work will show
 
 
 def _put(dataset, rows, values):

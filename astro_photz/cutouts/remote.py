@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 from collections import deque
+from pathlib import Path
 
 import requests
 from astropy.utils.data import clear_download_cache, download_file
@@ -188,7 +189,11 @@ def download_frame(url, *, coord, size, timeout, cache=True):
 
     def download():
         path = download_file(url, cache=cache, timeout=timeout, show_progress=False)
-        return read_frame(path, coord=coord, size=size)
+        try:
+            return read_frame(path, coord=coord, size=size)
+        finally:
+            if not cache:  # astropy would keep it until Python ends
+                Path(path).unlink()
 
     try:
         return with_retries(download, forget=lambda: clear_download_cache(url))

@@ -66,7 +66,7 @@ class CutoutSource(Protocol):
         ...
 
 
-def without_image(rows, reason, *, size):
+def without_image(rows, reason, *, size, ebv=None):
     """
     Batches of rows that have no image.
 
@@ -77,6 +77,8 @@ def without_image(rows, reason, *, size):
         Bits of `~astro_photz.PhotozFlag`.
     size : int
         Side of a stamp (pixels).
+    ebv : `~numpy.ndarray` (N,), optional
+        E(B-V) of all galaxies (mag), which is known all the same.
 
     Yields
     ------
@@ -84,4 +86,7 @@ def without_image(rows, reason, *, size):
     """
     for start in range(0, len(rows), BATCH_SIZE):
         part = rows[start : start + BATCH_SIZE]
-        yield Batch(part, Cutouts.blank(len(part), size=size), np.full(len(part), reason))
+        cutouts = Cutouts.blank(len(part), size=size)
+        if ebv is not None:
+            cutouts.ebv[:] = ebv[part]
+        yield Batch(part, cutouts, np.full(len(part), reason))

@@ -112,10 +112,11 @@ def load_model(name_or_path=None):
     path = known.get(str(name), Path(name))
     if not path.is_dir():
         raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")
-    return _load(path.resolve(), (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0)
+    changed = (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0
+    return _load(path.resolve(), changed, conf.inference_threads)
 
 
 @lru_cache(maxsize=4)
-def _load(path, _changed):
-    """A model is opened once, until its card changes: in a worker that maps over partitions too."""
+def _load(path, _changed, _threads):
+    """A model is opened once, until its card or the threads change: in a worker that maps over partitions too."""
     return PhotozModel(path)

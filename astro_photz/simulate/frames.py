@@ -141,6 +141,11 @@ def _check_folder(path, names, overwrite):
     there = [name for name in names if (path / name).exists()]
     if there and not overwrite:
         raise FileExistsError(f"{path / there[0]} exists: choose another folder, or set overwrite=True (--overwrite)")
+    others = sorted({file.name for file in path.glob("frame-*.fits*")} - {*names}) if there else []
+    if others:
+        raise FileExistsError(
+            f"{path / others[0]} would lie among frames that it does not belong to: choose another folder, or remove it"
+        )
 
 
 def _hdulist(scan, number, k, image):

@@ -108,7 +108,10 @@ def _place(counts, area, size, rng):
 
 
 def _shape_galaxies(scene, x, y, magnitude, rng, split):
-    """Galaxies of the sample, dimmed to the magnitudes wanted, and smaller by as much as their distance asks."""
+    """
+    Galaxies of the sample, dimmed to the magnitudes wanted, and smaller: by half of what a distance would make them,
+    since fainter galaxies are not only further away, but of less luminosity too.
+    """
     n = len(scene)
     population = draw_population(n, rng, split=split)
     shape = draw_morphology(population, rng)

@@ -22,7 +22,7 @@ from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 
 from astro_photz import __version__
-from astro_photz._files import sha256
+from astro_photz._files import aside, sha256
 from astro_photz.cutouts.blocks import BlockWriter
 from astro_photz.cutouts.collect import progress_bar
 
@@ -162,7 +162,8 @@ class _Journal:
     def __init__(self, path, task, done):
         self.path = path
         self.done = done
-        path.write_text("".join([task + "\n", *(f"{block}\n" for block in sorted(done))]))
+        with aside(path) as part:  # one that is lost would take the work with it
+            part.write_text("".join([task + "\n", *(f"{block}\n" for block in sorted(done))]))
         self._file = FileIO(path, "a")
 
     @classmethod

@@ -100,7 +100,8 @@ def _empty_places(source, field_id, size):
     rows, columns = np.nonzero(~block_reduce(inner, size, func=np.any).astype(bool))
     y, x = (_EDGE + (number + 0.5) * size - 0.5 for number in (rows, columns))
     ra, dec = frame.wcs.all_pix2world(x, y, 0)
-    return Table({"ra": ra, "dec": dec, "ebv": np.zeros(len(x))})
+    field = {name: np.full(len(x), value) for name, value in field_id._asdict().items()}  # of no run that overlaps it
+    return Table({"ra": ra, "dec": dec, "ebv": np.zeros(len(x)), **field})
 
 
 def _detected(image):

@@ -207,14 +207,14 @@ def compare_sky(fields, rng, *, shown, step):
         corners = field.empty_corners(SIZE, step=step)
         flux = [field.stamp(tuple(corner), SIZE) for corner in corners]
         rows += [sky_features(one) for one in flux]
-        groups += [hash((field.field_id, *(corner // (4 * SIZE)))) for corner in corners]
+        groups += [str((field.field_id, *(corner // (4 * SIZE)))) for corner in corners]
         places = np.repeat(corners + (SIZE - 1) / 2, 2, axis=0)
         drawn = simulated_sky(field, places, rng)
         tiles = np.prod([len(np.arange(SIZE, length - 2 * SIZE, step)) for length in FRAME_SHAPE])
         share = f"{len(flux) / tiles:.2f} of the field's, and {len(drawn) / len(places):.2f} of those drawn"
         print(f"run {field.field_id.run}: empty stamps are {share}")
         rows += [sky_features(one) for one in drawn]
-        groups += [hash((field.field_id, "drawn", number)) for number in range(len(drawn))]
+        groups += [str((field.field_id, "drawn", number)) for number in range(len(drawn))]
         is_real += [True] * len(flux) + [False] * len(drawn)
         runs += [field.field_id.run] * (len(flux) + len(drawn))
     groups = np.unique(groups, return_inverse=True)[1]
