@@ -231,7 +231,12 @@ def test_published_figures_are_of_no_fainter_galaxies(tmp_path):
     cutouts.flux[20:] *= 2
     cutouts.write(tmp_path / "stamps.h5", specz_redshift=np.linspace(0.05, 0.3, 60))
     (main,) = evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=20)["main_sample"]
-    assert (main["n"], main["high"]) == (40, 17.8)
+    assert (main["n"], main["high"], main["limit"]) == (40, 17.8, "r within 8 pixels")
+    total = np.full((60, 5), 100.0)
+    total[:25, 2] = 50.0  # 18.25, and 17.5
+    cutouts.write(tmp_path / "total.h5", specz_redshift=np.linspace(0.05, 0.3, 60), catalog_flux=total)
+    (main,) = evaluate_model(load_model(), tmp_path / "total.h5", resamples=2, at_least=20)["main_sample"]
+    assert (main["n"], main["limit"]) == (35, "total r")
     assert not evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=41)["main_sample"]
 
 

@@ -16,7 +16,7 @@ from astro_photz.cutouts.collect import progress_bar
 from astro_photz.cutouts.hdf5 import is_simulated, open_cutouts, read_rows
 from astro_photz.flags import MISSING
 from astro_photz.models import PhotozModel, load_model
-from astro_photz.quality import flag_images, r_magnitude
+from astro_photz.quality import aperture_flux, flag_images, r_magnitude
 from astro_photz.sdss import BANDS
 
 from .stamps import check_lengths, data_hash, read_groups
@@ -51,9 +51,10 @@ reference method (Hayat et al. 2021) is told to be better than the latter; its o
 """
 
 MAIN_SAMPLE = 17.8
-"""Depth of the published figures in dereddened *r* (mag); of ours, it is that within 8 pixels."""
+"""Depth of the published figures in dereddened *r* (mag)."""
 
 _BATCH = 256
+_R = BANDS.index("r")
 _IN_FILE = {"seeing": "psf_fwhm", "early": "early"}
 
 
@@ -96,7 +97,8 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     -------
     dict
         ``kind``, "evaluation"; ``overall``, the metrics of all galaxies; ``errors``, their bootstrap errors;
-        ``main_sample``, a list of both of those brighter than ``MAIN_SAMPLE``, empty if there are too few; ``bins``,
+        ``main_sample``, a list of both of those brighter than ``MAIN_SAMPLE``, empty if there are too few: in total *r*
+        where the file has ``catalog_flux``, else within 8 pixels, which ``limit`` tells; ``bins``,
         both in bins of each of ``BINS``; ``pit``, the histogram of the PIT in equal bins from 0 to 1; ``coverage``, the
         share of true redshifts in the central interval of each of ``LEVELS``; ``model`` and ``data``, what was judged
         and by what, with ``simulated`` where the file says that its images are, ``n_missing``, how many galaxies have
@@ -119,7 +121,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
         if not len(redshift):
             raise ValueError(f"{path}: there is no stamp in it")
         parts = [_judge(model, file, rows, redshift) for rows in _batches(len(redshift), progress)]
-        names = [name for name in BINS if name in parts[0][1]]
+        names = list(parts[0][1])
         simulated = is_simulated(file)
         groups = read_groups(file)
     scores = metrics.Scores(*(np.concatenate(column) for column in zip(*(part for part, _ in parts), strict=True)))
@@ -139,14 +141,22 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
         },
         "overall": metrics.summary(scores),
         "errors": metrics.bootstrap(scores, **options),
-        "main_sample": metrics.binned(scores, values["r_mag"], (0, MAIN_SAMPLE), at_least=at_least, **options),
+        "main_sample": _main_sample(scores, values, at_least=at_least, **options),
         "pit_ks_by_chance": round(metrics.pit_ks_by_chance(scores.pit, **options), 6),
         "pit": np.histogram(scores.pit, bins=_PIT_BINS, range=(0, 1))[0].tolist(),
         "coverage": {str(level): round(metrics.coverage(scores.pit, level=level), 6) for level in LEVELS},
         "bins": {
-            name: metrics.binned(scores, values[name], BINS[name], at_least=at_least, **options) for name in names
+            name: metrics.binned(scores, values[name], limits, at_least=at_least, **options)
+            for name, limits in BINS.items()
+            if name in values
         },
     }
+
+
+def _main_sample(scores, values, **options):
+    """Figures of the galaxies to the depth of the published ones, and by what magnitude that is."""
+    limit, r_mag = ("total r", values["total"]) if "total" in values else ("r within 8 pixels", values["r_mag"])
+    return [one | {"limit": limit} for one in metrics.binned(scores, r_mag, (0, MAIN_SAMPLE), **options)]
 
 
 def _labels(path, file):
@@ -175,8 +185,10 @@ def _judge(model, file, rows, redshift):
     usable = (flag_images(cutouts) & MISSING) == 0
     cutouts, redshift = cutouts[usable], redshift[rows[usable]]
     pdf = model.pdf(model.encode(cutouts.flux, cutouts.ebv))
-    r_mag = r_magnitude(cutouts.flux, cutouts.ebv)
+    r_mag = r_magnitude(aperture_flux(cutouts.flux[:, _R]), cutouts.ebv)
     values = {"row": rows[usable], "r_mag": r_mag, "z_phot": pdf.mean(), "redshift": redshift, "ebv": cutouts.ebv}
+    if "catalog_flux" in file:
+        values["total"] = r_magnitude(file["catalog_flux"][rows[usable], _R], cutouts.ebv)
     return metrics.score(pdf, redshift), values | _conditions(file, rows[usable])
 
 
@@ -184,7 +196,7 @@ def _conditions(file, rows):
     """What a file tells of the seeing and of the types of galaxies."""
     told = {name: file[column][rows] for name, column in _IN_FILE.items() if column in file}
     if "seeing" in told:
-        told["seeing"] = told["seeing"][:, BANDS.index("r")]
+        told["seeing"] = told["seeing"][:, _R]
     return told
 
 
@@ -221,7 +233,8 @@ def comparison(evaluation):
     name, images = evaluation["model"]["name"], "simulated images" if evaluation["data"]["simulated"] else "real images"
     ours = [_compared(f"{name} (this evaluation)", images, evaluation["overall"], evaluation["errors"])]
     for one in evaluation.get("main_sample", []):
-        ours.append(_compared(f"{name} (this evaluation, r < {one['high']:g})", images, one, one["errors"]))
+        which = f"{one.get('limit', 'r')} < {one['high']:g}"
+        ours.append(_compared(f"{name} (this evaluation, {which})", images, one, one["errors"]))
     published = [{"method": method, "images": "real images", **figures} for method, figures in PUBLISHED.items()]
     table = Table([*ours, *published], names=list(ours[0]))  # what a row lacks is masked
     for name in table.colnames[3:]:

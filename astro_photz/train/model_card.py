@@ -249,8 +249,8 @@ def _how_good(evaluation, card, folder):
     yield (
         "Figures on simulated images do not compare with figures on real ones. Those of others are as published, of "
         f"the SDSS Main Galaxy Sample, to a Petrosian *r* of {MAIN_SAMPLE} (`arXiv:1806.06607 "
-        "<https://arxiv.org/abs/1806.06607>`__, table 1). Ours is everywhere *r* within 8 pixels (3.2 arcsec), free of "
-        f"extinction, which misses some of the light: to {MAIN_SAMPLE}, that is a somewhat brighter sample."
+        "<https://arxiv.org/abs/1806.06607>`__, table 1). Where not told to be total, *r* is that within 8 pixels (3.2 "
+        "arcsec), free of extinction, which misses some of the light."
     )
     yield _comparison(evaluation)
     yield _heading("Calibration", "-")

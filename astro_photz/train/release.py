@@ -12,7 +12,8 @@ import numpy as np
 
 from astro_photz.cutouts import Cutouts
 from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts, read_rows
-from astro_photz.quality import r_magnitude
+from astro_photz.quality import aperture_flux, r_magnitude
+from astro_photz.sdss import BANDS
 
 from ._torch import torch
 from .calibrate import calibrate
@@ -219,12 +220,11 @@ def training_range(path, *, labelled=True, n=4096):
     Returns
     -------
     dict of list of float
-        Lowest and highest ``r_mag`` (`~astro_photz.quality.r_magnitude`), ``ebv`` and ``redshift``.
+        Lowest and highest ``r_mag`` (that of `~astro_photz.quality.flag_images`), ``ebv`` and ``redshift``.
     """
     stamps = Stamps(path, labelled=labelled)
     rows = np.sort(np.random.default_rng(0).permutation(len(stamps))[:n])  # files may be sorted
     cutouts = Cutouts.read(path, rows=rows)
-    values = {"r_mag": r_magnitude(cutouts.flux, cutouts.ebv), "ebv": stamps.ebv[rows]} | (
-        {"redshift": stamps.redshift} if labelled else {}
-    )
+    r_mag = r_magnitude(aperture_flux(cutouts.flux[:, BANDS.index("r")]), cutouts.ebv)
+    values = {"r_mag": r_mag, "ebv": stamps.ebv[rows]} | ({"redshift": stamps.redshift} if labelled else {})
     return {name: [round(float(q), 3) for q in np.nanpercentile(value, [0.5, 99.5])] for name, value in values.items()}
