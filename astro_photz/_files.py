@@ -3,14 +3,19 @@
 Files that are whole or not there, and how to tell one from another.
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["aside", "sha256", "write_json"]
+__all__ = ["NO_ROOM", "aside", "full_disk_told", "sha256", "take_room", "write_json"]
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where a file does not fit."""
 
 
 @contextmanager
@@ -35,6 +40,56 @@ def aside(path):
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def full_disk_told(path):
+    """
+    Say in a line that there is no room for a file, where HDF5 says it in a page.
+
+    Parameters
+    ----------
+    path : path-like
+        The file that is written.
+
+    Raises
+    ------
+    OSError
+        With ``errno`` set, if it is the reason of another error.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        told = re.search(r"errno = (\d+)", str(error))
+        number = getattr(error, "errno", None) or (int(told[1]) if told else None)
+        if number in NO_ROOM:
+            told = f"no room for {path} ({os.strerror(number)}): make some, or choose another disk"
+            raise OSError(number, told) from error
+        raise
+
+
+def take_room(path):
+    """
+    Have the file system set the room of a file aside now, so that a full disk is told before the work.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    OSError
+        If there is no room for it.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
+            # some file systems cannot; the work will show
 
 
 def write_json(path, value):

@@ -12,8 +12,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from .._files import aside
-from .hdf5 import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns, take_room
+from .._files import aside, take_room
+from .hdf5 import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns
 
 __all__ = ["BlockWriter"]
 

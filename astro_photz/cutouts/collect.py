@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.utils.console import ProgressBar
 
-from .._files import aside
+from .._files import aside, full_disk_told
 from ..catalog import read_positions
 from .container import MINIMUM_SIZE, Cutouts
 
@@ -145,7 +145,7 @@ def fetch_to_file(
     >>> int(fetched.kept.sum())
     24
     """
-    from .hdf5 import full_disk_told, keep_rows, plain_columns
+    from .hdf5 import keep_rows, plain_columns
 
     path = Path(path)
     if path.exists() and not overwrite:

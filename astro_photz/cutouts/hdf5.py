@@ -8,9 +8,6 @@ of the published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenanc
 ``simulated`` says that images are.
 """
 
-import errno
-import os
-import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,7 +17,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from .._files import aside
+from .._files import aside, full_disk_told, take_room
 from ..dust import ebv_from_extinction, extinction_from_ebv
 from ..sdss import BANDS, PIXEL_SCALE
 from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
@@ -29,7 +26,6 @@ __all__ = [
     "ATTRIBUTES",
     "CutoutWriter",
     "columns_of",
-    "full_disk_told",
     "in_place",
     "is_simulated",
     "keep_rows",
@@ -39,7 +35,6 @@ __all__ = [
     "read_coord",
     "read_ids",
     "read_rows",
-    "take_room",
 ]
 
 _UNITS = {"specz_redshift": u.dimensionless_unscaled, "catalog_flux": u.nmgy, "catalog_radius": u.arcsec}
@@ -47,7 +42,6 @@ _SPELLINGS = dict.fromkeys(("nanomaggies", "nMgy"), u.nmgy)  # those of SDSS's f
 ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
 """What each file says of its images."""
 _BLOCK = 1000  # stamps that are converted at once
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class CutoutWriter:
@@ -156,6 +150,7 @@ class CutoutWriter:
         ValueError
             If they do not fit into the file, or are not alike in all calls.
         """
+        rows = np.asarray(rows)
         if len(rows) and max(rows) >= self.n:
             raise ValueError(f"{self.path} was opened for {self.n} stamps; {max(rows) + 1} do not fit")
         if len(rows) != len(cutouts) or len(np.unique(rows)) < len(rows) or self._written[rows].any():
@@ -202,32 +197,6 @@ class CutoutWriter:
         return self._whole.__exit__(kind, error, traceback)
 
 
-@contextmanager
-def full_disk_told(path):
-    """
-    Say in a line that there is no room for a file, where HDF5 says it in a page.
-
-    Parameters
-    ----------
-    path : path-like
-        The file that is written.
-
-    Raises
-    ------
-    OSError
-        With ``errno`` set, if it is the reason of another error.
-    """
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        told = re.search(r"errno = (\d+)", str(error))
-        number = getattr(error, "errno", None) or (int(told[1]) if told else None)
-        if number in _NO_ROOM:
-            told = f"no room for {path} ({os.strerror(number)}): make some, or choose another disk"
-            raise OSError(number, told) from error
-        raise
-
-
 def in_place():
     """
     How a data set is made that has its place in the file from the start, and is not filled.
@@ -240,30 +209,6 @@ def in_place():
     properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     return properties
-
-
-def take_room(path):
-    """
-    Have the file system set the room of a file aside now, so that a full disk is told before the work.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Raises
-    ------
-    OSError
-        If there is no room for it.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with open(path, "r+b") as file:
-        try:
-            os.posix_fallocate(file.fileno(), 0, max(1, os.fstat(file.fileno()).st_size))
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise
-            # some file systems cannot; the work will show
 
 
 def _put(dataset, rows, values):

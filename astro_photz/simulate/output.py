@@ -8,7 +8,6 @@ work was cut short. Beside the unfinished file, ``PATH.part``, lies a journal, `
 written in its first line, then the number of each finished block. The same call again goes on where it stood.
 """
 
-import errno
 import json
 import os
 import threading
@@ -22,7 +21,7 @@ from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
 
 from astro_photz import __version__
-from astro_photz._files import aside, sha256
+from astro_photz._files import NO_ROOM, aside, sha256
 from astro_photz.cutouts.blocks import BlockWriter
 from astro_photz.cutouts.collect import progress_bar
 
@@ -148,7 +147,7 @@ def _put(part, block, cutouts, truth):
         with BlockWriter(part) as writer:
             writer.write(block * BLOCK, cutouts, **truth_columns(truth))
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in NO_ROOM:
             raise OSError(
                 f"no room to go on with {part}: {error.strerror}. Make room and give the same command again, which "
                 "goes on from here; or delete the file"

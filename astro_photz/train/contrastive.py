@@ -80,8 +80,8 @@ def queue_length(wanted, *, n_images, batch_size):
     wanted : int
         Number of keys.
     n_images : int
-        Images of the data set. In a queue of a tenth of them, one image in 200 meets a
-        key of its own, where an epoch follows another; in longer ones more do.
+        Images of the data set. In a queue of a tenth of them, one image in 200 meets a key of its own, where an epoch
+        follows another; in longer ones more do.
     batch_size : int
         Images that join the queue at a time, over all processes.
 

@@ -116,7 +116,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     model = model if isinstance(model, PhotozModel) else load_model(model)
     edges = model.edges  # raises for a model that gives no redshifts
     with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
-        check_lengths(path, file, ("e_bv", "specz_redshift"))
+        check_lengths(path, file, ("e_bv", "specz_redshift", "catalog_flux"))
         redshift = _labels(path, file)
         if not len(redshift):
             raise ValueError(f"{path}: there is no stamp in it")
@@ -126,7 +126,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
         groups = read_groups(file)
     scores = metrics.Scores(*(np.concatenate(column) for column in zip(*(part for part, _ in parts), strict=True)))
     values = {name: np.concatenate([part[name] for _, part in parts]) for name in names}
-    groups = groups if groups is None else groups[np.concatenate([part["row"] for _, part in parts])]
+    groups = groups if groups is None else groups[values["row"]]
     options = {"groups": groups, "resamples": resamples, "seed": seed}
     return {
         "kind": "evaluation",
