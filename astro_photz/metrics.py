@@ -20,6 +20,7 @@ __all__ = [
     "binned",
     "bootstrap",
     "coverage",
+    "deviation",
     "eta",
     "pit_ks",
     "pit_ks_by_chance",
@@ -39,7 +40,7 @@ class Scores(NamedTuple):
     Parameters
     ----------
     deviation : `~numpy.ndarray` (N,)
-        (z_phot - z) / (1 + z) with z_phot the mean of the PDF.
+        See `deviation`; the estimate is the mean of the PDF.
     crps : `~numpy.ndarray` (N,)
         Continuous ranked probability score: see `astro_photz.RedshiftPDF.crps`.
     pit : `~numpy.ndarray` (N,)
@@ -90,7 +91,31 @@ def score(pdf, redshift):
     redshift = np.asarray(redshift, dtype=float)
     if redshift.shape != (len(pdf),):
         raise ValueError(f"redshift must have the shape ({len(pdf)},), a number for each PDF; got {redshift.shape}")
-    return Scores((pdf.mean() - redshift) / (1 + redshift), pdf.crps(redshift), pdf.pit(redshift))
+    return Scores(deviation(pdf.mean(), redshift), pdf.crps(redshift), pdf.pit(redshift))
+
+
+def deviation(z_phot, redshift):
+    """
+    How far estimates are off, in units of 1 + z: Δz = (z_phot - z) / (1 + z).
+
+    Parameters
+    ----------
+    z_phot, redshift : array_like (N,)
+        Estimated and true; columns of a table may be masked.
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,)
+        NaN where one of them is masked.
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import deviation
+    >>> deviation([0.21, 0.1], [0.1, 0.1]).round(6)
+    array([0.1, 0. ])
+    """
+    z_phot, redshift = (np.ma.filled(np.ma.asarray(values, dtype=float), np.nan) for values in (z_phot, redshift))
+    return (z_phot - redshift) / (1 + redshift)
 
 
 def bias(deviation):
@@ -100,7 +125,7 @@ def bias(deviation):
     Parameters
     ----------
     deviation : array_like (N,)
-        (z_phot - z) / (1 + z).
+        See `deviation`.
 
     Returns
     -------
@@ -116,7 +141,7 @@ def sigma_mad(deviation):
     Parameters
     ----------
     deviation : array_like (N,)
-        (z_phot - z) / (1 + z).
+        See `deviation`.
 
     Returns
     -------
@@ -138,7 +163,7 @@ def eta(deviation, *, beyond=0.05):
     Parameters
     ----------
     deviation : array_like (N,)
-        (z_phot - z) / (1 + z).
+        See `deviation`.
     beyond : float, optional
         Which absolute deviation makes an outlier; 0.05 in the literature on the SDSS main sample.
 

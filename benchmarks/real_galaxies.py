@@ -18,6 +18,7 @@ from astropy.table import Table
 from scipy.stats import spearmanr
 
 import astro_photz
+from astro_photz import metrics
 from astro_photz.flags import FLAG_MEANINGS, PhotozFlag
 from helpers import SHARED
 
@@ -40,18 +41,13 @@ TEXT = (
 )
 
 
-def deviations(estimate, reference):
-    """Deviations in units of (1 + z)."""
-    return (estimate - reference) / (1 + reference)
-
-
 def summarise(name, table):
     """A row of the table of results, as the model card takes it."""
     table = table[~np.ma.getmaskarray(table["z_phot"])]
     z, error, reference = (np.asarray(table[column]) for column in ("z_phot", "z_phot_err", "z_photometric"))
-    deviation = deviations(z, reference)
+    deviation = metrics.deviation(z, reference)
     # What the best single number for all would reach.
-    constant = deviations(np.average(reference, weights=(1 + reference) ** -2), reference)
+    constant = metrics.deviation(np.average(reference, weights=(1 + reference) ** -2), reference)
     return {
         "method": name,
         "n": len(table),

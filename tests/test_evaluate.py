@@ -6,13 +6,14 @@ import json
 import h5py
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn
 
 pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 
 from astro_photz import RedshiftPDF, load_model, metrics, predict
 from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.hdf5 import CutoutWriter
+from astro_photz.cutouts.writer import CutoutWriter
 from astro_photz.train.evaluate import BINS, comparison, evaluate, evaluate_model
 from helpers import gaussian_cutouts
 
@@ -87,6 +88,12 @@ def test_a_few_outliers_move_eta_only():
     assert metrics.eta(spoilt) == pytest.approx(0.02)
     assert metrics.eta(deviation) == 0
     assert metrics.sigma_mad(spoilt) == pytest.approx(metrics.sigma_mad(deviation), rel=0.05)
+
+
+def test_a_masked_redshift_is_not_taken_for_a_number():
+    z_phot = MaskedColumn([0.11, 0.22, 9.0], mask=[False, False, True])
+    np.testing.assert_allclose(metrics.deviation(z_phot, [0.1, 0.2, 0.3]), [0.01 / 1.1, 0.02 / 1.2, np.nan])
+    np.testing.assert_allclose(metrics.deviation([0.11], MaskedColumn([0.1], mask=[True])), [np.nan])
 
 
 def test_bootstrap_errors_are_those_of_statistics():

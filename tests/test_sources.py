@@ -21,7 +21,7 @@ from astro_photz.cutouts.collect import fetch, fetch_to_file
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.file import CutoutFile
 from astro_photz.cutouts.frames import Frame, read_header
-from astro_photz.cutouts.hdf5 import CutoutWriter
+from astro_photz.cutouts.writer import CutoutWriter
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
 from frames import SHAPE, Geometry, Source, make_edge, make_field, make_run, write_field

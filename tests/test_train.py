@@ -76,8 +76,8 @@ def test_the_bundled_model_says_that_it_was_trained_on_simulations():
     card = load_model().card
     assert card["simulated"] is True
     assert "imulated" in card["training_data"]["description"]
-    first = card["limits"][0]
-    assert "on simulated images" in first and "not for the real sky" in first
+    assert "on simulated images" in card["limits"][0]
+    assert "not for the real sky" in card["limits"][0]
     assert json.dumps(card)
     (metrics,) = card["metrics"].values()
     assert {"sigma_mad", "bias", "eta", "crps", "coverage68", "coverage95"} <= metrics.keys()

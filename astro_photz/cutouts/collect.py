@@ -145,7 +145,8 @@ def fetch_to_file(
     >>> int(fetched.kept.sum())
     24
     """
-    from .hdf5 import keep_rows, plain_columns
+    from .hdf5 import plain_columns
+    from .writer import keep_rows
 
     path = Path(path)
     if path.exists() and not overwrite:
@@ -169,7 +170,7 @@ def fetch_to_file(
 
 def _write(path, positions, batches, columns, *, size, dtype):
     """All batches into a file; ``kept`` says which galaxies a training takes."""
-    from .hdf5 import CutoutWriter
+    from .writer import CutoutWriter
 
     flags, kept = np.zeros(len(positions), dtype=np.int32), np.zeros(len(positions), dtype=bool)
     ids = np.arange(len(positions)) if positions.ids is None else positions.ids

@@ -214,9 +214,9 @@ class Cutouts:
 
         See Also
         --------
-        astro_photz.cutouts.hdf5.CutoutWriter : writes a file too large for memory.
+        astro_photz.cutouts.writer.CutoutWriter : writes a file too large for memory.
         """
-        from .hdf5 import CutoutWriter
+        from .writer import CutoutWriter
 
         with CutoutWriter(path, len(self), size=self.size, dtype=dtype, overwrite=overwrite) as writer:
             writer.append(self, **columns)

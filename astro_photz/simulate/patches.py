@@ -19,7 +19,8 @@ from astro_photz.cutouts.collect import progress_bar
 from astro_photz.cutouts.container import MINIMUM_SIZE
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.frames import FrameError, read_frame, read_header
-from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts, read_rows
+from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
+from astro_photz.cutouts.writer import CutoutWriter
 from astro_photz.sdss import BANDS, gain
 
 __all__ = ["check_patches", "cut_patches", "draw_patches"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts, read_rows
+from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
+from astro_photz.cutouts.writer import CutoutWriter
 from astro_photz.quality import aperture_flux, r_magnitude
 from astro_photz.sdss import BANDS
 

@@ -20,7 +20,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from _results import write_result
 from _timing import print_table
 
-__all__ = ["arguments_of", "bootstrap_error", "deviations", "judged", "measured", "report"]
+__all__ = ["arguments_of", "bootstrap_error", "judged", "measured", "report"]
 
 _OF_NUMBERS = ("bias", "sigma_mad", "eta")  # metrics that need no PDF
 _HEADINGS = {"sigma_mad": "σ_MAD", "eta": "η", "crps": "CRPS", "coverage68": "in 68 %", "coverage95": "in 95 %"}
@@ -51,11 +51,6 @@ def arguments_of(doc, *, n=None, **options):
     for name, option in options.items():
         parser.add_argument(f"--{name.replace('_', '-')}", **option)
     return parser.parse_args()
-
-
-def deviations(estimate, redshift):
-    """Deviations (N,) in units of 1 + z."""
-    return (estimate - redshift) / (1 + redshift)
 
 
 def bootstrap_error(statistic, *samples, groups=None):

@@ -29,11 +29,11 @@ import numpy as np
 from _boosting import Boosting, listed_features
 from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
 from _photometry import magnitude_features, magnitudes, measure
-from _report import arguments_of, deviations, judged, measured, report
+from _report import arguments_of, judged, measured, report
 from _stamps import estimates, generator, observed, recipe_of
 
 from astro_photz import load_model, metrics, train
-from astro_photz.cutouts.hdf5 import CutoutWriter
+from astro_photz.cutouts.writer import CutoutWriter
 from astro_photz.simulate.morphology import draw_morphology
 from astro_photz.simulate.population import catalogue_population
 from astro_photz.simulate.seeds import load_seeds
@@ -100,7 +100,9 @@ def compare(learning, judging, model, noise, arguments):
     views = [see(judging, arguments.seed + 1 + view, models, noise, split="test") for view in range(arguments.views)]
     estimate = {name: [view.estimate[name] for view in views] for name in models}
     estimate |= {name: [one.predict(view.listed[name]) for view in views] for name, one in boosting.items()}
-    return {name: deviations(np.stack(each, axis=1), judging.redshift[:, None]) for name, each in estimate.items()}
+    return {
+        name: metrics.deviation(np.stack(each, axis=1), judging.redshift[:, None]) for name, each in estimate.items()
+    }
 
 
 def row(catalogue, method, deviation):

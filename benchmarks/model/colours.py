@@ -24,7 +24,7 @@ import numpy as np
 from _boosting import Boosting, listed_features
 from _catalogues import CatalogueNoise
 from _photometry import COLOURS, magnitude_features, magnitudes, measure
-from _report import arguments_of, deviations, judged, measured, report
+from _report import arguments_of, judged, measured, report
 from _stamps import drawn, estimates, generator, observed, recipe_of
 from scipy.spatial import KDTree
 
@@ -150,7 +150,9 @@ def train(trained, validated):
 def judge(sample, methods):
     """Scores of the model, and deviations of the other methods, by name."""
     scores = metrics.score(sample.pdf, sample.redshift)
-    return {MODEL: scores} | {name: deviations(method(sample), sample.redshift) for name, method in methods.items()}
+    return {MODEL: scores} | {
+        name: metrics.deviation(method(sample), sample.redshift) for name, method in methods.items()
+    }
 
 
 def row(name, scores, beside, *, groups, before=None):
@@ -196,7 +198,7 @@ def shuffled(population, shape, others, other_shape):
         rows, candidates = np.flatnonzero(shape.early == early), np.flatnonzero(other_shape.early == early)
         lender[rows] = candidates[KDTree(lent[candidates] / scale).query(own[rows] / scale)[1]]
     borrowed = other_shape[lender].dimmed(population.flux / others.flux[lender])
-    dz = metrics.sigma_mad(deviations(others.redshift[lender], population.redshift))
+    dz = metrics.sigma_mad(metrics.deviation(others.redshift[lender], population.redshift))
     return borrowed, np.median(np.abs(lent[lender] - own), axis=0), dz
 
 

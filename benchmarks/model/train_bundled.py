@@ -34,7 +34,8 @@ import torch
 
 from astro_photz import load_model, simulate, train
 from astro_photz._files import write_json
-from astro_photz.cutouts.hdf5 import CutoutWriter, open_cutouts, read_rows
+from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
+from astro_photz.cutouts.writer import CutoutWriter
 from astro_photz.simulate.generate import truth_columns
 from astro_photz.simulate.seeds import SPLIT_SEED
 from astro_photz.train.export import write_card

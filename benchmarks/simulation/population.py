@@ -24,6 +24,7 @@ from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold
 
+from astro_photz import metrics
 from astro_photz.simulate.population import COMPLETE_TO, INTRINSIC_SCATTER, draw_population
 from astro_photz.simulate.sample import MAIN_SAMPLE, Sample
 from astro_photz.simulate.seeds import load_seeds
@@ -85,9 +86,8 @@ def boosted(x, redshift):
 
 def quality(estimate, redshift):
     """sigma_MAD and bias (the median's and the mean's) of the deviations in units of 1 + z."""
-    deviation = (estimate - redshift) / (1 + redshift)
-    median = np.median(deviation)
-    return 1.4826 * np.median(np.abs(deviation - median)), median, deviation.mean()
+    deviation = metrics.deviation(estimate, redshift)
+    return metrics.sigma_mad(deviation), np.median(deviation), metrics.bias(deviation)
 
 
 def real_training(which):
