@@ -43,7 +43,7 @@ def aside(path):
 
 
 @contextmanager
-def full_disk_told(path):
+def full_disk_told(path, nbytes=None):
     """
     Say in a line that there is no room for a file, where HDF5 says it in a page.
 
@@ -51,6 +51,8 @@ def full_disk_told(path):
     ----------
     path : path-like
         The file that is written.
+    nbytes : int, optional
+        How large it is to be.
 
     Raises
     ------
@@ -63,7 +65,8 @@ def full_disk_told(path):
         told = re.search(r"errno = (\d+)", str(error))
         number = getattr(error, "errno", None) or (int(told[1]) if told else None)
         if number in NO_ROOM:
-            told = f"no room for {path} ({os.strerror(number)}): make some, or choose another disk"
+            size = f", of {nbytes / 1e9:.3g} GB" if nbytes else ""
+            told = f"no room for {path}{size} ({os.strerror(number)}): make some, or choose another disk"
             raise OSError(number, told) from error
         raise
 

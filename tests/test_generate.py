@@ -346,7 +346,7 @@ def limit_files(nbytes):
 def test_a_disk_without_room_is_told_before_the_work(tmp_path):
     before = limit_files(1_000_000)
     try:
-        with pytest.raises(OSError, match=r"cannot lay out .*sky.h5.part, of 0.0411 GB: File too large"):
+        with pytest.raises(OSError, match=r"no room for .*sky.h5.part, of 0.0411 GB \(File too large\): make some"):
             simulate.write(tmp_path / "sky.h5", 1000, seed=0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

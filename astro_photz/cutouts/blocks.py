@@ -5,14 +5,13 @@ HDF5 files of cutouts that several processes write at once, in blocks.
 The layout is that of `astro_photz.cutouts.hdf5`; all that is not there is how the bytes get to their places.
 """
 
-import os
 from io import FileIO
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from .._files import aside, take_room
+from .._files import aside, full_disk_told, take_room
 from .hdf5 import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns
 
 __all__ = ["BlockWriter"]
@@ -85,21 +84,18 @@ class BlockWriter:
             if values.dtype.kind in "SUO":
                 raise ValueError(f"{name} must be numbers, got {values.dtype}: CutoutWriter writes texts")
         nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
-        try:
-            with aside(path) as part:  # who still writes to a file that was there does not write to this one
-                # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
-                with h5py.File(part, "w", libver=("v110", "v110")) as file:
-                    for name, values in data.items():
-                        shape = values.shape[1:]
-                        chunks = (1, *shape) if name == "images" else None
-                        file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=in_place())
-                    file.attrs.update(ATTRIBUTES | (attributes or {}))
-                    if like.simulated:
-                        file.attrs["simulated"] = True
-                take_room(part)
-        except (OSError, RuntimeError) as error:
-            reason = os.strerror(error.errno) if getattr(error, "errno", None) else error  # HDF5 says a page of it
-            raise OSError(f"cannot lay out {path}, of {nbytes / 1e9:.3g} GB: {reason}") from error
+        # Who still writes to a file that was there does not write to this one.
+        with full_disk_told(path, nbytes), aside(path) as part:
+            # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
+            with h5py.File(part, "w", libver=("v110", "v110")) as file:
+                for name, values in data.items():
+                    shape = values.shape[1:]
+                    chunks = (1, *shape) if name == "images" else None
+                    file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=in_place())
+                file.attrs.update(ATTRIBUTES | (attributes or {}))
+                if like.simulated:
+                    file.attrs["simulated"] = True
+            take_room(part)
 
     def write(self, start, cutouts, **columns):
         """
