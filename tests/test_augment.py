@@ -316,6 +316,8 @@ def test_without_a_recipe_the_middle_is_left():
         ({"scale": {"factor": 0.9}}, r"factor must be a number of 1 or more, got 0.9"),
         ({"rotate": {"angles": "all"}}, r"angles must be one of 'any', 'quarter', got 'all'"),
         ({"rotate": {"corners": "grey"}}, r"corners must be one of 'inside', 'zero', got 'grey'"),
+        ({"rotate": {"jitter": 5}}, r"unknown option of the augmentation 'rotate' 'jitter'"),
+        ({"rotate": {"size": 64}}, r"unknown option of the augmentation 'rotate' 'size'"),
         ({"redden": {"ebv_max": -0.1}}, r"ebv_max must be a number of 0 or more, got -0.1"),
         ({"redden": {"ebv_max": "much"}}, r"ebv_max must be a number of 0 or more, got 'much'"),
         ({"blur": {"sigma": float("nan")}}, r"sigma must be a number of 0 or more, got nan"),

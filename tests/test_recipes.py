@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """Recipes: what may be said in them, and what is said when something else is."""
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -149,6 +150,26 @@ def test_layers_learn_the_slower_the_farther_they_are_from_the_head():
     assert len(rate) == len(list(model.parameters()))  # none is left out
     made = Optimizer(learning_rate=0.1, schedule="one_cycle").make(groups, steps=10)["optimizer"]
     assert sorted({g["max_lr"] for g in made.param_groups}, reverse=True)[:2] == pytest.approx([0.1, 0.05])
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.01, 0.1, 0.4])
+@pytest.mark.parametrize("steps", [2, 4, 10, 100])
+def test_one_cycle_rises_and_falls_however_short_it_is(warmup, steps):
+    optimizer = Optimizer(name="sgd", momentum=0.5, learning_rate=0.1, schedule="one_cycle", warmup=warmup)
+    made = optimizer.make([torch.nn.Parameter(torch.zeros(1))], steps=steps)
+    rates = []
+    for _ in range(steps):
+        (group,) = made["optimizer"].param_groups
+        assert group["momentum"] == 0.5
+        rates.append(group["lr"])
+        made["optimizer"].step()
+        if len(rates) < steps:
+            made["lr_scheduler"]["scheduler"].step()
+    highest = int(np.argmax(rates))
+    assert rates[highest] <= 0.1 + 1e-9
+    assert np.all(np.diff(rates[: highest + 1]) > 0)
+    assert np.all(np.diff(rates[highest:]) < 0)
+    assert rates[-1] < 1e-5
 
 
 def test_layers_of_an_encoder_within_others_are_its_own():

@@ -4,6 +4,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,7 +244,11 @@ def finetuned(
 
 
 def weights_of(folder, name="last"):
-    return torch.load(folder / "checkpoints" / f"{name}.ckpt", weights_only=True)
+    return weights_of_file(folder / "checkpoints" / f"{name}.ckpt")
+
+
+def weights_of_file(path):
+    return torch.load(path, weights_only=True)
 
 
 @pytest.fixture(scope="module")
@@ -318,6 +323,35 @@ def test_a_line_torn_off_the_log_is_passed_over(data, tmp_path, monkeypatch, uni
     assert finetuned(data, tmp_path / "run", monkeypatch)["val_loss"] == uninterrupted[1]["val_loss"]
 
 
+def test_a_start_that_stays_the_best_is_told_from_the_first_step(data, tmp_path, monkeypatch):
+    """Both are judged at step 0 where an epoch has one batch, and figures of the card are those of what was kept."""
+    first = tmp_path / "first"
+    finetuned(data, first, monkeypatch)
+    changes = ["finetune.batch_size = 160", "finetune.epochs = 2", "finetune.optimizer.learning_rate = 1.0"]
+    recipe = small_recipe(*changes)
+    options = {"validation": data / "validation.h5", "init": first, "machine": MACHINE}
+    metrics = finetune(recipe, data / "train.h5", tmp_path / "run", **options)
+    losses = [loss for _, loss in metrics["val_loss"]]
+    assert [step for step, _ in metrics["val_loss"]] == [0, 0, 1]
+    assert losses[0] < min(losses[1:])
+    torch.testing.assert_close(read_weights(tmp_path / "run")[1], read_weights(first)[1], rtol=0, atol=0)
+    export_run(tmp_path / "run", tmp_path / "model")
+    (figures,) = load_model(tmp_path / "model").card["metrics"].values()
+    assert figures["sigma_mad"] == pytest.approx(metrics["val_sigma_mad"][0][1], abs=1e-6)
+
+
+def test_weights_to_begin_with_are_known_by_what_they_are(data, pretrained, tmp_path, monkeypatch):
+    """Not by where they lie: others at the same place are not taken for them."""
+    init, run = tmp_path / "init", tmp_path / "run"
+    shutil.copytree(pretrained, init)
+    metrics = finetuned(data, run, monkeypatch, init=init)
+    init.rename(tmp_path / "moved")
+    assert finetuned(data, run, monkeypatch, init=tmp_path / "moved") == metrics
+    finetuned(data, init, monkeypatch)
+    with pytest.raises(FileExistsError, match=r"holds a training that differs in init"):
+        finetuned(data, run, monkeypatch, init=init)
+
+
 def test_going_on_from_any_checkpoint(data, tmp_path):
     machine = replace(MACHINE, checkpoint_every=5)
     constant = "pretrain.optimizer.schedule = 'constant'"
@@ -349,6 +383,46 @@ def test_going_on_elsewhere_goes_on_when_it_is_asked_for_again(data, tmp_path, m
         finetuned(data, second, monkeypatch, resume=second / "checkpoints" / "lst.ckpt")
 
 
+def test_going_back_to_a_checkpoint_is_done_once(data, tmp_path, monkeypatch):
+    """In a folder that holds a training too: the same command goes on from where it stood."""
+    machine = replace(MACHINE, checkpoint_every=1)
+    recipe, run, earlier = small_recipe("pretrain.epochs = 2"), tmp_path / "run", tmp_path / "earlier.ckpt"
+    pretrain(recipe, data / "train.h5", run, machine=machine)
+    seen, begin_step = [], StepSeed.on_train_batch_start
+
+    def kept(self, trainer, *batch):
+        if trainer.global_step == 5 and not earlier.exists():
+            shutil.copy(RunFolder(trainer.default_root_dir).last, earlier)
+        if seen[-1:] == [12]:
+            raise Killed
+        seen.append(trainer.global_step)
+        begin_step(self, trainer, *batch)
+
+    monkeypatch.setattr(StepSeed, "on_train_batch_start", kept)
+    with pytest.raises(Killed):
+        pretrain(recipe, data / "train.h5", tmp_path / "other", machine=machine)
+    assert weights_of_file(earlier)["global_step"] == 5
+    seen.clear()
+    options = {"resume": earlier, "machine": machine}
+    with pytest.raises(Killed):
+        pretrain(recipe, data / "train.h5", run, **options)
+    assert seen == list(range(5, 13))
+    seen.clear()
+    metrics = pretrain(recipe, data / "train.h5", run, **options)
+    assert seen == list(range(13, 20))
+    assert pretrain(recipe, data / "train.h5", run, **options) == metrics
+    assert len(seen) == 7
+
+
+@pytest.mark.parametrize("change", ["learning_rate = 0.5", "weight_decay = 0.5", "name = 'sgd'", "schedule = 'steps'"])
+def test_another_optimizer_is_not_gone_on_with(data, pretrained, tmp_path, change):
+    """The checkpoint would bring its own along, and the recipe in the folder tell another."""
+    last, name = pretrained / "checkpoints" / "last.ckpt", change.split()[0]
+    recipe = small_recipe(f"pretrain.optimizer.{change}")
+    with pytest.raises(ValueError, match=rf"resume: .*last.ckpt would go on with {name} = .*: give the same, or begin"):
+        refused(data, tmp_path / "run", kind="pretrain", recipe=recipe, resume=last)
+
+
 def test_a_schedule_is_not_gone_on_with_beyond_its_end(data, tmp_path):
     recipe, longer = (small_recipe(f"pretrain.epochs = {epochs}") for epochs in (1, 2))
     pretrain(recipe, data / "train.h5", tmp_path / "first", machine=MACHINE)
@@ -364,6 +438,21 @@ def test_a_checkpoint_is_not_overwritten_before_it_is_gone_on_with(data, pretrai
     with pytest.raises(ValueError, match=r"last.ckpt would be overwritten with .*: choose another folder"):
         pretrain(small_recipe(), data / "unlabelled.h5", pretrained, resume=last, overwrite=True, machine=MACHINE)
     assert last.read_bytes() == before
+
+
+def test_what_is_no_training_is_not_overwritten_with_one(data, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    validation = shutil.copy(data / "validation.h5", run)
+    (run / "notes").mkdir()
+    options = {"overwrite": True, "machine": MACHINE}
+    with pytest.raises(ValueError, match=r"validation.h5 would be overwritten with .*run: choose another folder"):
+        pretrain(small_recipe(), data / "train.h5", run, validation=validation, **options)
+    with pytest.raises(
+        FileExistsError, match=r"run holds notes, validation.h5.* besides the training .*: move that, or"
+    ):
+        pretrain(small_recipe(), data / "train.h5", run, **options)
+    assert RunFolder(run).metrics == RunFolder(pretrained).metrics
 
 
 @pytest.mark.filterwarnings("ignore:the representation has collapsed")

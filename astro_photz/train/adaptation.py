@@ -18,6 +18,7 @@ import copy
 import numpy as np
 
 from astro_photz import metrics
+from astro_photz._files import sha256
 from astro_photz.pdf import RedshiftPDF
 
 from ._torch import torch
@@ -27,7 +28,7 @@ from .probe import embed
 from .redshift import Z_EDGES, soft_labels
 from .run_folder import RunFolder, contents
 from .stamps import Stamps, check_stamps
-from .weights import WEIGHTS, origin, read_head, read_weights, write_weights
+from .weights import WEIGHTS, origin, read_head, read_weights, weights_file, write_weights
 
 __all__ = ["WIDTHS", "adapt", "fit_shift", "held_out"]
 
@@ -81,11 +82,11 @@ def adapt(data, folder, *, init="bundled", validation=None, n_labels=None, seed=
     if head is None:
         raise ValueError(f"{init} has no redshift head to adapt: train one, by a recipe (--recipe small)")
     learn, judge, held = _stamps(data, validation, n_labels, seed)
-    run, files = RunFolder(folder), {"data": data, "validation": validation}
+    run, files, begun = RunFolder(folder), {"data": data, "validation": validation}, weights_file(init)
     if overwrite:
-        run.clear(init)
-    what = {"kind": "adapt", "seed": seed, "n_labels": len(learn), "held_out": held, "init": str(init)}
-    run.begin(what | {"origin": origin(init)} | contents(files), files=files)
+        run.clear(begun, *files.values())
+    what = {"kind": "adapt", "seed": seed, "n_labels": len(learn), "held_out": held, "init": sha256(begun)}
+    run.begin(what | {"origin": origin(init)} | contents(files), files=files | {"init": begun})
     if run.metrics:
         return run.metrics
 

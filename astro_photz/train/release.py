@@ -161,7 +161,8 @@ def _card(run, data, name, report):
     simulated, origin = what["data"]["simulated"], what.get("origin") or {}
     n = what.get("n_labels") or what.get("n_images") or what["data"]["n"] - what.get("held_out", 0)
     labels = "with redshifts" if labelled else "without redshifts"
-    start = f", from the weights of {origin.get('name') or Path(what['init']).name}" if what.get("init") else ""
+    begun = run.record["files"].get("init")
+    start = f", from the weights of {origin.get('name') or Path(begun).name}" if what.get("init") else ""
     limits = [_GRID, *([_SIMULATED] if simulated else [])]
     if origin.get("simulated") and not simulated:
         limits.append(_BEGAN.format(**origin))

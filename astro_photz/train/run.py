@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
+from astro_photz._files import sha256
 from astro_photz.cutouts.hdf5 import open_cutouts
 
 from ._lightning import lightning
@@ -34,7 +35,16 @@ from .recipe import Recipe
 from .redshift import RedshiftModel
 from .run_folder import RunFolder, contents
 from .stamps import Stamps
-from .weights import WEIGHTS, check_checkpoint, load_weights, origin, read_head, read_weights, write_weights
+from .weights import (
+    WEIGHTS,
+    check_checkpoint,
+    load_weights,
+    origin,
+    read_head,
+    read_weights,
+    weights_file,
+    write_weights,
+)
 
 __all__ = ["Machine", "finetune", "pretrain"]
 
@@ -219,7 +229,9 @@ def finetune(
         if n_validation < FEWEST:
             raise ValueError(f"validation must have the {FEWEST} galaxies that calibration takes, got {n_validation}")
         files = {"data": data, "validation": validation}
-        what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": init and str(init)} | contents(files)
+        begun = None if init is None else weights_file(init)
+        what = {"kind": "finetune", "seed": seed, "n_labels": n_labels, "init": begun and sha256(begun)}
+        what, files = what | contents(files), files | {"init": begun}
         known = {"held_out": n_held and n_validation, "origin": None if init is None else origin(init)}
         what |= {name: fact for name, fact in known.items() if fact}
         curves = ("val_loss", "val_sigma_mad", "val_bias")
@@ -332,15 +344,16 @@ def _trainer(folder, settings, machine, callbacks, seed):
 
 def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves, start_counts=False):
     """Train, unless that has been done, and write down what came of it."""
-    if resume and folder.last and not overwrite and folder.resumed == str(Path(resume).resolve()):
-        resume = None  # that has been done, and gone on with: what is here is further
+    if resume and folder.last and not overwrite:
+        done = (folder.resumed, str(folder.last.resolve()))  # and gone on with: what is here is further
+        resume = None if str(Path(resume).resolve()) in done else resume
     if resume:
         constant = getattr(recipe, what["kind"]).optimizer.schedule == "constant"
         check_checkpoint(resume, model, steps=None if constant else total_steps(trainer, stamps))
     if trainer.is_global_zero:
         if overwrite:
-            folder.clear(resume, what.get("init"))
-        folder.begin(what, recipe, files=files | {"resume": resume})
+            folder.clear(resume, *files.values())
+        folder.begin(what, recipe, files=files)
         check_disk(folder.path, model)
     goes_on = not (overwrite or resume)
     if goes_on and folder.metrics:
@@ -354,15 +367,17 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
         return {}
     best = folder.checkpoints / f"{keep}.ckpt"  # not there if a finished training was gone on with, without its best
     kept = torch.load(best if best.exists() else folder.last_path, map_location="cpu", weights_only=True)["state_dict"]
-    if start and start["loss"] <= min((loss for _, loss in folder.curve("val_loss")), default=math.inf):
+    measured = {name: folder.curve(name) for name in curves}
+    if start and start["val_loss"] <= min((loss for _, loss in measured["val_loss"]), default=math.inf):
         kept = start["state_dict"]
     _check_finite(kept, folder.path)
     model.load_state_dict(kept)
     write_weights(folder.path / WEIGHTS, model.encoder, recipe.encoder, head=getattr(model, "head", None))
     if not folder.draw():
         warnings.warn('there is no learning_curve.png: pip install "astro-photz[plot]"', UserWarning, stacklevel=4)
-    progress = {"epochs": trainer.current_epoch, "steps": trainer.global_step}
-    return folder.finish(progress | {name: folder.curve(name) for name in curves})
+    if start:
+        measured = {name: [[0, start[name]], *curve] for name, curve in measured.items()}
+    return folder.finish({"epochs": trainer.current_epoch, "steps": trainer.global_step} | measured)
 
 
 def _check_finite(weights, path):
@@ -373,9 +388,11 @@ def _check_finite(weights, path):
 
 
 def _start(trainer, model, stamps):
-    """What a training begins with, and how good that is already."""
+    """What a training begins with, and how good that is already: not in its log, where the first step may be judged."""
+    loggers, trainer.loggers = trainer.loggers, []
     (judged,) = trainer.validate(model, stamps, verbose=False)
-    return {"loss": judged["val_loss"], "state_dict": copy.deepcopy(model.state_dict())}
+    trainer.loggers = loggers
+    return judged | {"state_dict": copy.deepcopy(model.state_dict())}
 
 
 _ADVICE = (

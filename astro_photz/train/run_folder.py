@@ -35,6 +35,16 @@ from .stamps import data_hash
 
 __all__ = ["RunFolder", "contents"]
 
+_OURS = {
+    "run.json",
+    "recipe.toml",
+    "log",
+    "tensorboard",
+    "checkpoints",
+    "encoder.pt",
+    "metrics.json",
+    "learning_curve.png",
+}
 _VERSIONED = ("astro-photz", "torch", "lightning", "numpy", "h5py")
 
 
@@ -101,7 +111,7 @@ class RunFolder:
             What is to be run: kind, seed, data.
         recipe : `~astro_photz.train.recipe.Recipe`, optional
         files : dict of str or path-like or None
-            Where the data are, which may change.
+            Where they are that it is run with, which may change.
 
         Raises
         ------
@@ -113,9 +123,11 @@ class RunFolder:
             if recipe:
                 self.write("recipe.toml", recipe.as_toml())
             places = {name: path and str(Path(path).resolve()) for name, path in files.items()}
-            record = {"what": what, "files": places, "versions": _versions()}
-            self.write("run.json", json.dumps(record, indent=2) + "\n")
+            self._write_record({"what": what, "files": places, "versions": _versions()})
         self._check_same(what, recipe)
+
+    def _write_record(self, record):
+        self.write("run.json", json.dumps(record, indent=2) + "\n")
 
     @property
     def _begun(self):
@@ -153,13 +165,21 @@ class RunFolder:
 
     def take_along(self, checkpoint):
         """
-        Let what another folder's training logged, and its best, count here.
+        Begin where another folder's training was: what that logged, and its best, count here.
 
         Parameters
         ----------
         checkpoint : str or path-like
             To go on from. What came later is left there.
         """
+        self._take_over(checkpoint)
+        for name in (self.last_path, self.path / "metrics.json"):  # of what is given up for it
+            name.unlink(missing_ok=True)
+        record = self.record
+        record["files"]["resume"] = str(Path(checkpoint).resolve())
+        self._write_record(record)
+
+    def _take_over(self, checkpoint):
         theirs, done = RunFolder(Path(checkpoint).parent.parent), _step(checkpoint)
         rows = [row for row in theirs.history() if row["step"] < done]
         if not rows or (self.path / "log").exists():
@@ -188,7 +208,7 @@ class RunFolder:
         Raises
         ------
         FileExistsError
-            If the folder is not that of a training.
+            If the folder is not that of a training, or something else is in it too.
         ValueError
             If something that is needed lies in it.
         """
@@ -197,6 +217,12 @@ class RunFolder:
                 raise ValueError(f"{path} would be overwritten with {self.path}: choose another folder")
         if self.path.exists() and self._begun:
             self._check_training()
+            others = sorted(path.name for path in self.path.iterdir() if not _of_a_training(path.name))
+            if others:
+                raise FileExistsError(
+                    f"{self.path} holds {', '.join(others)} besides the training that would be overwritten: move that, "
+                    "or choose another folder"
+                )
             shutil.rmtree(self.path)
 
     def write(self, name, text):
@@ -294,6 +320,10 @@ def _content(path):
     with open_cutouts(path) as file:
         facts = {"n": len(file["images"]), "simulated": is_simulated(file)}
     return facts | {"sha256": data_hash(path)}
+
+
+def _of_a_training(name):
+    return name in _OURS or name.startswith(".part.")
 
 
 _LOSSES = ("train_loss", "contrastive_loss", "photometry_loss", "val_loss")

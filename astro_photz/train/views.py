@@ -23,6 +23,7 @@ _STEPS = {
     "noise": Noise,
     "missing": MissingPixels,
 }
+_OF_THE_CROP = {"rotate": ("size", "jitter")}  # who turns no more than what is cut out
 
 
 def augmentation_settings(settings):
@@ -65,8 +66,9 @@ def augmentation_settings(settings):
 
 
 def _defaults(step):
-    """Options of a step; None where another step decides."""
-    return {name: parameter.default for name, parameter in inspect.signature(_STEPS[step]).parameters.items()}
+    """Options that a recipe may give to a step; None where another step decides."""
+    options = inspect.signature(_STEPS[step]).parameters
+    return {name: option.default for name, option in options.items() if name not in _OF_THE_CROP.get(step, ())}
 
 
 def make_augmentation(settings):
@@ -107,7 +109,7 @@ def make_augmentation(settings):
     """
     chosen = augmentation_settings(settings)
     steps = {name: _STEPS[name](**options) for name, options in chosen.items()}
-    if "rotate" in steps and steps["rotate"].size is None:  # turn no more pixels than are cut out
+    if "rotate" in steps:  # turn no more pixels than are cut out
         steps["rotate"].size, steps["rotate"].jitter = steps["crop"].size, steps["crop"].jitter
     return _Chain(*steps.values())
 

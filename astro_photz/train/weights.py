@@ -28,6 +28,7 @@ __all__ = [
     "origin",
     "read_head",
     "read_weights",
+    "weights_file",
     "write_weights",
     "write_whole",
 ]
@@ -104,7 +105,7 @@ def read_weights(source):
     ValueError
         If it holds no encoder.
     """
-    path = _file_of(source)
+    path = weights_file(source)
     content = _read(path)
     try:
         settings, state = content["hyper_parameters"]["encoder"], content["state_dict"]
@@ -135,7 +136,7 @@ def read_head(source):
     FileNotFoundError, ValueError
         See `read_weights`; ValueError too if it is a head for other bins of redshift.
     """
-    path = _file_of(source)
+    path = weights_file(source)
     state = _part(_read(path).get("state_dict", {}), _HEAD)
     if not state:
         return None
@@ -164,7 +165,7 @@ def origin(source):
         Of a model or a run: its ``name``, and whether it, or what it began with, was trained on ``simulated`` images;
         of a model also its ``training_range``. None for a file that lies alone.
     """
-    folder = _file_of(source).resolve().parent
+    folder = weights_file(source).resolve().parent
     if (folder / "card.json").is_file():
         card = read_card(folder)
         facts = {"name": card["name"], "training_range": card.get("training_range")}
@@ -194,7 +195,24 @@ def _part(state, prefix):
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _file_of(source):
+def weights_file(source):
+    """
+    Where weights are.
+
+    Parameters
+    ----------
+    source : str or path-like
+        As in `read_weights`.
+
+    Returns
+    -------
+    `~pathlib.Path`
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
     path = Path(source)
     if not path.exists():
         try:
@@ -232,7 +250,8 @@ def check_checkpoint(path, model, *, steps=None):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no whole checkpoint of a training, or that of another model, or of a training of another length.
+        If it is no whole checkpoint of a training, or that of another model, or of a training of another length or
+        with another optimizer, which the checkpoint would bring along.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"resume: no checkpoint {path}")
@@ -251,11 +270,23 @@ def check_checkpoint(path, model, *, steps=None):
         raise ValueError(
             f"resume: {path} is of another architecture: {_told(stored)} there, and {_told(model.hparams.encoder)} here"
         )
+    ours, theirs = (_optimization(hparams) for hparams in (model.hparams, content["hyper_parameters"]))
+    for name in sorted(ours.keys() | theirs.keys()):
+        if ours.get(name) != theirs.get(name):
+            raise ValueError(
+                f"resume: {path} would go on with {name} = {theirs.get(name)!r}, not with {ours.get(name)!r}: give the "
+                "same, or begin with its weights (init)"
+            )
     if steps and content.get("total_steps", steps) != steps:
         raise ValueError(
             f"resume: {path} is of a training of {content['total_steps']} steps, whose schedule it would go on with; "
             f"this one has {steps}: give both schedule = 'constant', or begin with its weights (init)"
         )
+
+
+def _optimization(hparams):
+    """What a checkpoint brings along, whatever the recipe says."""
+    return hparams["optimizer"] | {"layer_decay": hparams.get("layer_decay")}
 
 
 def _shapes(state):

@@ -190,7 +190,9 @@ class Ablation:
         embedding = torch.cat(
             [(pixels(stamps["validation"], part) - mean) @ components for part in np.array_split(rows, 16)]
         )
-        return {"probe_sigma_mad": probe_scatter(embedding, torch.from_numpy(stamps["validation"].redshift[rows]))}
+        redshift, groups = torch.from_numpy(stamps["validation"].redshift[rows]), stamps["validation"].groups
+        groups = None if groups is None else groups[rows]  # as those of the probe too
+        return {"probe_sigma_mad": probe_scatter(embedding, redshift, groups=groups)}
 
     # The tables
 
