@@ -15,7 +15,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from .dust import ebv_from_extinction
-from .sdss import BANDS
+from .sdss import BANDS, RERUN
 
 __all__ = ["Positions", "read_positions"]
 
@@ -270,8 +270,8 @@ def _find_field_ids(table):
         return None
     columns = []
     for found in names.values():
-        if not found:  # rerun: all imaging since DR8 is rerun 301
-            columns.append(np.full(len(table), 301))
+        if not found:
+            columns.append(np.full(len(table), RERUN))
         elif table[found[0]].dtype.kind not in "iuf":
             return None  # e.g. a "field" that names a region of the sky
         else:

@@ -13,6 +13,7 @@ __all__ = [
     "EXTINCTION_COEFFICIENTS",
     "FRAME_SHAPE",
     "PIXEL_SCALE",
+    "RERUN",
     "R_UGRIZ",
     "SOFTENING",
     "ZERO_POINT",
@@ -33,6 +34,9 @@ PIXEL_SCALE = 0.396
 
 FRAME_SHAPE = (1489, 2048)
 """Rows and columns of a frame."""
+
+RERUN = 301
+"""Processing rerun of all imaging since DR8."""
 
 ZERO_POINT = 22.5
 """AB magnitude of one nanomaggy."""

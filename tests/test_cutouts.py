@@ -562,6 +562,21 @@ def test_columns_are_written_as_they_are_meant(tmp_path):
         assert file["name"].asstr()[:3].tolist() == ["a", "bc", "def"]
 
 
+def test_a_column_of_pandas_is_an_array(tmp_path):
+    """Whose ``mask`` is a method, and says nothing of its values."""
+
+    class Series:
+        def __array__(self, dtype=None, copy=None):
+            return np.array([0.1, 0.2, 0.3], dtype=dtype)
+
+        def mask(self):
+            raise AssertionError
+
+    make_cutouts(3).write(tmp_path / "stamps.h5", specz_redshift=Series())
+    with h5py.File(tmp_path / "stamps.h5") as file:
+        np.testing.assert_array_equal(file["specz_redshift"], [0.1, 0.2, 0.3])
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [

@@ -16,6 +16,7 @@ from scene import FIELD, archive_of_scene, catalogue, gather, scene, write_scene
 from astro_photz import sdss
 from astro_photz.catalog import Positions, read_positions
 from astro_photz.config import conf
+from astro_photz.cutouts import frames
 from astro_photz.cutouts.archive import SDSSArchive
 from astro_photz.cutouts.collect import fetch, fetch_to_file
 from astro_photz.cutouts.directory import FrameDirectory
@@ -248,7 +249,7 @@ def test_r_pixels_are_the_frames_own(isolated_stamps):
         np.testing.assert_array_equal(stamp[2], frame)
 
 
-@pytest.mark.parametrize("overlap", [20, 40])
+@pytest.mark.parametrize("overlap", [20, 40, 63])  # of the last, r lies in the frame, and other bands do not
 def test_stamp_across_an_edge_is_that_of_a_frame_that_holds_it_whole(tmp_path, overlap):
     edge = make_edge(overlap=overlap)
     positions = positions_of(edge.target)
@@ -263,21 +264,52 @@ def test_stamp_across_an_edge_is_that_of_a_frame_that_holds_it_whole(tmp_path, o
     np.testing.assert_allclose(across.flux.sum((2, 3)), whole.flux.sum((2, 3)), rtol=1e-3)
 
 
-def test_stamp_across_an_edge_by_the_archive(tmp_path):
-    edge = make_edge()
+@pytest.mark.parametrize("overlap", [40, 63])
+def test_stamp_across_an_edge_by_the_archive(tmp_path, overlap):
+    edge = make_edge(overlap=overlap)
     positions = positions_of(edge.target)
     local, _ = gather(directory_of(tmp_path, edge.near, edge.far), positions)
     with LoopbackArchive.of([edge.near, edge.far], [edge.target]):
         remote, reasons = gather(SDSSArchive(timeout=5), positions)
     assert not reasons.any()
+    assert np.isfinite(remote.flux).all()
     np.testing.assert_array_equal(remote.flux, local.flux)
+
+
+def test_stamp_across_an_edge_off_the_object(tmp_path):
+    """Which lies far enough from the edge, other than the position that is asked for."""
+    edge = make_edge(overlap=80)
+    x, y = edge.near.geometry.pixel(edge.target.ra, edge.target.dec)
+    ra, dec = edge.near.geometry.sky(x + 20, y)
+    positions = read_positions(Table({"ra": [ra], "dec": [dec]}))
+    with LoopbackArchive.of([edge.near, edge.far], [edge.target]):
+        cutouts, reasons = gather(SDSSArchive(timeout=5, match_radius=10), positions)
+    assert not reasons.any()
+    assert np.isfinite(cutouts.flux).all()
+
+
+@pytest.mark.parametrize("rotation", [45, 135, 225, 315])
+def test_a_frame_of_a_crossing_scan_is_read_as_far_as_the_corners(tmp_path, rotation, monkeypatch):
+    """Frames are read from their first row to the last that is needed: all of it is no more."""
+    near = Geometry(ra=182.3, dec=11.4, rotation=-42.7)
+    x, y = SHAPE[1] - 20.3, 99.6
+    galaxy = Source(*near.sky(x, y), flux=(4.0, 15.0, 35.0, 52.0, 70.0), sigma=2.2)
+    corners = [Source(*near.sky(x + 28, y + dy), flux=(20.0, 60.0, 120.0, 160.0, 200.0)) for dy in (-28, 28)]
+    far = Geometry(ra=galaxy.ra, dec=galaxy.dec, rotation=near.rotation + rotation, shape=(360, 360), origin=(180, 12))
+    ids = FIELD, FIELD._replace(run=FIELD.run + 1)
+    fields = [make_field(i, g, [galaxy, *corners], noise=False) for i, g in zip(ids, (near, far), strict=True)]
+    source, positions = directory_of(tmp_path, *fields), positions_of(galaxy)
+    as_needed, _ = gather(source, positions, size=107)
+    monkeypatch.setattr(frames, "_rows_needed", lambda wcs, coord, size, rows: rows)
+    whole, _ = gather(source, positions, size=107)
+    np.testing.assert_allclose(as_needed.flux, whole.flux, atol=1e-4)
 
 
 def test_nothing_is_made_up_beyond_an_edge(tmp_path):
     """Without a neighbouring field the missing part is NaN, and only that."""
     edge = make_edge()
     cutouts, reasons = gather(directory_of(tmp_path, edge.near), positions_of(edge.target))
-    assert not reasons.any()
+    assert reasons.tolist() == [PhotozFlag.PARTIAL]
     x, _ = edge.near.geometry.pixel(edge.target.ra, edge.target.dec)
     column = int(np.rint(x - cutouts.target_xy[0, 0]))
     missing = column + np.arange(64) > SHAPE[1] - 1
@@ -297,7 +329,7 @@ def test_dead_pixels_do_not_spread(tmp_path):
     positions = positions_of(galaxies[0])
     expected, _ = gather(directory_of(tmp_path / "whole", field), positions)
     cutouts, reasons = gather(directory_of(tmp_path / "dead", broken), positions)
-    assert not reasons.any()
+    assert reasons.tolist() == [PhotozFlag.PARTIAL]
     others = [0, 1, 2, 4]
     np.testing.assert_array_equal(cutouts.flux[:, others], expected.flux[:, others])
     lost = np.isnan(cutouts.flux[0, 3])
@@ -362,6 +394,14 @@ def test_missing_band(tmp_path, reference):
     assert np.isnan(cutouts.flux[:, 0]).all()
     assert np.all(reasons[served] == PhotozFlag.NO_IMAGE)
     np.testing.assert_array_equal(cutouts.flux[:, 1:], expected.flux[:, 1:])
+
+
+@pytest.mark.parametrize("name", ["SDSSArchive", "FrameDirectory-flat-bz2"])
+def test_memory_for_frames_does_not_matter(name, tmp_path, reference):
+    with conf.set_temp("frame_cache", 0), SOURCES[name](tmp_path) as source:
+        cutouts, reasons = gather(source, read_positions(catalogue()))
+    np.testing.assert_array_equal(cutouts.flux, reference[0].flux)
+    np.testing.assert_array_equal(reasons, reference[1])
 
 
 def test_each_frame_is_read_once(tmp_path):

@@ -19,7 +19,7 @@ from ..config import conf
 from ..dust import ebv_from_extinction
 from ..flags import PhotozFlag
 from .container import MINIMUM_SIZE
-from .fields import Targets, cut_fields, plan_tasks
+from .fields import Targets, cut_fields, plan_tasks, stamp_reach
 from .remote import FAILURES, SkyServer, download_frame, with_retries
 from .source import without_image
 
@@ -63,7 +63,7 @@ class SDSSArchive:
     Notes
     -----
     A galaxy whose table gives ``run``, ``camcol``, ``field`` and E(B-V) is cut from that field without a query of the
-    catalogue; its stamp then ends at the edge of the frame.
+    catalogue, unless its ``rerun`` is one of before DR8; its stamp then ends at the edge of the frame.
 
     The servers are asked at most ``conf.queries_per_minute`` queries of the catalogue, and each request
     ``conf.attempts`` times.
@@ -139,14 +139,16 @@ class _Catalogue:
         self._archive = archive
         self._server = server
         self._coord = positions.coord
-        self._pixel = {}  # column and row of each matched galaxy in its r frame
+        self._depth = {}  # pixels from each matched object to the edge of its r frame
+        self._off = {}  # pixels from it to the position
         self.field_ids = {}
         self.psf_fwhm = np.full((n, 5), np.nan, dtype=np.float32)
         self.ebv = np.full(n, np.nan, dtype=np.float32) if positions.ebv is None else positions.ebv.copy()
 
         known = np.zeros(n, dtype=bool)
         if positions.field_ids is not None:
-            known = positions.valid & (positions.field_ids[:, 0] >= 0) & np.isfinite(self.ebv)
+            # Before DR8, fields had other reruns, of which there are no frames: the catalogue knows that of today.
+            known = positions.valid & (positions.field_ids[:, 1] == sdss.RERUN) & np.isfinite(self.ebv)
             self.field_ids = {
                 row: sdss.FieldID(*positions.field_ids[row].tolist()) for row in np.flatnonzero(known).tolist()
             }
@@ -167,9 +169,9 @@ class _Catalogue:
                 _warn(f"the SDSS catalogue did not answer for {len(rows)} galaxies: {error}")
                 failed.extend(rows)
                 continue
-            for row, match in self._match(rows, objects):
+            for row, match, separation in self._match(rows, objects):
                 self.field_ids[row] = sdss.FieldID(*(int(match[name]) for name in _FIELD))
-                self._pixel[row] = float(match["colc_r"]), float(match["rowc_r"])
+                self._depth[row], self._off[row] = _depth(match), separation / sdss.PIXEL_SCALE
                 extinction[row] = [match[name] for name in _EXTINCTION]
                 self.psf_fwhm[row] = [match[name] for name in _PSF]
         self.psf_fwhm[self.psf_fwhm <= 0] = np.nan  # the catalogue has -9999 for what was not measured
@@ -199,7 +201,7 @@ class _Catalogue:
                 warnings.filterwarnings("error", message="Field info are not available", category=AstropyUserWarning)
                 try:
                     return query()
-                except (AstropyUserWarning, ValueError) as error:
+                except (AstropyUserWarning, LookupError, ValueError) as error:
                     raise RemoteServiceError(f"the answer is no table: {error}") from error
 
         objects = with_retries(query_table, forget=self._server.forget)
@@ -207,14 +209,14 @@ class _Catalogue:
         return objects
 
     def _match(self, rows, objects):
-        """Pairs of a row and the nearest of the objects: the server leaves out rows without one, and gives no names."""
+        """Rows, the nearest object of each and how far it is: the server leaves out rows, and gives no names."""
         if objects is None:
             return
         places = SkyCoord(objects["ra"], objects["dec"], unit=u.deg)
         nearest, separation, _ = self._coord[rows].match_to_catalog_sky(places)
         near = separation <= self._archive.match_radius
-        for row, index in zip(rows[near], nearest[near], strict=True):
-            yield row, objects[index]
+        for row, index, apart in zip(rows[near], nearest[near], separation[near].arcsec, strict=True):
+            yield row, objects[index], apart
 
     def fillers(self, size):
         """
@@ -223,7 +225,8 @@ class _Catalogue:
         Where one of them holds the galaxy more centrally than the primary's field, they change places.
         """
         fillers = {}
-        edge = np.array([row for row, pixel in self._pixel.items() if _depth(*pixel) < size / 2 + 1], dtype=int)
+        reach = {row: stamp_reach(size) + off for row, off in self._off.items()}
+        edge = np.array([row for row, depth in self._depth.items() if depth < reach[row]], dtype=int)
         for start in range(0, len(edge), _BATCH):
             rows = edge[start : start + _BATCH]
             try:
@@ -236,13 +239,13 @@ class _Catalogue:
             places = SkyCoord(detections["ra"], detections["dec"], unit=u.deg)
             of_detection, of_row, *_ = self._coord[rows].search_around_sky(places, self._archive.match_radius)
             for index, row in enumerate(rows):
-                found = {self.field_ids[row]: _depth(*self._pixel[row])}
+                found = {self.field_ids[row]: self._depth[row]}
                 for detection in detections[of_detection[of_row == index]]:
                     field_id = sdss.FieldID(*(int(detection[name]) for name in _FIELD))
-                    found[field_id] = _depth(float(detection["colc_r"]), float(detection["rowc_r"]))
+                    found[field_id] = _depth(detection)
                 first, *others = sorted(found, key=found.get, reverse=True)
                 self.field_ids[row] = first
-                if found[first] < size / 2 + 1 and others:
+                if found[first] < reach[row] and others:
                     fillers[row] = others
         return fillers
 
@@ -260,7 +263,7 @@ def _check_answer(objects, columns):
         raise RemoteServiceError("the answer breaks off in the middle of a row")
 
 
-def _depth(column, row):
-    """Pixels from a place in a frame to the nearest edge."""
-    rows, columns = sdss.FRAME_SHAPE
+def _depth(match):
+    """Pixels from an object to the nearest edge of its r frame."""
+    (rows, columns), column, row = sdss.FRAME_SHAPE, float(match["colc_r"]), float(match["rowc_r"])
     return min(column, columns - column, row, rows - row)

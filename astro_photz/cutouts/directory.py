@@ -17,9 +17,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 from ..config import conf
 from ..dust import ebv_from_map
 from ..flags import PhotozFlag
-from ..sdss import PIXEL_SCALE, FieldID
+from ..sdss import PIXEL_SCALE, RERUN, FieldID
 from .container import MINIMUM_SIZE
-from .fields import Targets, cut_fields, plan_tasks
+from .fields import Targets, cut_fields, plan_tasks, stamp_reach
 from .frames import FrameError, frame_wcs, read_frame, read_header
 from .source import without_image
 
@@ -161,7 +161,7 @@ class FrameDirectory:
             except FrameError as error:
                 warnings.warn(str(error), AstropyUserWarning, stacklevel=4)
                 continue
-            field_id = FieldID(run, int(header.get("RERUN", 301)), camcol, field)
+            field_id = FieldID(run, int(header.get("RERUN", RERUN)), camcol, field)
             self._fields[run, camcol, field] = field_id, (header["NAXIS2"], header["NAXIS1"]), frame_wcs(header)
         known = (self._fields[key] for key in sorted(keys))
         return {field_id: place for field_id, *place in filter(None, known)}
@@ -199,7 +199,7 @@ class FrameDirectory:
             (depth, field_id), *others = sorted(found, reverse=True)
             if depth > 0:
                 field_ids[row] = field_id
-                if depth < size / 2 + 1 and others:
+                if depth < stamp_reach(size) and others:
                     fillers[row] = [other for _, other in others]
         return field_ids, fillers
 

@@ -23,11 +23,12 @@ from .container import PROVENANCE, Cutouts
 from .frames import AffineMap, FrameError, resample
 from .source import BATCH_SIZE, Batch
 
-__all__ = ["FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks"]
+__all__ = ["FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks", "stamp_reach"]
 
 # Pixels along the edges that are left to other frames, if there are any: first those where the spline errs by more
 # than 0.1 % of the gradient, at last none.
 _TRIMS = (6, 4, 2, 0)
+_BANDS_APART = 12  # pixels by which the frames of a field lie off that of the r band, at most
 
 
 class Targets(NamedTuple):
@@ -182,6 +183,23 @@ class FrameStore:
                 excess -= size
 
 
+def stamp_reach(size):
+    """
+    How near to an edge of its *r* frame a stamp may need another frame, in a band or other.
+
+    Parameters
+    ----------
+    size : int
+        Side of a stamp (pixels).
+
+    Returns
+    -------
+    float
+        Pixels from the target to the edge.
+    """
+    return size / 2 + 1 + _BANDS_APART
+
+
 def plan_tasks(field_ids, fillers):
     """
     Group galaxies by field, with fields that share frames next to each other.
@@ -297,6 +315,7 @@ class _FieldCutter:
         self.store = store
         self.size = size
         self.problems = []
+        self._reference = None  # the r frame: held here, as the store may let go of it
         self._layers = {}
 
     def cut(self, task, targets):
@@ -304,7 +323,7 @@ class _FieldCutter:
         cutouts.ebv[:] = targets.ebv[task.rows]
         cutouts.psf_fwhm[:] = targets.psf_fwhm[task.rows]
         cutouts.provenance = self._provenance(len(task.rows), targets.data_release)
-        reference = self._frame(self.field_id, "r")
+        reference = self._reference = self._frame(self.field_id, "r")
         if reference is None:
             reasons = np.full(len(task.rows), PhotozFlag.NO_IMAGE)
             return Batch(task.rows, cutouts, reasons), self.problems
@@ -320,6 +339,7 @@ class _FieldCutter:
         for i, row in enumerate(task.rows):
             if not outside[i]:
                 reasons[i] = self._fill(cutouts.flux[i], corners[i], [self.field_id, *task.fillers.get(row, ())])
+        reasons[(reasons == 0) & np.isnan(cutouts.flux).any(axis=(1, 2, 3))] = PhotozFlag.PARTIAL
         return Batch(task.rows, cutouts, reasons), self.problems
 
     def _fill(self, stamp, corner, field_ids):
@@ -342,10 +362,9 @@ class _FieldCutter:
 
     def _layer(self, field_id, band):
         """Image of a frame and the map onto it from this field's r pixels, or None if it cannot be had."""
-        key = field_id, band
+        key, reference = (field_id, band), self._reference
         if key not in self._layers:
-            frame = self._frame(field_id, band)
-            reference = self._frame(self.field_id, "r")
+            frame = reference if key == (self.field_id, "r") else self._frame(field_id, band)
             self._layers[key] = frame and (
                 frame.image,
                 AffineMap.between(reference.wcs, frame.wcs, shape=reference.image.shape),

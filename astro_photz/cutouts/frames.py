@@ -173,7 +173,8 @@ def _header(file):
 def _rows_needed(wcs, coord, size, rows):
     """How many rows of a frame, from its first, hold all that stamps need."""
     _, y = wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
-    last = np.nan_to_num(y, nan=-np.inf) + size / 2 + _MARGIN + 3  # NaN on the other side of the sky
+    # Frames of crossing scans are turned, and hold a corner of the stamp; NaN is on the other side of the sky.
+    last = np.nan_to_num(y, nan=-np.inf) + size / np.sqrt(2) + _MARGIN + 3
     return int(np.clip(np.ceil(last.max(initial=-np.inf)), 0, rows))
 
 

@@ -122,6 +122,7 @@ def plain_columns(columns):
 
 
 def _plain(name, values):
+    values = np.asanyarray(values)  # a column of pandas has a mask too, which is something else
     unit, mask = getattr(values, "unit", None), getattr(values, "mask", False)
     plain = np.asarray(np.ma.getdata(getattr(values, "unmasked", values)))
     if unit and name in _UNITS:

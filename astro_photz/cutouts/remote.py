@@ -5,16 +5,20 @@ cached.
 """
 
 import http.client
+import pickle
 import threading
 import time
 import urllib.error
 from collections import deque
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
 from astropy.utils.data import clear_download_cache, download_file
 from astroquery.exceptions import RemoteServiceError
 from astroquery.exceptions import TimeoutError as AstroqueryTimeoutError
+from astroquery.query import AstroQuery
 from astroquery.sdss import SDSSClass
 
 from ..config import conf
@@ -32,6 +36,7 @@ FAILURES = (
 """What a request to an archive may raise through no fault of the caller."""
 
 _MINUTE = 60
+_PATIENCE = 120  # s
 
 
 class RateLimit:
@@ -92,9 +97,14 @@ class SkyServer(SDSSClass):
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _PoliteAdapter())
 
-    def _request(self, *args, **kwargs):
-        response = super()._request(*args, **kwargs)
-        self._answers.append(self._last_query.request_file(self.cache_location))
+    def _request(self, method, url, **kwargs):
+        sent = {name: kwargs.get(name) for name in ("params", "data", "headers", "files", "json")}
+        self._answers.append(AstroQuery(method, url, **sent).request_file(self.cache_location))
+        try:
+            response = super()._request(method, url, **kwargs)
+        except (EOFError, LookupError, pickle.UnpicklingError) as error:  # astroquery does not write its files aside
+            raise RemoteServiceError(f"the answer that was cached is broken: {error}") from error
+        response.raise_for_status()
         return response
 
     def close(self):
@@ -130,7 +140,8 @@ def with_retries(action, *, forget):
     Raises
     ------
     Exception
-        One of `FAILURES`, after ``conf.attempts`` of them or at once if the server refuses for good (404 and the like).
+        One of `FAILURES`, after ``conf.attempts`` of them or at once if the server refuses for good (404 and the like)
+        or asks for more than two minutes of patience.
     """
     for attempt in range(1, conf.attempts + 1):
         try:
@@ -139,9 +150,10 @@ def with_retries(action, *, forget):
             forget()
             if isinstance(error, urllib.error.HTTPError):
                 error.close()  # it is the server's answer too, on an open connection
-            if attempt == conf.attempts or _is_final(error):
+            delay = _delay(error, attempt)
+            if attempt == conf.attempts or _is_final(error) or delay > _PATIENCE:
                 raise
-            time.sleep(_delay(error, attempt))
+            time.sleep(delay)
 
 
 def _response(error):
@@ -158,9 +170,15 @@ def _is_final(error):
 
 
 def _delay(error, attempt):
+    """Seconds until the next attempt: as many as the server asks for, in either form of the header."""
     _, headers = _response(error)
     asked = (headers or {}).get("Retry-After", "")
-    return float(asked) if asked.isdigit() else conf.retry_wait * 2 ** (attempt - 1)
+    if asked.isdigit():
+        return float(asked)
+    try:
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):  # no date, or none with a time zone
+        return conf.retry_wait * 2 ** (attempt - 1)
 
 
 def download_frame(url, *, coord, size, timeout, cache=True):

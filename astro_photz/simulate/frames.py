@@ -22,7 +22,7 @@ from astropy.table import vstack
 from astro_photz._files import aside
 from astro_photz.cutouts.collect import progress_bar
 from astro_photz.cutouts.frames import SIMULATED
-from astro_photz.sdss import BANDS, FieldID, frame_name
+from astro_photz.sdss import BANDS, RERUN, FieldID, frame_name
 
 from .generate import Recipe, check_count
 from .scan import Scan
@@ -130,7 +130,7 @@ def _first_field(run, camcol, field, n_fields):
             raise ValueError(f"{name} must be at most {last}, got {value}")
     if field + n_fields > 10_000:
         raise ValueError(f"n_fields must leave the last field's number below 10000, got {n_fields} from {field} on")
-    return FieldID(run, 301, camcol, field)
+    return FieldID(run, RERUN, camcol, field)
 
 
 def _check_folder(path, names, overwrite):
