@@ -592,6 +592,19 @@ def test_file_finds_galaxies_by_position(stamps):
     assert list(reasons == PhotozFlag.NO_MATCH) == [False, False, True, True, False, False]
 
 
+def test_file_of_others_that_is_not_whole(stamps):
+    """A place that is not known belongs to no galaxy, and a field is told by all of its numbers."""
+    positions = positions_of(*isolated()[1])
+    before, _ = gather(CutoutFile(stamps), positions)
+    with h5py.File(stamps, "r+") as file:
+        file["dec"][0] = np.nan
+        del file["camcol"]
+    cutouts, reasons = gather(CutoutFile(stamps), positions)
+    assert np.flatnonzero(reasons == PhotozFlag.NO_MATCH).tolist() == [0]
+    np.testing.assert_array_equal(cutouts.flux[1:], before.flux[1:])
+    assert np.all(cutouts.provenance["run"] == -1)
+
+
 def test_simulated_galaxies_that_share_a_position_are_not_mixed_up(tmp_path):
     """Two galaxies drawn from the same real one have its position: by that, either would get the redshift of one."""
     cutouts = gaussian_cutouts(3)

@@ -132,7 +132,8 @@ class CutoutFile:
     def _find(self, stored, positions):
         """Row of the file that holds each galaxy, -1 for none."""
         row_of = np.full(len(positions), -1)
-        valid, usable = np.flatnonzero(positions.valid), np.flatnonzero(np.isfinite(stored.ra.deg))
+        valid = np.flatnonzero(positions.valid)
+        usable = np.flatnonzero(np.isfinite(stored.ra.deg) & np.isfinite(stored.dec.deg))
         if len(valid) and len(usable):
             nearest, separation, _ = positions.coord[valid].match_to_catalog_sky(stored[usable])
             near = separation <= self.match_radius

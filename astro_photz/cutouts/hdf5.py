@@ -253,7 +253,7 @@ def read_rows(file, rows):
         ids=_as_text(column("ObjID")),
         target_xy=column("target_xy"),
         psf_fwhm=column("psf_fwhm"),
-        provenance=None if provenance["run"] is None else Table(provenance),
+        provenance=None if any(values is None for values in provenance.values()) else Table(provenance),
         flags=column("flags"),
         simulated=is_simulated(file),
     )
