@@ -14,6 +14,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
+from ._arrays import filled, numbers
 from .dust import ebv_from_extinction
 from .sdss import BANDS, RERUN
 
@@ -133,11 +134,6 @@ def _column(table, name, parameter):
     return table[name]
 
 
-def _values(column):
-    """Numbers of a column, with NaN where it is masked."""
-    return np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan)
-
-
 def _named(table, names):
     """Columns whose lower-case name is one of ``names``, in the order of the table."""
     return [name for name in table.colnames if name.lower() in names]
@@ -193,16 +189,23 @@ def _from_columns(ra, dec):
     return _skycoord(_degrees(ra, text_unit=u.hourangle), _degrees(dec, text_unit=u.deg))
 
 
+# How VizieR and others write the units of text.
+_SEXAGESIMAL = dict.fromkeys(("h:m:s", "hms", "hh:mm:ss"), u.hourangle) | dict.fromkeys(
+    ("d:m:s", "dms", "dd:mm:ss"), u.deg
+)
+
+
 def _degrees(column, *, text_unit):
     if len(column.shape) != 1:
         raise ValueError(f"column {column.info.name!r} must have one number in each row, got the shape {column.shape}")
-    unit = column.unit or u.deg
+    own = _SEXAGESIMAL.get(str(column.unit).strip('"').lower(), column.unit)
+    unit = own or u.deg
     try:
         if column.dtype.kind in "USO":
             unit.to(u.deg)
             text = np.ma.filled(np.ma.asarray(column).astype(str), "nan")
-            return np.array([_parse_angle(value, unit, column.unit or text_unit) for value in text], dtype=float)
-        return (_values(column) * unit).to_value(u.deg)
+            return np.array([_parse_angle(value, unit, own or text_unit) for value in text], dtype=float)
+        return (filled(column) * unit).to_value(u.deg)
     except ValueError:  # of a unit that astropy does not know, too
         raise ValueError(
             f"column {column.info.name!r} has the unit {str(unit)!r}, which is no angle: "
@@ -253,7 +256,7 @@ def _magnitudes(column):
     if unit == u.dimensionless_unscaled:
         unit = u.mag
     try:
-        return (_values(column) * unit).to_value(u.mag)
+        return (numbers(column) * unit).to_value(u.mag)
     except ValueError:
         raise ValueError(f"column {column.info.name!r} must hold magnitudes; it has the unit {str(unit)!r}") from None
 
@@ -275,7 +278,7 @@ def _find_field_ids(table):
         elif table[found[0]].dtype.kind not in "iuf":
             return None  # e.g. a "field" that names a region of the sky
         else:
-            columns.append(np.nan_to_num(_values(table[found[0]]), nan=-1).astype(int))
+            columns.append(np.nan_to_num(filled(table[found[0]]), nan=-1).astype(int))
     field_ids = np.stack(columns, axis=1).astype(np.int32)
     field_ids[(field_ids < 0).any(axis=1)] = -1
     return field_ids

@@ -8,6 +8,7 @@ table, from the extinctions of the SDSS catalogue (`ebv_from_extinction`), or fr
 
 import numpy as np
 
+from ._arrays import filled
 from .sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
 
 __all__ = ["deredden", "ebv_from_extinction", "ebv_from_map", "extinction_from_ebv", "redden"]
@@ -62,7 +63,7 @@ def ebv_from_extinction(extinction):
     >>> ebv_from_extinction([[0.4239, 0.3303, 0.2285, 0.1698, 0.1263]]).round(4)  # DR17
     array([0.1], dtype=float32)
     """
-    extinction = np.asarray(extinction, dtype=np.float32)
+    extinction = filled(extinction, np.float32)
     if extinction.ndim != 2 or extinction.shape[1] != 5:
         raise ValueError(f"extinction must have the shape (N, 5): A_ugriz of each galaxy; got {extinction.shape}")
     return np.mean(extinction / _coefficients(extinction), axis=1)
@@ -91,7 +92,7 @@ def extinction_from_ebv(ebv, *, coefficients="DR13"):
     >>> extinction_from_ebv(0.1).round(4)
     array([0.4239, 0.3303, 0.2285, 0.1698, 0.1263], dtype=float32)
     """
-    return np.asarray(ebv, dtype=np.float32)[..., np.newaxis] * EXTINCTION_COEFFICIENTS[coefficients]
+    return filled(ebv, np.float32)[..., np.newaxis] * EXTINCTION_COEFFICIENTS[coefficients]
 
 
 def _transmission(ebv, flux):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._arrays import filled
+
 __all__ = [
     "METRICS",
     "Scores",
@@ -88,7 +90,7 @@ def score(pdf, redshift):
     >>> summary(score(pdf, [0.15, 0.15, 0.15]))["bias"]
     0.0
     """
-    redshift = np.asarray(redshift, dtype=float)
+    redshift = filled(redshift)
     if redshift.shape != (len(pdf),):
         raise ValueError(f"redshift must have the shape ({len(pdf)},), a number for each PDF; got {redshift.shape}")
     return Scores(deviation(pdf.mean(), redshift), pdf.crps(redshift), pdf.pit(redshift))
@@ -114,7 +116,7 @@ def deviation(z_phot, redshift):
     >>> deviation([0.21, 0.1], [0.1, 0.1]).round(6)
     array([0.1, 0. ])
     """
-    z_phot, redshift = (np.ma.filled(np.ma.asarray(values, dtype=float), np.nan) for values in (z_phot, redshift))
+    z_phot, redshift = filled(z_phot), filled(redshift)
     return (z_phot - redshift) / (1 + redshift)
 
 
@@ -131,7 +133,7 @@ def bias(deviation):
     -------
     float
     """
-    return float(np.mean(deviation))
+    return float(np.mean(filled(deviation)))
 
 
 def sigma_mad(deviation):
@@ -153,6 +155,7 @@ def sigma_mad(deviation):
     >>> round(sigma_mad([-0.01, 0.0, 0.01, 7.0]), 6)
     0.014826
     """
+    deviation = filled(deviation)
     return float(_GAUSSIAN * np.median(np.abs(deviation - np.median(deviation))))
 
 
@@ -171,7 +174,7 @@ def eta(deviation, *, beyond=0.05):
     -------
     float
     """
-    return float(np.mean(np.abs(deviation) > beyond))
+    return _share(np.abs(filled(deviation)), lambda size: size > beyond)
 
 
 def coverage(pit, *, level):
@@ -188,7 +191,12 @@ def coverage(pit, *, level):
     -------
     float
     """
-    return float(np.mean(np.abs(np.asarray(pit) - 0.5) < level / 2))
+    return _share(np.abs(filled(pit) - 0.5), lambda off: off < level / 2)
+
+
+def _share(values, condition):
+    """Of how many values a condition holds; NaN, as of other metrics, if one is."""
+    return float("nan") if np.isnan(values).any() else float(np.mean(condition(values)))
 
 
 def pit_ks(pit):
@@ -282,11 +290,14 @@ def summary(scores):
     Raises
     ------
     ValueError
-        If there is no galaxy.
+        If there is no galaxy, or one without an estimate or a redshift.
     """
     n = len(scores.deviation)
     if n == 0:
         raise ValueError("there is no galaxy to judge by: scores is empty")
+    unknown = np.count_nonzero(np.isnan(scores).any(axis=0))
+    if unknown:
+        raise ValueError(f"scores must be numbers; of {unknown} galaxies they are NaN: leave those out by Scores.of")
     return {name: _rounded(metric(scores)) for name, metric in METRICS.items()} | {"n": n}
 
 
@@ -379,7 +390,7 @@ def binned(scores, values, edges, *, at_least=20, groups=None, resamples=200, se
     list of dict
         For each bin ``low``, ``high``, the metrics of `summary`, and ``errors``, those of `bootstrap`.
     """
-    values = np.asarray(values)
+    values = filled(values)
     groups = None if groups is None else np.asarray(groups)
     bins = []
     for low, high in itertools.pairwise(edges):

@@ -8,6 +8,8 @@ number here is exact for that distribution.
 
 import numpy as np
 
+from ._arrays import filled
+
 __all__ = ["RedshiftPDF"]
 
 
@@ -123,7 +125,7 @@ class RedshiftPDF:
         -------
         `~numpy.ndarray` (N,)
         """
-        z = np.broadcast_to(np.asarray(z, dtype=np.float64), len(self))
+        z = np.broadcast_to(filled(z), len(self))
         inside = np.clip(z, self.edges[0], self.edges[-1])
         k = np.clip(np.searchsorted(self.edges, inside, side="right") - 1, 0, self.p.shape[1] - 1)
         row = np.arange(len(self))
@@ -213,7 +215,7 @@ class RedshiftPDF:
         `~numpy.ndarray` (N,)
             In units of redshift.
         """
-        z = np.asarray(z, dtype=np.float64)
+        z = filled(z)
         inside = np.clip(z, self.edges[0], self.edges[-1])[:, np.newaxis]
         at_z = self.cdf(z)[:, np.newaxis]
         low, high = self._cdf[:, :-1], self._cdf[:, 1:]

@@ -133,7 +133,7 @@ def predict(
             description="Probability in each bin of redshift",
         )
     for name, column in columns.items():
-        table[name] = column
+        table.add_column(column, name=name, copy=False)
     table.meta[prefix] = _record(model, source)
     return table
 

@@ -89,6 +89,21 @@ def test_text_has_the_unit_of_its_column():
         read_positions(Table({"ra": Column(["1.0"], unit="m"), "dec": ["1.0"]}))
 
 
+@pytest.mark.parametrize("units", [('"h:m:s"', '"d:m:s"'), ("hms", "dms"), ("hh:mm:ss", "dd:mm:ss")])
+def test_sexagesimal_text_may_say_so(units):
+    """As the tables of VizieR do, in words that are no units."""
+    text = SKY.ra.to_string(u.hourangle, sep=" ", precision=6), SKY.dec.to_string(u.deg, sep=" ", precision=6)
+    table = Table(text, names=("RAJ2000", "DEJ2000"))
+    for name, unit in zip(table.colnames, units, strict=True):
+        table[name].unit = u.Unit(unit, parse_strict="silent")
+    assert_same_place(read_positions(table), within=1e-4 * u.arcsec)
+
+
+def test_reddening_that_was_read_as_text():
+    table = Table({"ra": [1.0, 2.0], "dec": [1.0, 2.0], "ebv": ["0.02", "null"]})
+    np.testing.assert_allclose(read_positions(table).ebv, [0.02, np.nan])
+
+
 def test_decimal_text_is_degrees():
     """Numbers that a reader took for text do not become hours."""
     table = Table({"ra": ["150.1", "3.58", "299.4"], "dec": ["2.2", "15.6", "-45.25"]})

@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from astro_photz import Cutouts, PhotozFlag
 from astro_photz.cli import main
+from astro_photz.cli._tables import try_to_write
 from helpers import gaussian_cutouts
 
 needs_simulation = pytest.mark.skipif(
@@ -60,6 +61,43 @@ def test_what_made_a_table_is_in_it(stamps):
 def test_a_format_that_loses_what_made_a_table_says_so(stamps, capsys):
     assert run("predict", stamps / "hosts.csv", stamps / "z.csv", "--source", stamps / "stamps.h5") == 0
     assert "does not keep which model and images made the redshifts; .ecsv does" in capsys.readouterr().err
+
+
+def test_comments_of_the_table_stay(stamps):
+    table = Table.read(stamps / "hosts.csv")
+    table.meta["comments"] = "two nights"
+    table.write(stamps / "hosts.ecsv")
+    assert run("predict", stamps / "hosts.ecsv", stamps / "z.fits", "--source", stamps / "stamps.h5") == 0
+    assert Table.read(stamps / "z.fits").meta["comments"][0] == "two nights"
+
+
+@pytest.mark.parametrize("ending", ["txt", "dat"])
+def test_a_plain_list_is_a_table(stamps, ending):
+    Table.read(stamps / "hosts.csv").write(stamps / f"hosts.{ending}", format="ascii.basic")
+    assert run("predict", stamps / f"hosts.{ending}", stamps / "z.ecsv", "--source", stamps / "stamps.h5") == 0
+    assert len(Table.read(stamps / "z.ecsv")) == 5
+
+
+def test_a_format_is_tried_with_what_will_be_in_the_table(stamps, capsys):
+    """Before the work: masked PDFs, which HTML cannot hold, and a few rows, for which there is room in any case."""
+    assert run("predict", stamps / "hosts.csv", stamps / "z.html", "--source", stamps / "stamps.h5", "--pdf") == 1
+    assert "that format cannot hold this table" in capsys.readouterr().err
+    table, written = Table({"ra": np.zeros(5000), "dec": np.zeros(5000)}), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "write", lambda table, *args, **options: written.append(len(table)))
+        try_to_write(table, stamps / "z.fits", pdf=True)
+    assert written[0] <= 1000
+    assert table.colnames == ["ra", "dec"]
+
+
+def test_a_full_disk_is_no_fault_of_the_format(stamps):
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            try_to_write(Table({"ra": [0.0]}), stamps / "z.fits", pdf=False)
 
 
 @pytest.mark.parametrize("ending", ["ecsv", "fits", "vot", "h5", "csv"])
@@ -132,7 +170,7 @@ def test_flags_are_told(stamps, capsys):
         (("predict", "hosts.csv", "absent/z.ecsv"), "there is no folder"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "absent"), "neither 'sdss', nor a folder of frames"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "hosts.csv"), "is not an HDF5 file"),
-        (("predict", "stamps.h5.txt", "z.ecsv", "--source", "stamps.h5"), "cannot be read as a table"),
+        (("predict", "broken.fits", "z.ecsv", "--source", "stamps.h5"), "cannot be read as a table"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--model", "none"), "no model 'none'"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--ra", "lon", "--dec", "dec"), "no such column"),
         (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "that format cannot hold this table"),
@@ -150,7 +188,7 @@ def test_flags_are_told(stamps, capsys):
 )
 def test_errors_are_one_line(stamps, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(stamps)
-    (stamps / "stamps.h5.txt").write_bytes(b"\x00\x01\x02")
+    (stamps / "broken.fits").write_bytes(b"\x00\x01\x02")
     table = Table.read("hosts.csv")
     table["magnitudes"], table["time"] = np.zeros((5, 5)), np.ones(5) * u.s
     table.write("wide.ecsv")

@@ -94,6 +94,16 @@ def test_a_masked_redshift_is_not_taken_for_a_number():
     z_phot = MaskedColumn([0.11, 0.22, 9.0], mask=[False, False, True])
     np.testing.assert_allclose(metrics.deviation(z_phot, [0.1, 0.2, 0.3]), [0.01 / 1.1, 0.02 / 1.2, np.nan])
     np.testing.assert_allclose(metrics.deviation([0.11], MaskedColumn([0.1], mask=[True])), [np.nan])
+    scores = metrics.score(gaussian_pdfs(3)[0], MaskedColumn([0.1, 0.2, -9999.0], mask=[False, False, True]))
+    assert np.isnan(scores).tolist() == [[False, False, True]] * 3
+    with pytest.raises(ValueError, match=r"of 1 galaxies they are NaN: leave those out by Scores.of"):
+        metrics.summary(scores)
+    assert metrics.summary(scores.of([0, 1]))["n"] == 2
+    for metric in metrics.METRICS.values():
+        assert np.isnan(metric(scores))
+    masked = np.ma.array([0.0, 0.01, 0.02, 5.0], mask=[False, False, False, True])
+    for metric in (metrics.bias, metrics.sigma_mad, metrics.eta):
+        assert np.isnan(metric(masked))
 
 
 def test_bootstrap_errors_are_those_of_statistics():

@@ -47,6 +47,11 @@ def test_a_folder_is_a_model(folder):
     np.testing.assert_array_equal(one.encode(cutouts.flux, cutouts.ebv), other.encode(cutouts.flux, cutouts.ebv))
 
 
+def test_a_folder_may_be_in_the_users_own(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert astro_photz.load_model("~/model").path == folder
+
+
 @pytest.mark.parametrize("name", ["encoder.onnx", "head.onnx"])
 def test_a_changed_byte_is_noticed(folder, name):
     content = bytearray((folder / name).read_bytes())
@@ -143,6 +148,16 @@ def test_any_stamp_with_data_has_a_finite_pdf():
     cutouts.flux[3] *= 1e6
     model = astro_photz.load_model()
     assert np.isfinite(model.pdf(model.encode(cutouts.flux, cutouts.ebv)).p).all()
+
+
+def test_what_is_not_known_has_no_embedding():
+    """The network would make something of it, and be sure of that."""
+    cutouts, model = gaussian_cutouts(4), astro_photz.load_model()
+    cutouts.ebv[:2] = np.nan, -1
+    cutouts.flux[2] = np.nan
+    embedding = model.encode(cutouts.flux, cutouts.ebv)
+    assert np.isnan(embedding).all(axis=1).tolist() == [True, True, True, False]
+    assert np.isnan(model.pdf(embedding).mean()).tolist() == [True, True, True, False]
 
 
 def test_no_rows():

@@ -163,7 +163,7 @@ def _options(arguments):
 def _source(arguments):
     from ..cutouts import CutoutFile, FrameDirectory, SDSSArchive
 
-    path = Path(arguments.source)
+    path = Path(arguments.source).expanduser()
     if arguments.dust_map and (arguments.source == "sdss" or path.is_file()):
         raise ValueError(f"--dust-map {arguments.dust_map} is for a folder of frames, not for --source {path}")
     if arguments.source == "sdss":

@@ -11,6 +11,9 @@ from ._common import say
 
 __all__ = ["check_format", "read_table", "side_by_side", "try_to_write", "write_table"]
 
+_TRIED = 1000  # rows that tell whether a format has a place for what is in a table
+_PLAIN = {".txt", ".dat", ".cat", ".asc", ".tsv"}  # endings that tell astropy nothing
+
 
 def _format(path):
     """What astropy calls the format that a file's ending stands for; None if it knows none."""
@@ -46,7 +49,7 @@ def read_table(path):
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
-        return Table.read(path)
+        return Table.read(path, **({"format": "ascii"} if path.suffix in _PLAIN else {}))
     except Exception as error:  # each format's reader has errors of its own
         raise ValueError(f"{path} cannot be read as a table: {str(error).strip().splitlines()[0]}") from error
 
@@ -56,13 +59,16 @@ def try_to_write(table, path, *, pdf):
     from tempfile import TemporaryDirectory
 
     import numpy as np
+    from astropy.table import MaskedColumn
 
-    trial = table.copy(copy_data=False)
+    trial = table[:_TRIED]
     if pdf:
-        trial["a pdf"] = np.zeros((len(trial), 2))
+        trial["a pdf"] = MaskedColumn(np.zeros((len(trial), 2)), mask=True)
     with TemporaryDirectory() as folder:
         try:
             trial.write(Path(folder) / path.name, **_options(path))
+        except OSError:  # of the disk
+            raise
         except Exception as error:  # each format's writer has errors of its own
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"{path}: that format cannot hold this table ({reason}); .ecsv holds any") from error
@@ -79,7 +85,8 @@ def write_table(table, path, prefix):
         elif form == "votable":
             table.meta["description"] = "\n".join([*filter(None, [table.meta.get("description")]), *comments])
         else:
-            table.meta["comments"] = [*table.meta.get("comments", []), *comments]
+            before = table.meta.get("comments", [])
+            table.meta["comments"] = [*([before] if isinstance(before, str) else before), *comments]
     with aside(path) as part:
         table.write(part, **_options(path))
 
@@ -89,13 +96,15 @@ def side_by_side(table, names):
     import numpy as np
     from astropy import units as u
 
+    from .._arrays import filled
+
     for name in names:
         if name not in table.colnames:
             raise ValueError(f"no column {name!r} in the table, which has {', '.join(table.colnames)}")
     units = {table[name].unit for name in names}
     if len(units) > 1:
         raise ValueError(f"{', '.join(names)} must have the same unit, got {', '.join(map(str, units))}")
-    arrays = [np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan) for name in names]
+    arrays = [filled(table[name]) for name in names]
     values = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
     (unit,) = units
     return u.Quantity(values, unit) if unit else values

@@ -57,7 +57,7 @@ class FrameDirectory:
     """
 
     def __init__(self, path, *, dust_map=None, data_release=-1, threads=None):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.name = f"frames in {self.path.name}"
         self.dust_map = dust_map
         self.data_release = data_release

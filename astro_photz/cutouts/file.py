@@ -51,7 +51,7 @@ class CutoutFile:
     """
 
     def __init__(self, path, *, match_radius=1 * u.arcsec):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.name = self.path.name
         self.match_radius = u.Quantity(match_radius, u.arcsec)
         with self._open():

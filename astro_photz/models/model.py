@@ -124,6 +124,7 @@ class PhotozModel:
         Returns
         -------
         embedding : `~numpy.ndarray` (N, D) float32
+            NaN for a galaxy without a pixel or E(B-V), of which the network would make something none the less.
 
         Raises
         ------
@@ -137,6 +138,8 @@ class PhotozModel:
             part = slice(start, start + _BATCH)
             feed = {"flux": np.ascontiguousarray(cutouts.flux[part]), "ebv": cutouts.ebv[part]}
             (embedding[part],) = self._encoder.run(["embedding"], feed)
+        known = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0) & ~np.isnan(cutouts.flux).all(axis=(1, 2, 3))
+        embedding[~known] = np.nan
         return embedding
 
     def pdf(self, embedding):

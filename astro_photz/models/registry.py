@@ -109,7 +109,7 @@ def load_model(name_or_path=None):
     known = _known()
     if str(name) == BUNDLED:
         name = type(conf).default_model.defaultvalue
-    path = known.get(str(name), Path(name))
+    path = known.get(str(name), Path(name).expanduser())
     if not path.is_dir():
         raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")
     changed = (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0
