@@ -32,12 +32,13 @@ COLUMNS = {
     "rms_constant": "rms of one redshift for all",
 }
 TEXT = (
-    "Galaxies cut from real frames; of none is the spectroscopic redshift known. Beside estimates stand redshifts from "
-    "the catalogue's colours, good to about 0.015, which is part of the rms that is to be expected. They had no part "
-    "in the training, nor in any choice; the look of the simulated sky was compared with these images. So few tell "
-    "whether the model works on real images at all, not how well. The frames, of the fields 1043-5-25, 1992-1-87, "
-    "3184-2-169 and 7264-3-111 of SDSS, and the list of the galaxies do not come with the source tree, without which "
-    "these figures cannot be made again."
+    "Galaxies cut from real frames; of none is the spectroscopic redshift known. Beside estimates stand redshifts "
+    "from the catalogue's colours, good to about 0.015, which is part of the rms that is to be expected. Their "
+    "redshifts had no part in the training, nor in any choice; but the simulation's background, noise and blur, and "
+    "how the colours of its galaxies change outwards, were set by these same four fields. So few tell whether the "
+    "model works on real images at all, not how well. The frames, of the fields 1043-5-25, 1992-1-87, 3184-2-169 "
+    "and 7264-3-111 of SDSS, and the list of the galaxies do not come with the source tree, without which these "
+    "figures cannot be made again."
 )
 
 

@@ -88,10 +88,10 @@ class CatalogueNoise:
     """
     The noise of magnitudes that SDSS lists of galaxies like those of stamps.
 
-    The least noise that light in a stamp can be added up with (`_photometry.measure`) is not what a catalogue reaches:
-    its model magnitudes err by twice as much and more. How many times as much is told, in each band and for galaxies
-    as bright, by kcorrect's training seeds, whose errors are listed, rendered with their own magnitudes. What is
-    fainter than the main sample has the factor of its end.
+    The noise of the sky alone on light weighted by the galaxy's shape (`_photometry.measure`) is not all that a
+    catalogue's magnitudes of whole galaxies have. How many times as much these have is told, in each band and for
+    galaxies as bright, by kcorrect's training seeds, whose errors are listed, rendered with their own magnitudes. What
+    is fainter than the main sample has the factor of its end.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class CatalogueNoise:
         Parameters
         ----------
         least : `~numpy.ndarray` (N, 5)
-            The least possible.
+            That of the sky alone.
         flux : `~numpy.ndarray` (N, 5)
             True fluxes, free of extinction, in the same units.
         """

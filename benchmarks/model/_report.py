@@ -75,8 +75,9 @@ def bootstrap_error(statistic, *samples, groups=None):
 
 
 def measured(name, statistic, *samples, groups=None):
-    """A number of a row, and its error by bootstrap: dict."""
-    return {name: float(statistic(*samples)), f"{name}_err": bootstrap_error(statistic, *samples, groups=groups)}
+    """A number of a row, and its error by bootstrap, where that tells one: dict."""
+    error = bootstrap_error(statistic, *samples, groups=groups)
+    return {name: float(statistic(*samples))} | ({f"{name}_err": error} if error else {})  # all cases were alike
 
 
 def judged(method, scores, *, groups=None, **others):

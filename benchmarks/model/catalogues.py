@@ -8,7 +8,8 @@ The galaxies are real, with the magnitudes of their catalogues and spectroscopic
 no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only their
 shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, and is judged by the
 magnitudes of the same galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as
-bright in images as deep, or the least that is possible, as if each galaxy's profile and the blur were known.
+bright in images as deep, or that of the sky alone on light weighted by the galaxy's shape, which is less than any
+photometry of a whole galaxy has.
 
 kcorrect's galaxies are taken twice: as measured, and in the light of their template fits, which is what simulated
 galaxies are drawn from. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt to
@@ -43,8 +44,12 @@ TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "
     "drawn from (among the odd rows of the main sample may be a few of kcorrect's); boosting on the magnitudes of the "
     "same galaxies, trained on the other half of their catalogue, as listed, or with the stamps' noise besides: that "
-    "which SDSS lists for galaxies as bright, or the least possible in such stamps, as if profiles and blur were "
-    "known. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy has at its redshift: "
+    "which SDSS lists for galaxies as bright, or (least noise) that of the sky alone on light weighted by their "
+    "shapes, which is less than any photometry of a whole galaxy has. Boosting learns from half of one catalogue, with "
+    "one draw of the noise; the model from more galaxies, each many times over, and more of them would help boosting "
+    "too. Galaxies as fitted lack the scatter about the fits that those of the training have: boosting need not allow "
+    "for it, and the model does. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy "
+    "has at its redshift: "
     "what they tell of it is in the stamps, and not in the magnitudes. Adapted: with stamps of the galaxies that "
     "boosting learnt from, all of the network. The rows of the main sample, 5,000 of SDSS's, do not come with the "
     "source tree, without which this command leaves them out."

@@ -9,7 +9,8 @@ galaxies of the training seeds. It is given, measured from the stamps, r and fou
 and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has missed
 something that is measured (and which is learnt from galaxies of the validation seeds, since the model has fitted the
 others); or true magnitudes with errors of the calibration and noise: that which SDSS lists for
-galaxies as bright, or the least that is possible in such stamps, as if each galaxy's profile and the blur were known.
+galaxies as bright, which is known to the main sample's end and extrapolated beyond, or that of the sky alone on light
+weighted by the galaxy's shape, which is less than any photometry of a whole galaxy has.
 
 Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
 its redshift, and is seen under the same conditions as before. What a shape told beyond type, r and colours is lost, and
@@ -44,7 +45,9 @@ LEAST_NOISE = "boosting, true magnitudes with the least noise"
 TEXT = (
     "Structure: σ_MAD of the model over that of boosting on true magnitudes with a catalogue's noise is {own} with the "
     "galaxies' own shapes, and {other} with shuffled ones. Photometry of the stamps is not matched for the blur of "
-    "each band. Ratios: by paired bootstrap. Boosting was trained on {n_train} galaxies of the "
+    "each band. A catalogue's noise is known to r = 17.8, and extrapolated beyond; the least noise is that of the sky "
+    "alone on light weighted by their shapes, which is less than any photometry of a whole galaxy has. Ratios: by "
+    "paired bootstrap. Boosting was trained on {n_train} galaxies of the "
     "training seeds; with the model's estimate, on {n_beside} of the validation seeds. Shuffled: each galaxy has the "
     "shape of another one of equal type, r and colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z "
     "(medians), and by {dz} in z / (1 + z) (σ_MAD). What shapes tell is set by the relations of sizes with luminosity "

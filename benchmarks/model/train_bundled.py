@@ -20,6 +20,7 @@ threads of one process do.
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -183,7 +184,7 @@ def export(run, settings, data):
     if "init" not in settings:
         export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
     print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
-    write_json(run / INTEGERS, integers(report["int8"], evaluation["model"], settings["processes"]))
+    write_json(run / INTEGERS, integers(report["int8"], evaluation["model"], run))
     write_json(run / EVALUATION, evaluation)
 
 
@@ -206,9 +207,10 @@ def batches(n):
     return np.array_split(np.arange(n), max(1, n // 256))
 
 
-def integers(loss, model, processes):
+def integers(loss, model, run):
     """What 8-bit integers cost, as a table for the page."""
     names = {"float32": "as it is", "int8": "in 8-bit integers"}
+    told = ["RUN_FOLDER" if word == str(run) else word for word in sys.argv[1:]]
     return {
         "kind": "table",
         "simulated": True,
@@ -217,7 +219,7 @@ def integers(loss, model, processes):
         "room for this one: astro-photz export --int8 makes it.",
         "rows": [{"method": name, **loss[key]} for key, name in names.items()],
         "model": model,
-        "command": f"python benchmarks/model/train_bundled.py RUN_FOLDER --processes {processes} --install",
+        "command": shlex.join(["python", "benchmarks/model/train_bundled.py", *told]),
     }
 
 
