@@ -14,7 +14,7 @@ from _stamps import generator, observed, recipe_of
 
 from astro_photz.sdss import BANDS, ZERO_POINT
 from astro_photz.simulate.morphology import draw_morphology
-from astro_photz.simulate.population import catalogue_population
+from astro_photz.simulate.population import INTRINSIC_SCATTER, catalogue_population
 from astro_photz.simulate.seeds import load_seeds
 
 sys.path.append(str(Path(__file__).parents[1] / "simulation"))
@@ -24,6 +24,7 @@ from _main_sample import SELECTED, ModelMagnitudes, main_sample
 __all__ = ["Catalogue", "CatalogueNoise", "main_sample_halves", "seed_halves"]
 
 _R = BANDS.index("r")
+_SCATTER_SEED = 0
 _BRIGHTNESS = np.array([14.0, 16.0, 16.5, 17.0, 17.4, 17.77])  # edges of bins in r
 
 
@@ -53,29 +54,34 @@ def seed_halves(*, fitted=False):
     Parameters
     ----------
     fitted : bool, optional
-        With the light of their template fits, which is free of most of the catalogue's noise and what simulations are
-        drawn from, instead of what was measured.
+        With the light of their template fits, which is free of most of the catalogue's noise, and galaxies' scatter
+        about them, as simulations are drawn, instead of what was measured.
 
     Returns
     -------
     learning, judging : `Catalogue`
     """
     seeds = load_seeds()
-    every = Catalogue(seeds.flux if fitted else seeds.measured_flux, seeds.redshift)
+    scatter = np.random.default_rng(_SCATTER_SEED).standard_normal(seeds.flux.shape)
+    fits = seeds.flux * 10 ** (0.4 * INTRINSIC_SCATTER * scatter)
+    every = Catalogue(fits if fitted else seeds.measured_flux, seeds.redshift)
     selected = seeds.usable & (seeds.redshift > 0) & SELECTED.contains(every.flux, every.redshift)
     return every.of(selected & (seeds.split == "train")), every.of(selected & (seeds.split == "test"))
 
 
 def main_sample_halves():
     """
-    The catalogue in ``../shared``: its even rows, and its odd ones, which nothing was chosen by.
+    The catalogue in ``../shared``: its even rows, with kcorrect's training seeds, which the model has learnt from too,
+    and its odd ones, which nothing was chosen by.
 
     Returns
     -------
     learning, judging : `Catalogue`
     """
     carry = ModelMagnitudes()
-    return tuple(_total(carry, *main_sample(rows)) for rows in ("even", "odd"))
+    even, odd = (_total(carry, *main_sample(rows)) for rows in ("even", "odd"))
+    seeds, _ = seed_halves()
+    return Catalogue(*(np.concatenate(both) for both in zip(even, seeds, strict=True))), odd
 
 
 def _total(carry, magnitude, _, redshift):

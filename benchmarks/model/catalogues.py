@@ -6,14 +6,15 @@ A model on stamps drawn with the light of real galaxies, beside gradient boostin
 
 The galaxies are real, with the magnitudes of their catalogues and spectroscopic redshifts: kcorrect's test seeds, which
 no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only their
-shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, and is judged by the
-magnitudes of the same galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as
-bright in images as deep, or that of the sky alone on light weighted by the galaxy's shape, which is less than any
-photometry of a whole galaxy has.
+shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, for the main sample from
+kcorrect's training seeds besides, each with several draws of the noise, and is judged by the magnitudes of the same
+galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as bright in images as
+deep, or that of the sky alone on light weighted by the galaxy's shape, which is less than any photometry of a whole
+galaxy has.
 
-kcorrect's galaxies are taken twice: as measured, and in the light of their template fits, which is what simulated
-galaxies are drawn from. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt to
-allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
+kcorrect's galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as
+simulated galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt
+to allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
 recipe ``whole``, to stamps of the galaxies that boosting learns from.
 
 Ratios are σ_MAD and η over those of boosting with either noise, with errors by a paired bootstrap; each galaxy is seen
@@ -45,15 +46,14 @@ TEXT = (
     "drawn from (among the odd rows of the main sample may be a few of kcorrect's); boosting on the magnitudes of the "
     "same galaxies, trained on the other half of their catalogue, as listed, or with the stamps' noise besides: that "
     "which SDSS lists for galaxies as bright, or (least noise) that of the sky alone on light weighted by their "
-    "shapes, which is less than any photometry of a whole galaxy has. Boosting learns from half of one catalogue, with "
-    "one draw of the noise; the model from more galaxies, each many times over, and more of them would help boosting "
-    "too. Galaxies as fitted lack the scatter about the fits that those of the training have: boosting need not allow "
-    "for it, and the model does. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy "
-    "has at its redshift: "
-    "what they tell of it is in the stamps, and not in the magnitudes. Adapted: with stamps of the galaxies that "
-    "boosting learnt from, all of the network. The rows of the main sample, 5,000 of SDSS's, do not come with the "
+    "shapes, which is less than any photometry of a whole galaxy has. Each galaxy that boosting learns from is given "
+    "{draws} draws of the noise; for the main sample, kcorrect's training seeds are among them, from which the model "
+    "has learnt too. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy has at its "
+    "redshift: what they tell of it is in the stamps, and not in the magnitudes. Adapted: with stamps of the galaxies "
+    "that boosting learnt from, all of the network. The rows of the main sample, 5,000 of SDSS's, do not come with the "
     "source tree, without which this command leaves them out."
 )
+DRAWS = 4
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
 BOOSTING, LEAST_NOISE = "boosting, a catalogue's noise", "boosting, least noise"
 AS_LISTED = "boosting, as listed"
@@ -79,7 +79,7 @@ def main():
         deviation = compare(*halves, model, noise, arguments)
         rows += [row(name, method, deviation) for method in deviation]
     columns = {name: heading for name, (heading, *_) in RATIOS.items()}
-    report("Real catalogues", rows, arguments, text=TEXT, columns=columns)
+    report("Real catalogues", rows, arguments, text=TEXT.format(draws=DRAWS), columns=columns)
 
 
 def catalogues():
@@ -97,10 +97,12 @@ def compare(learning, judging, model, noise, arguments):
     models = {AS_IT_IS: model}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "labels.h5" if arguments.adapt else None
-        learnt = see(learning.of(slice(arguments.n)), arguments.seed, models, noise, split="train", file=file)
+        learning = learning.of(slice(arguments.n))
+        learnt = see(learning, arguments.seed, models, noise, split="train", draws=DRAWS, file=file)
         if arguments.adapt:
             models[ADAPTED] = adapted(arguments.model, file)
-    boosting = {name: Boosting(features, learnt.redshift) for name, features in learnt.listed.items()}
+    redshift, groups = (np.tile(one, DRAWS) for one in (learnt.redshift, np.arange(len(learnt.redshift))))
+    boosting = {name: Boosting(features, redshift, groups=groups) for name, features in learnt.listed.items()}
     judging = judging.of(slice(arguments.n))
     views = [see(judging, arguments.seed + 1 + view, models, noise, split="test") for view in range(arguments.views)]
     estimate = {name: [view.estimate[name] for view in views] for name in models}
@@ -134,7 +136,7 @@ class Seen(NamedTuple):
     Parameters
     ----------
     redshift : `~numpy.ndarray` (N,)
-    listed : dict of dict of `~numpy.ndarray` (N,)
+    listed : dict of dict of `~numpy.ndarray` (draws * N,)
         Magnitude and colours of their catalogue, with noise, by the name of what takes them.
     estimate : dict of `~numpy.ndarray` (N,)
         Redshifts, by the name of the model.
@@ -145,7 +147,7 @@ class Seen(NamedTuple):
     estimate: dict
 
 
-def see(catalogue, seed, models, noise, *, split, file=None):
+def see(catalogue, seed, models, noise, *, split, draws=1, file=None):
     """Stamps of a catalogue's galaxies, of the kind that the models were trained on, which estimate; kept in a file."""
     recipe = recipe_of(models[AS_IT_IS], seed=seed, split=split)
     rng = generator(recipe, "catalogue")
@@ -163,8 +165,9 @@ def see(catalogue, seed, models, noise, *, split, file=None):
     zero_point = recipe.settings.sky["zero_point_scatter"]
     least = np.concatenate(errors)
     noises = {BOOSTING: noise(least, catalogue.flux), LEAST_NOISE: least}
-    features = listed_features(catalogue.flux, noises, rng, zero_point=zero_point)
-    features[AS_LISTED] = magnitude_features(magnitudes(catalogue.flux))
+    flux, *errors = (np.tile(one, (draws, 1)) for one in (catalogue.flux, *noises.values()))
+    features = listed_features(flux, dict(zip(noises, errors, strict=True)), rng, zero_point=zero_point)
+    features[AS_LISTED] = magnitude_features(magnitudes(flux))
     return Seen(catalogue.redshift, features, {name: np.concatenate(parts) for name, parts in estimate.items()})
 
 
