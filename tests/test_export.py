@@ -118,6 +118,12 @@ def test_any_stamp_has_a_finite_pdf(exported, spoil):
     assert pdf.p.sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
 
 
+def test_graphs_do_not_tell_where_they_were_made(exported):
+    graphs = list(exported[-1].path.glob("*.onnx"))
+    assert graphs
+    assert not [graph for graph in graphs if b".py" in graph.read_bytes()]
+
+
 def test_the_card_tells_of_the_graphs(exported):
     *_, model = exported
     import onnx

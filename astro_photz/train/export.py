@@ -191,8 +191,18 @@ def _export(module, example, inputs, output, folder):
         finally:
             logger.setLevel(level)
     path = folder / ("encoder.onnx" if output == "embedding" else "head.onnx")
-    program.save(path, external_data=False)
+    graph = program.model_proto
+    _forget_sources(graph)
+    onnx.save(graph, path)
     onnx.checker.check_model(path, full_check=True)
+
+
+def _forget_sources(graph):
+    """Leave out which lines of which files, on whose machine, each node is from."""
+    for part in (graph.graph, *graph.functions):
+        for one in (part, *part.node, *getattr(part, "value_info", ())):
+            del one.metadata_props[:]
+            one.doc_string = ""
 
 
 @torch.no_grad()
