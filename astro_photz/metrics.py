@@ -174,7 +174,8 @@ def eta(deviation, *, beyond=0.05):
     -------
     float
     """
-    return _share(np.abs(filled(deviation)), lambda size: size > beyond)
+    off = np.abs(filled(deviation))
+    return _share(off > beyond, off)
 
 
 def coverage(pit, *, level):
@@ -191,12 +192,13 @@ def coverage(pit, *, level):
     -------
     float
     """
-    return _share(np.abs(filled(pit) - 0.5), lambda off: off < level / 2)
+    off = np.abs(filled(pit) - 0.5)
+    return _share(off < level / 2, off)
 
 
-def _share(values, condition):
-    """Of how many values a condition holds; NaN, as of other metrics, if one is."""
-    return float("nan") if np.isnan(values).any() else float(np.mean(condition(values)))
+def _share(holds, values):
+    """Of how many values something holds; NaN, as other metrics, if one of them is."""
+    return float(np.mean(np.where(np.isnan(values), np.nan, holds)))
 
 
 def pit_ks(pit):

@@ -278,9 +278,9 @@ def test_stamp_across_an_edge_by_the_archive(tmp_path, overlap):
 
 def test_stamp_across_an_edge_off_the_object(tmp_path):
     """Which lies far enough from the edge, other than the position that is asked for."""
-    edge = make_edge(overlap=80)
+    edge = make_edge(overlap=100)
     x, y = edge.near.geometry.pixel(edge.target.ra, edge.target.dec)
-    ra, dec = edge.near.geometry.sky(x + 20, y)
+    ra, dec = edge.near.geometry.sky(x + 24, y)
     positions = read_positions(Table({"ra": [ra], "dec": [dec]}))
     with LoopbackArchive.of([edge.near, edge.far], [edge.target]):
         cutouts, reasons = gather(SDSSArchive(timeout=5, match_radius=10), positions)

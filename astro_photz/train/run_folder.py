@@ -173,8 +173,8 @@ class RunFolder:
             To go on from. What came later is left there.
         """
         self._take_over(checkpoint)
-        for name in (self.last_path, self.path / "metrics.json"):  # of what is given up for it
-            name.unlink(missing_ok=True)
+        for path in (self.last_path, self.path / "metrics.json"):  # of what is given up for it
+            path.unlink(missing_ok=True)
         record = self.record
         record["files"]["resume"] = str(Path(checkpoint).resolve())
         self._write_record(record)

@@ -210,7 +210,7 @@ def batches(n):
 def integers(loss, model, run):
     """What 8-bit integers cost, as a table for the page."""
     names = {"float32": "as it is", "int8": "in 8-bit integers"}
-    told = ["RUN_FOLDER" if word == str(run) else word for word in sys.argv[1:]]
+    told = ["RUN_FOLDER" if Path(word) == run else word for word in sys.argv[1:]]
     return {
         "kind": "table",
         "simulated": True,
