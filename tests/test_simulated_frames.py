@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.stats import mad_std
-from astropy.table import QTable
+from astropy.table import QTable, vstack
 from scipy.ndimage import map_coordinates
 
 pytest.importorskip("torch")
@@ -21,7 +21,7 @@ from astro_photz import FrameDirectory, SDSSArchive, fetch, simulate
 from astro_photz.cutouts.frames import frame_wcs
 from astro_photz.sdss import BANDS, FRAME_SHAPE, R_UGRIZ, FieldID, dark_variance, frame_name, frame_path, gain
 from astro_photz.simulate import scan
-from astro_photz.simulate.generate import draw_targets
+from astro_photz.simulate.generate import Recipe, draw_targets
 from astro_photz.simulate.population import draw_population
 from astro_photz.simulate.rendering import render
 from astro_photz.simulate.sample import Sample
@@ -101,6 +101,35 @@ def test_the_catalogue_is_that_of_the_file(field):
     assert 1000 < (truth["type"] == "star").sum() / area < 20000
     known = truth["redshift"] > 0
     assert (r[known] < 17.8 + 2.3 * truth["ebv"].value[0] + 0.1).all()
+
+
+def test_a_deep_sample_leaves_the_sky_its_counts():
+    """Galaxies get a redshift, a bulge and a disc; how many there are of each magnitude, and where, does not change."""
+
+    def objects(**sample):
+        settings = simulate.Settings.of({"sample": sample})
+        drift = scan.Scan(Recipe(seed=3, settings=settings), FIRST, SkyCoord(10, 0, unit=u.deg))
+        table = vstack([drift.strip(number).objects for number in range(40)])
+        table = table[table["type"] == "galaxy"]
+        table.sort(["x", "y"])
+        return table, 22.5 - 2.5 * np.log10(table["flux_r"].value) - R_UGRIZ[2] * drift.ebv
+
+    plain, r = objects(faintest=13.1)
+    deep, deep_r = objects(brightest=17.5, faintest=20.5)
+    assert not (plain["redshift"] > 0).any()
+    np.testing.assert_array_equal(deep["x"], plain["x"])
+    replaced = deep["redshift"] > 0
+    within = (r >= 17.5) & (r < 20.5)
+    assert within.sum() > 50
+    assert (r < 17.5).any()
+    np.testing.assert_array_equal(replaced, within)
+    assert np.abs(deep_r - r)[replaced].max() < 0.1
+    assert len(np.unique(deep["redshift"][replaced])) == replaced.sum()
+    np.testing.assert_array_equal(deep_r[~replaced], r[~replaced])
+
+    far, far_r = objects(brightest=13.1, faintest=20.5, redshift=(0.3, 0.4))
+    assert (far["redshift"][r < 16] > 0).sum() == 0  # there are none so bright
+    assert np.abs(far_r - r).max() < 0.5
 
 
 def bright_galaxies(drift, number):

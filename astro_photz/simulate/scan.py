@@ -23,15 +23,17 @@ from astropy.nddata import NoOverlapError, add_array
 from astropy.table import QTable, vstack
 from astropy.wcs import WCS
 from scipy.ndimage import map_coordinates
+from scipy.optimize import linear_sum_assignment
 
 from astro_photz import __version__
 from astro_photz.cutouts.frames import AffineMap
-from astro_photz.sdss import BANDS, FRAME_SHAPE, PIXEL_SCALE, R_UGRIZ, ZERO_POINT, dark_variance, gain
+from astro_photz.sdss import BANDS, FRAME_SHAPE, PIXEL_SCALE, R_UGRIZ, dark_variance, gain
 
 from .generate import draw_targets
 from .neighbours import draw_neighbours
 from .population import draw_population
 from .rendering import render
+from .sample import r_magnitude
 from .sky import draw_conditions
 from .sources import PROFILES, Sources
 
@@ -46,6 +48,8 @@ _TILE = 64  # pixels; a frame is 32 of them wide
 _TILE_STAMP = 128  # pixels: what is drawn of the objects of a tile
 _WIDE_STAMP = 384  # pixels: what is drawn of a galaxy too wide for that
 _COMPACT = 6.0  # half-light radius (pixels) up to which a faint galaxy's light stays within 32 pixels of its tile
+_CANDIDATES = 2000  # galaxies of the sample to choose from in a strip: some of any magnitude
+_ALIKE = 0.5  # mag in r, to which one of them must be as bright as the galaxy whose place it takes
 _SCAN_ANGLE = 90.0 * u.deg  # the scan goes east at its first field
 
 # Where a point of the r frame lies in the other bands (columns, rows), how much those are turned against r (deg), and
@@ -163,23 +167,34 @@ class Scan:
         others = others[inside]
         others.x, others.y = others.x + _TILE * (others.scene - 1), others.y + _TILE * number
 
-        # Galaxies bright enough for the sample give their places to such that have a redshift, a bulge and a disc.
+        # What is as bright as the sample gives its place to one of its galaxies, with a redshift, a bulge and a disc.
         extended = others.profile != PROFILES.index("point")
-        r = ZERO_POINT - 2.5 * np.log10(others.flux[:, 2]) - R_UGRIZ[2] * self.ebv
-        bright = extended & (r < recipe.settings.sample.faintest)
-        places = np.stack([others.x, others.y], axis=1)[bright]
-        rest = others[~bright]
+        population, replaced = self._draw_sample(others, extended, rng)
+        rest = others[~replaced]
         rest.scene = np.arange(len(rest))
-        objects = _plain_objects(rest, extended[~bright])
-        if bright.any():
-            population = draw_population(len(places), rng, split=recipe.split, sample=recipe.settings.sample)
-            population = replace(population, ebv=np.full(len(places), self.ebv))
+        objects = _plain_objects(rest, extended[~replaced])
+        if replaced.any():
+            places = np.stack([others.x, others.y], axis=1)[replaced]
             targets, truth = draw_targets(population, rng, places)
             targets.scene = targets.scene + len(rest)
             observed = truth["flux"] * 10 ** (-0.4 * R_UGRIZ * self.ebv)
             objects = vstack([objects, _sample_objects(places, truth, observed)])
             rest = Sources.concatenate([rest, targets])
         return _Strip(number, objects, rest)
+
+    def _draw_sample(self, others, extended, rng):
+        """Galaxies of the sample as bright as some there are, and which (N,): counts stay those of the sky."""
+        sample = self.recipe.settings.sample
+        r = r_magnitude(others.flux) - R_UGRIZ[2] * self.ebv
+        wanted = np.flatnonzero(extended & (r >= sample.brightest) & (r < sample.faintest))
+        candidates = draw_population(len(wanted) + _CANDIDATES, rng, split=self.recipe.split, sample=sample)
+        apart = np.abs(np.subtract.outer(r[wanted], r_magnitude(candidates.flux)))
+        row, candidate = linear_sum_assignment(apart)
+        alike = apart[row, candidate] < _ALIKE
+        replaced = np.zeros(len(r), dtype=bool)
+        replaced[wanted[row[alike]]] = True
+        population = candidates[candidate[alike]]
+        return replace(population, ebv=np.full(len(population), self.ebv)), replaced
 
     def truth(self, number, objects, n_fields):
         """
