@@ -50,29 +50,23 @@ class Boosting:
         return np.stack([features[name] for name in self._names], axis=1)
 
 
-def _listed(flux, error, rng, *, zero_point):
+def listed_features(flux, error, rng, *, zero_point):
     """
-    Fluxes as a catalogue would list them.
+    Magnitude and colours as a catalogue would list them.
 
     Parameters
     ----------
     flux : `~numpy.ndarray` (N, 5)
-        True fluxes (nanomaggies).
+        True fluxes (nanomaggies), free of extinction.
     error : `~numpy.ndarray` (N, 5)
-        Noise of the sky in them.
+        Their noise.
     rng : `~numpy.random.Generator`
     zero_point : float
         Error of the calibration of each band (mag).
 
     Returns
     -------
-    `~numpy.ndarray` (N, 5)
+    dict of `~numpy.ndarray` (N,)
     """
     calibration = 10 ** (0.4 * zero_point * rng.standard_normal(flux.shape))
-    return flux * calibration + error * rng.standard_normal(flux.shape)
-
-
-def listed_features(flux, errors, rng, *, zero_point):
-    """Magnitude and colours of a catalogue, by the names of the noise (N, 5) that its fluxes have; see `_listed`."""
-    noisy = {name: _listed(flux, error, rng, zero_point=zero_point) for name, error in errors.items()}
-    return {name: magnitude_features(magnitudes(one)) for name, one in noisy.items()}
+    return magnitude_features(magnitudes(flux * calibration + error * rng.standard_normal(flux.shape)))

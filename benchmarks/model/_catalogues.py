@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _photometry import magnitudes, measure
-from _stamps import generator, observed, recipe_of
+from _photometry import least_error, magnitudes
+from _stamps import generator, recipe_of
 
 from astro_photz.sdss import BANDS, ZERO_POINT
 from astro_photz.simulate.morphology import draw_morphology
@@ -92,12 +92,11 @@ def _total(carry, magnitude, _, redshift):
 
 class CatalogueNoise:
     """
-    The noise of magnitudes that SDSS lists of galaxies like those of stamps.
+    The noise of fluxes that SDSS lists of galaxies like those of stamps.
 
-    The noise of the sky alone on light weighted by the galaxy's shape (`_photometry.measure`) is not all that a
-    catalogue's magnitudes of whole galaxies have. How many times as much these have is told, in each band and for
-    galaxies as bright, by kcorrect's training seeds, whose errors are listed, rendered with their own magnitudes. What
-    is fainter than the main sample has the factor of its end.
+    It is about the least that there can be (`_photometry.least_error`): how many times as much is told, in each band
+    and for galaxies as bright, by kcorrect's training seeds, whose errors are listed, seen with their own magnitudes.
+    What is fainter than the main sample has the factor of its end.
 
     Parameters
     ----------
@@ -116,26 +115,31 @@ class CatalogueNoise:
         recipe = recipe_of(model, seed=seed, split="train")
         population = catalogue_population(flux, seeds.redshift[rows], ebv=seeds.ebv[rows])
         shape = draw_morphology(population, generator(recipe, "shape"))
-        stamps = observed(recipe, population, shape)
-        least = np.concatenate([measure(cutouts.flux, cutouts.ebv).error for _, cutouts in stamps])
+        least = least_error(recipe, population, shape, generator(recipe, "catalogue"))
         ratio = flux * _relative_error(seeds.table[rows]) / least
         bins = np.digitize(magnitudes(flux)[:, _R], _BRIGHTNESS[1:-1])
         self.factor = np.stack([np.nanmedian(ratio[bins == one], axis=0) for one in range(len(_BRIGHTNESS) - 1)])
 
-    def __call__(self, least, flux):
+    @property
+    def range(self):
+        """How many times the least noise it is, in words."""
+        return f"{self.factor.min():.2f} to {self.factor.max():.2f}"
+
+    def __call__(self, recipe, population, shape, rng):
         """
-        Noise (N, 5) of galaxies.
+        Noise (N, 5) of galaxies' fluxes (nanomaggies, free of extinction), in images like those of a recipe.
 
         Parameters
         ----------
-        least : `~numpy.ndarray` (N, 5)
-            That of the sky alone.
-        flux : `~numpy.ndarray` (N, 5)
-            True fluxes, free of extinction, in the same units.
+        recipe : `~astro_photz.simulate.generate.Recipe`
+        population : `~astro_photz.simulate.population.Population` (N,)
+        shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+        rng : `~numpy.random.Generator`
         """
         centres = (_BRIGHTNESS[1:] + _BRIGHTNESS[:-1]) / 2
-        r = magnitudes(flux)[:, _R]
-        return least * np.stack([np.interp(r, centres, factor) for factor in self.factor.T], axis=1)
+        r = magnitudes(population.flux)[:, _R]
+        factor = np.stack([np.interp(r, centres, factor) for factor in self.factor.T], axis=1)
+        return factor * least_error(recipe, population, shape, rng)
 
 
 def _relative_error(table):

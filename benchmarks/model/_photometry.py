@@ -1,21 +1,22 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a catalogue would list of galaxies, measured from their stamps: magnitudes, colours and sizes.
+What a catalogue would list of galaxies: magnitudes, colours and sizes, measured from their stamps; and the least noise
+that their light can be measured with.
 
 All of it is free of extinction, and computed of many stamps at a time. Positions and shapes are those of *r*: its
 adaptive moments, of a Gaussian weight that is as large and as elongated as the galaxy (Bernstein & Jarvis 2002, AJ 123,
 583), which also weighs the light of all bands, as a model magnitude does.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from astro_photz.dust import deredden
-from astro_photz.quality import sky_rms
-from astro_photz.sdss import BANDS, R_UGRIZ, ZERO_POINT
+from astro_photz.sdss import BANDS, ZERO_POINT
+from astro_photz.simulate.generate import BLOCK, draw_targets
+from astro_photz.simulate.rendering import render
+from astro_photz.simulate.sky import FILTER_MARGIN, draw_conditions
 
-__all__ = ["COLOURS", "SHAPES", "Measured", "magnitude_features", "magnitudes", "measure"]
+__all__ = ["COLOURS", "SHAPES", "least_error", "magnitude_features", "magnitudes", "measure"]
 
 _R = BANDS.index("r")
 _APERTURES = 2.0, 3.0, 4.5, 7.0, 11.0, 16.0  # pixels
@@ -27,23 +28,6 @@ _LEFT_OUT = 0.01  # nanomaggies: magnitudes end there
 
 COLOURS = ("r", "u-g", "g-r", "r-i", "i-z")
 SHAPES = ("r50", "r90", "concentration", "r50 g", "r50 i", "adaptive size", "ellipticity")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """
-    Photometry of N stamps.
-
-    Attributes
-    ----------
-    features : dict of `~numpy.ndarray` (N,)
-        `COLOURS` by weighted light; the same in each aperture, followed by its radius; `SHAPES`. Lengths in pixels.
-    error : `~numpy.ndarray` (N, 5)
-        Noise of the weighted light, as if the weight were the galaxy's profile (nanomaggies, free of extinction).
-    """
-
-    features: dict
-    error: np.ndarray
 
 
 def measure(flux, ebv):
@@ -58,9 +42,9 @@ def measure(flux, ebv):
 
     Returns
     -------
-    `Measured` (N,)
+    dict of `~numpy.ndarray` (N,)
+        `COLOURS` by weighted light; the same in each aperture, followed by its radius; `SHAPES`. Lengths in pixels.
     """
-    noise = sky_rms(flux) * 10 ** (0.4 * R_UGRIZ * ebv[:, None])
     flux = deredden(flux, ebv=ebv)
     x, y, weight, size, ellipticity = _adaptive(flux[:, _R])
     weighted = np.einsum("nbyx,nyx->nb", flux, weight) / np.square(weight).sum(axis=(1, 2))[:, None]
@@ -71,8 +55,44 @@ def measure(flux, ebv):
         inside = _within(distance, radius)
         light = magnitude_features(magnitudes(np.einsum("nbyx,nyx->nb", flux, inside)))
         features |= {f"{name} {radius:g}": value for name, value in light.items()}
-    features |= _radii(flux, distance) | {"adaptive size": size, "ellipticity": ellipticity}
-    return Measured(features, noise * area / np.sqrt(np.square(weight).sum(axis=(1, 2)))[:, None])
+    return features | _radii(flux, distance) | {"adaptive size": size, "ellipticity": ellipticity}
+
+
+def least_error(recipe, population, shape, rng):
+    """
+    The noise of the best photometry of galaxies that there can be.
+
+    Of a fit that knows where each galaxy is, its profile, and how much that is blurred, in images like the stamps: it
+    has the noise of the sky, of the galaxy's own photons and of the camera, each pixel weighing as much as it tells
+    (the Cramér-Rao bound). Neighbours, and what the subtraction of the sky left, add nothing to it.
+
+    Parameters
+    ----------
+    recipe : `~astro_photz.simulate.generate.Recipe`
+    population : `~astro_photz.simulate.population.Population` (N,)
+    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    rng : `~numpy.random.Generator`
+
+    Returns
+    -------
+    `~numpy.ndarray` (N, 5)
+        In nanomaggies, free of extinction.
+    """
+    parts = [slice(first, first + BLOCK) for first in range(0, len(population), BLOCK)]
+    relative = [_least_relative_error(recipe, population[rows], shape[rows], rng) for rows in parts]
+    return population.flux * np.concatenate(relative)
+
+
+def _least_relative_error(recipe, population, shape, rng):
+    size = recipe.size + 2 * FILTER_MARGIN
+    conditions = draw_conditions(len(population), rng, **recipe.settings.sky)
+    targets, _ = draw_targets(population, rng, np.full((len(population), 2), (size - 1) / 2), shape=shape)
+    light = render(targets, conditions.transfer, size=size, shift=conditions.shift).numpy()
+    sky, gain, dark, calibration = (
+        getattr(conditions, name)[..., None, None] for name in ("sky", "gain", "dark_variance", "calibration")
+    )
+    counts = np.clip(light / calibration, 0, None)
+    return 1 / np.sqrt((counts**2 / ((sky + counts) / gain + dark)).sum(axis=(-2, -1)))
 
 
 def magnitudes(flux):

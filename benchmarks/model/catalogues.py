@@ -9,15 +9,14 @@ no training stamp was drawn from, and the odd rows of the main sample in ``../sh
 shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, for the main sample from
 kcorrect's training seeds besides, each with several draws of the noise, and is judged by the magnitudes of the same
 galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as bright in images as
-deep, or that of the sky alone on light weighted by the galaxy's shape, which is less than any photometry of a whole
-galaxy has.
+deep, which is about the least that there can be.
 
 kcorrect's galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as
 simulated galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt
 to allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
 recipe ``whole``, to stamps of the galaxies that boosting learns from.
 
-Ratios are σ_MAD and η over those of boosting with either noise, with errors by a paired bootstrap; each galaxy is seen
+Ratios are σ_MAD and η over those of boosting with noise, with errors by a paired bootstrap; each galaxy is seen
 ``--views`` times, and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without
 noise besides, is told too: its galaxies are seen better than the stamps show them.
 """
@@ -30,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from _boosting import Boosting, listed_features
 from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
-from _photometry import magnitude_features, magnitudes, measure
+from _photometry import magnitude_features, magnitudes
 from _report import arguments_of, judged, measured, report
 from _stamps import estimates, generator, observed, recipe_of
 
@@ -45,25 +44,22 @@ TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "
     "drawn from (among the odd rows of the main sample may be a few of kcorrect's); boosting on the magnitudes of the "
     "same galaxies, trained on the other half of their catalogue, as listed, or with the stamps' noise besides: that "
-    "which SDSS lists for galaxies as bright, or (least noise) that of the sky alone on light weighted by their "
-    "shapes, which is less than any photometry of a whole galaxy has. Each galaxy that boosting learns from is given "
-    "{draws} draws of the noise; for the main sample, kcorrect's training seeds are among them, from which the model "
-    "has learnt too. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy has at its "
-    "redshift: what they tell of it is in the stamps, and not in the magnitudes. Adapted: with stamps of the galaxies "
-    "that boosting learnt from, all of the network. The rows of the main sample, 5,000 of SDSS's, do not come with the "
-    "source tree, without which this command leaves them out."
+    "which SDSS lists for galaxies as bright, {least} times the least that there can be, of a fit that knows profile "
+    "and blur. Each galaxy that boosting learns from is given {draws} draws of the noise; for the main sample, "
+    "kcorrect's training seeds are among them, from which the model has learnt too. Shapes are drawn, by the relations "
+    "of the training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and "
+    "not in the magnitudes. Adapted: with stamps of the galaxies that boosting learnt from, all of the network. The "
+    "rows of the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves "
+    "them out."
 )
 DRAWS = 4
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
-BOOSTING, LEAST_NOISE = "boosting, a catalogue's noise", "boosting, least noise"
-AS_LISTED = "boosting, as listed"
+BOOSTING, AS_LISTED = "boosting, a catalogue's noise", "boosting, as listed"
 RATIOS = {
-    "sigma_ratio": ("σ_MAD over boosting's", metrics.sigma_mad, BOOSTING),
-    "eta_ratio": ("η over boosting's", metrics.eta, BOOSTING),
-    "sigma_least": ("σ_MAD over that with least noise", metrics.sigma_mad, LEAST_NOISE),
-    "eta_least": ("η over that with least noise", metrics.eta, LEAST_NOISE),
+    "sigma_ratio": ("σ_MAD over boosting's", metrics.sigma_mad),
+    "eta_ratio": ("η over boosting's", metrics.eta),
 }
-"""Headings, metrics, and what of: `BOOSTING` gets what the survey's catalogue would have of such images."""
+"""Headings and metrics; of `BOOSTING`, which gets what the survey's catalogue would have of such images."""
 
 
 def main():
@@ -79,7 +75,8 @@ def main():
         deviation = compare(*halves, model, noise, arguments)
         rows += [row(name, method, deviation) for method in deviation]
     columns = {name: heading for name, (heading, *_) in RATIOS.items()}
-    report("Real catalogues", rows, arguments, text=TEXT.format(draws=DRAWS), columns=columns)
+    text = TEXT.format(draws=DRAWS, least=noise.range)
+    report("Real catalogues", rows, arguments, text=text, columns=columns)
 
 
 def catalogues():
@@ -116,8 +113,8 @@ def row(catalogue, method, deviation):
     """Of a method, with a model's ratios to boosting; deviations of all methods by name."""
     ratios = {}
     if method in (AS_IT_IS, ADAPTED):
-        for name, (_, metric, other) in RATIOS.items():
-            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[other])
+        for name, (_, metric) in RATIOS.items():
+            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[BOOSTING])
     return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
@@ -153,21 +150,20 @@ def see(catalogue, seed, models, noise, *, split, draws=1, file=None):
     rng = generator(recipe, "catalogue")
     ebv = rng.choice(load_seeds().ebv, len(catalogue.redshift))
     population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
-    errors, estimate = [], {name: [] for name in models}
+    estimate = {name: [] for name in models}
     shape = draw_morphology(population, generator(recipe, "shape"))
     with CutoutWriter(file, len(population)) if file else nullcontext() as writer:
         for rows, cutouts in observed(recipe, population, shape):
-            errors.append(measure(cutouts.flux, cutouts.ebv).error)
             for name, model in models.items():
                 estimate[name].append(estimates(model, cutouts.flux, cutouts.ebv).mean())
             if writer:
                 writer.append(cutouts, specz_redshift=catalogue.redshift[rows])
     zero_point = recipe.settings.sky["zero_point_scatter"]
-    least = np.concatenate(errors)
-    noises = {BOOSTING: noise(least, catalogue.flux), LEAST_NOISE: least}
-    flux, *errors = (np.tile(one, (draws, 1)) for one in (catalogue.flux, *noises.values()))
-    features = listed_features(flux, dict(zip(noises, errors, strict=True)), rng, zero_point=zero_point)
-    features[AS_LISTED] = magnitude_features(magnitudes(flux))
+    flux, error = (np.tile(one, (draws, 1)) for one in (catalogue.flux, noise(recipe, population, shape, rng)))
+    features = {
+        BOOSTING: listed_features(flux, error, rng, zero_point=zero_point),
+        AS_LISTED: magnitude_features(magnitudes(flux)),
+    }
     return Seen(catalogue.redshift, features, {name: np.concatenate(parts) for name, parts in estimate.items()})
 
 

@@ -8,9 +8,8 @@ All judge the same simulated galaxies, of seeds that the model was not trained o
 galaxies of the training seeds. It is given, measured from the stamps, r and four colours by weighted light, or those
 and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has missed
 something that is measured (and which is learnt from galaxies of the validation seeds, since the model has fitted the
-others); or true magnitudes with errors of the calibration and noise: that which SDSS lists for
-galaxies as bright, which is known to the main sample's end and extrapolated beyond, or that of the sky alone on light
-weighted by the galaxy's shape, which is less than any photometry of a whole galaxy has.
+others); or true magnitudes with errors of the calibration and the noise that SDSS lists for galaxies as bright, which
+is about the least that there can be.
 
 Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
 its redshift, and is seen under the same conditions as before. What a shape told beyond type, r and colours is lost, and
@@ -40,20 +39,18 @@ COLOURS_ONLY = "boosting, r and colours of the stamps"
 PHOTOMETRY = "boosting, all photometry of the stamps"
 BESIDE = "boosting, all photometry and the model's estimate"
 CATALOGUE = "boosting, true magnitudes with a catalogue's noise"
-LEAST_NOISE = "boosting, true magnitudes with the least noise"
 
 TEXT = (
     "Structure: σ_MAD of the model over that of boosting on true magnitudes with a catalogue's noise is {own} with the "
     "galaxies' own shapes, and {other} with shuffled ones. Photometry of the stamps is not matched for the blur of "
-    "each band. A catalogue's noise is known to r = 17.8, and extrapolated beyond; the least noise is that of the sky "
-    "alone on light weighted by their shapes, which is less than any photometry of a whole galaxy has. Ratios: by "
-    "paired bootstrap. Boosting was trained on {n_train} galaxies of the "
-    "training seeds; with the model's estimate, on {n_beside} of the validation seeds. Shuffled: each galaxy has the "
-    "shape of another one of equal type, r and colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z "
-    "(medians), and by {dz} in z / (1 + z) (σ_MAD). What shapes tell is set by the relations of sizes with luminosity "
-    "and type (Shen et al. 2003, MNRAS 343, 978), of bulges with type (Weinzirl et al. 2009, ApJ 696, 411), of axis "
-    "ratios with luminosity (Vincent & Ryden 2005, ApJ 623, 137) and of colour with inclination (Masters et al. 2010, "
-    "MNRAS 404, 792)."
+    "each band. A catalogue's noise is {least} times the least that there can be, of a fit that knows profile and blur "
+    "(as SDSS lists for galaxies as bright, those fainter than r = 17.8 being taken for as bright as that). Ratios: by "
+    "paired bootstrap. Boosting was trained on {n_train} galaxies of the training seeds; with the model's estimate, on "
+    "{n_beside} of the validation seeds. Shuffled: each galaxy has the shape of another one of equal type, r and "
+    "colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z (medians), and by {dz} in z / (1 + z) (σ_MAD). "
+    "What shapes tell is set by the relations of sizes with luminosity and type (Shen et al. 2003, MNRAS 343, 978), of "
+    "bulges with type (Weinzirl et al. 2009, ApJ 696, 411), of axis ratios with luminosity (Vincent & Ryden 2005, ApJ "
+    "623, 137) and of colour with inclination (Masters et al. 2010, MNRAS 404, 792)."
 )
 
 
@@ -92,6 +89,7 @@ def main():
     }
     text = TEXT.format(
         **{name: f"{value:.3f}" for name, value in structure.items()},
+        least=noise.range,
         n_train=arguments.n_train,
         n_beside=arguments.n_beside,
         apart=", ".join(f"{one:.3f}" for one in apart),
@@ -115,20 +113,17 @@ class Sample:
     """
 
     def __init__(self, recipe, population, shape, model, noise):
-        parts, errors, p = [], [], []
+        parts, p = [], []
         for _, cutouts in observed(recipe, population, shape):
-            photometry = measure(cutouts.flux, cutouts.ebv)
-            parts.append(photometry.features)
-            errors.append(photometry.error)
+            parts.append(measure(cutouts.flux, cutouts.ebv))
             p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
         self.redshift, self.groups = population.redshift, population.seed_index
         self.pdf = RedshiftPDF(np.concatenate(p), model.edges)
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
         zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
-        least = np.concatenate(errors)
-        noises = {CATALOGUE: noise(least, population.flux), LEAST_NOISE: least}
-        self.catalogue = listed_features(population.flux, noises, rng, zero_point=zero_point)
+        error = noise(recipe, population, shape, rng)
+        self.catalogue = listed_features(population.flux, error, rng, zero_point=zero_point)
 
 
 def train(trained, validated):
@@ -139,14 +134,13 @@ def train(trained, validated):
 
     by_colours = boosting(trained, trained.features, names=COLOURS)
     by_photometry = boosting(trained, trained.features)
-    by_catalogue = {name: boosting(trained, features) for name, features in trained.catalogue.items()}
+    by_catalogue = boosting(trained, trained.catalogue)
     beside = boosting(validated, validated.beside)
     return {
         COLOURS_ONLY: lambda sample: by_colours.predict(sample.features),
         PHOTOMETRY: lambda sample: by_photometry.predict(sample.features),
         BESIDE: lambda sample: beside.predict(sample.beside),
-        CATALOGUE: lambda sample: by_catalogue[CATALOGUE].predict(sample.catalogue[CATALOGUE]),
-        LEAST_NOISE: lambda sample: by_catalogue[LEAST_NOISE].predict(sample.catalogue[LEAST_NOISE]),
+        CATALOGUE: lambda sample: by_catalogue.predict(sample.catalogue),
     }
 
 
