@@ -128,8 +128,20 @@ def test_a_deep_sample_leaves_the_sky_its_counts():
     np.testing.assert_array_equal(deep_r[~replaced], r[~replaced])
 
     far, far_r = objects(brightest=13.1, faintest=20.5, redshift=(0.3, 0.4))
-    assert (far["redshift"][r < 16] > 0).sum() == 0  # there are none so bright
+    replaced = far["redshift"] > 0
+    assert (r < 16.5).any()
+    assert not replaced[r < 16.5].any()  # there are none so bright
+    assert replaced[r < 20.5].mean() > 0.9
     assert np.abs(far_r - r).max() < 0.5
+
+
+def test_a_field_cannot_be_flat_in_redshift(tmp_path):
+    config = {"sample": {"flat_redshift": True}}
+    with pytest.raises(
+        ValueError, match=r"flat_redshift in \[sample\] is for galaxies in stamps, .* leave the setting out"
+    ):
+        simulate.write_frames(tmp_path, seed=1, config=config)
+    assert not any(tmp_path.iterdir())
 
 
 def bright_galaxies(drift, number):

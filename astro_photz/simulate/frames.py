@@ -75,7 +75,8 @@ def write_frames(
         What ``truth.ecsv`` holds, a row for each object whose centre lies on an *r* frame: position (ICRS), the field
         in which it is most central and its column and row there (pixels, the first pixel's centre at 0), type, total
         flux in each band as observed, extinction included, and E(B-V). The galaxies of the sample (by default those
-        to r = 17.8) have a redshift and a shape, too; fainter galaxies and stars have NaN there. Seeing, seed and
+        to r = 17.8) have a redshift and a shape, too; fainter galaxies, such as are brighter than the sample has any,
+        and stars have NaN there. Seeing, seed and
         settings are in ``meta``.
 
     Raises
@@ -99,6 +100,11 @@ def write_frames(
         raise ValueError(
             "patches in [background] are for galaxies in stamps, got "
             f"{recipe.settings.background['patches']!r}; whole fields need a simulated sky: leave the setting out"
+        )
+    if recipe.settings.sample.flat_redshift:
+        raise ValueError(
+            "flat_redshift in [sample] is for galaxies in stamps, got True; whole fields hold as many galaxies of each "
+            "magnitude as the sky does: leave the setting out"
         )
     n_fields = check_count("n_fields", n_fields)
     first = _first_field(run, camcol, field, n_fields)

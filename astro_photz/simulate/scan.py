@@ -48,7 +48,7 @@ _TILE = 64  # pixels; a frame is 32 of them wide
 _TILE_STAMP = 128  # pixels: what is drawn of the objects of a tile
 _WIDE_STAMP = 384  # pixels: what is drawn of a galaxy too wide for that
 _COMPACT = 6.0  # half-light radius (pixels) up to which a faint galaxy's light stays within 32 pixels of its tile
-_CANDIDATES = 2000  # galaxies of the sample to choose from in a strip: some of any magnitude
+_CANDIDATES = 1000  # galaxies of the sample to choose from in a strip: some of any magnitude
 _ALIKE = 0.5  # mag in r, to which one of them must be as bright as the galaxy whose place it takes
 _SCAN_ANGLE = 90.0 * u.deg  # the scan goes east at its first field
 
@@ -169,7 +169,12 @@ class Scan:
 
         # What is as bright as the sample gives its place to one of its galaxies, with a redshift, a bulge and a disc.
         extended = others.profile != PROFILES.index("point")
-        population, replaced = self._draw_sample(others, extended, rng)
+        r = r_magnitude(others.flux) - R_UGRIZ[2] * self.ebv
+        sample = recipe.settings.sample
+        replaced = extended & (r >= sample.brightest) & (r < sample.faintest)
+        if replaced.any():
+            population, found = self._draw_as_bright(r[replaced], rng)
+            replaced[replaced] = found
         rest = others[~replaced]
         rest.scene = np.arange(len(rest))
         objects = _plain_objects(rest, extended[~replaced])
@@ -182,19 +187,15 @@ class Scan:
             rest = Sources.concatenate([rest, targets])
         return _Strip(number, objects, rest)
 
-    def _draw_sample(self, others, extended, rng):
-        """Galaxies of the sample as bright as some there are, and which (N,): counts stay those of the sky."""
-        sample = self.recipe.settings.sample
-        r = r_magnitude(others.flux) - R_UGRIZ[2] * self.ebv
-        wanted = np.flatnonzero(extended & (r >= sample.brightest) & (r < sample.faintest))
-        candidates = draw_population(len(wanted) + _CANDIDATES, rng, split=self.recipe.split, sample=sample)
-        apart = np.abs(np.subtract.outer(r[wanted], r_magnitude(candidates.flux)))
+    def _draw_as_bright(self, r, rng):
+        """Galaxies of the sample, each about as bright as one of given magnitudes (N,), and for which there is one."""
+        recipe = self.recipe
+        candidates = draw_population(len(r) + _CANDIDATES, rng, split=recipe.split, sample=recipe.settings.sample)
+        apart = np.minimum(np.abs(np.subtract.outer(r, r_magnitude(candidates.flux))), _ALIKE)
         row, candidate = linear_sum_assignment(apart)
-        alike = apart[row, candidate] < _ALIKE
-        replaced = np.zeros(len(r), dtype=bool)
-        replaced[wanted[row[alike]]] = True
-        population = candidates[candidate[alike]]
-        return replace(population, ebv=np.full(len(population), self.ebv)), replaced
+        found = apart[row, candidate] < _ALIKE
+        population = candidates[candidate[found]]
+        return replace(population, ebv=np.full(len(population), self.ebv)), found
 
     def truth(self, number, objects, n_fields):
         """

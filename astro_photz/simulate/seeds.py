@@ -20,9 +20,10 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ, ZERO_POINT
+from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
 
 from ._cosmology import distance_modulus
+from .sample import r_magnitude
 
 __all__ = ["SPLITS", "SPLIT_SEED", "Seeds", "load_seeds"]
 
@@ -77,6 +78,11 @@ def _robust_fit(terms, values, error):
         deviation = (values - terms @ coefficients) * weight
         inlier = np.abs(deviation) <= 3 * _SIGMA_OF_MAD * np.nanmedian(np.abs(deviation))
     return coefficients
+
+
+def _colour(flux):
+    """g - r (mag) of fluxes (N, 5)."""
+    return -2.5 * np.log10(flux[:, 1] / flux[:, 2])
 
 
 def _correction_terms(colour, magnitude, redshift):
@@ -202,6 +208,25 @@ class Seeds:
         """Fluxes (N, 5) of the template fits in the bands shifted to z = 0.1, at 10 pc."""
         return self._at_rest(self._coefficients, self._missed[:, 2], self.redshift)
 
+    def fitted_flux(self, flux, redshift):
+        """
+        Fluxes of other galaxies by template fits, free of most of their noise: as `flux` is of the seeds'.
+
+        Parameters
+        ----------
+        flux : `~numpy.ndarray` (N, 5)
+            In *ugriz* (nanomaggies), free of extinction.
+        redshift : `~numpy.ndarray` (N,)
+
+        Returns
+        -------
+        `~numpy.ndarray` (N, 5)
+            In *r*, the measured one.
+        """
+        coefficients, missed = self._fit_scaled(flux, redshift)
+        rest = self._at_rest(coefficients, missed, redshift)
+        return self._corrected(coefficients, missed, redshift, rest_colour=_colour(rest), magnitude=r_magnitude(rest))
+
     def rest_flux(self, flux, redshift):
         """
         Fluxes of other galaxies in the bands shifted to z = 0.1, at 10 pc, by template fits.
@@ -216,9 +241,12 @@ class Seeds:
         -------
         `~numpy.ndarray` (N, 5)
         """
+        return self._at_rest(*self._fit_scaled(flux, redshift), redshift)
+
+    def _fit_scaled(self, flux, redshift):
+        """Template fits to other galaxies, and what they miss of the light in r, as a factor."""
         coefficients = self.fit(flux, redshift)
-        missed = flux[:, 2] / self.reconstruct(coefficients, redshift)[:, 2]
-        return self._at_rest(coefficients, missed, redshift)
+        return coefficients, flux[:, 2] / self.reconstruct(coefficients, redshift)[:, 2]
 
     def _at_rest(self, coefficients, missed, redshift):
         distance = 10 ** (0.4 * distance_modulus(redshift))
@@ -228,12 +256,12 @@ class Seeds:
     @cached_property
     def absolute_magnitude(self):
         """In the *r* band shifted to z = 0.1 (N,), h = 0.7."""
-        return ZERO_POINT - 2.5 * np.log10(self.rest[:, 2])
+        return r_magnitude(self.rest)
 
     @cached_property
     def rest_colour(self):
         """g - r (N,) in the bands shifted to z = 0.1 (mag)."""
-        return -2.5 * np.log10(self.rest[:, 1] / self.rest[:, 2])
+        return _colour(self.rest)
 
     def moved(self, rows, redshift):
         """
@@ -252,10 +280,20 @@ class Seeds:
             Total flux (nanomaggies), free of extinction: in *r*, from a seed's own distance, the measured one.
         """
         dimming = distance_modulus(self.redshift[rows]) - distance_modulus(redshift)
-        # templates err where a band sees them, so the correction is that of the redshift moved to
-        terms = _correction_terms(self.rest_colour[rows], self.absolute_magnitude[rows], redshift)
-        fitted = self.reconstruct(self._coefficients[rows], redshift)
-        return fitted * self._missed[rows, 2, None] * 10 ** (0.4 * (terms @ self._mean_missed + dimming[:, None]))
+        return self._corrected(
+            self._coefficients[rows],
+            self._missed[rows, 2],
+            redshift,  # templates err where a band sees them, so the correction is that of the redshift moved to
+            rest_colour=self.rest_colour[rows],
+            magnitude=self.absolute_magnitude[rows],
+            dimming=dimming[:, None],
+        )
+
+    def _corrected(self, coefficients, missed, redshift, *, rest_colour, magnitude, dimming=0.0):
+        """Fluxes (N, 5) of template fits, with what such fits miss: in r as measured, in colours on average."""
+        terms = _correction_terms(rest_colour, magnitude, redshift)
+        fitted = self.reconstruct(coefficients, redshift)
+        return fitted * missed[:, None] * 10 ** (0.4 * (terms @ self._mean_missed + dimming))
 
 
 @cache

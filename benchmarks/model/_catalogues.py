@@ -12,7 +12,7 @@ import numpy as np
 from _photometry import least_error, magnitudes
 from _stamps import generator, recipe_of
 
-from astro_photz.sdss import BANDS, ZERO_POINT
+from astro_photz.sdss import BANDS, R_UGRIZ, ZERO_POINT
 from astro_photz.simulate.morphology import draw_morphology
 from astro_photz.simulate.population import INTRINSIC_SCATTER, catalogue_population
 from astro_photz.simulate.seeds import load_seeds
@@ -62,32 +62,45 @@ def seed_halves(*, fitted=False):
     learning, judging : `Catalogue`
     """
     seeds = load_seeds()
-    scatter = np.random.default_rng(_SCATTER_SEED).standard_normal(seeds.flux.shape)
-    fits = seeds.flux * 10 ** (0.4 * INTRINSIC_SCATTER * scatter)
-    every = Catalogue(fits if fitted else seeds.measured_flux, seeds.redshift)
-    selected = seeds.usable & (seeds.redshift > 0) & SELECTED.contains(every.flux, every.redshift)
-    return every.of(selected & (seeds.split == "train")), every.of(selected & (seeds.split == "test"))
+    measured = Catalogue(seeds.measured_flux, seeds.redshift)
+    return tuple(
+        _selected(measured.of(seeds.usable & (seeds.redshift > 0) & (seeds.split == split)), fitted=fitted)
+        for split in ("train", "test")
+    )
 
 
-def main_sample_halves():
+def main_sample_halves(*, fitted=False):
     """
     The catalogue in ``../shared``: its even rows, with kcorrect's training seeds, which the model has learnt from too,
     and its odd ones, which nothing was chosen by.
+
+    Parameters
+    ----------
+    fitted : bool, optional
+        As in `seed_halves`.
 
     Returns
     -------
     learning, judging : `Catalogue`
     """
     carry = ModelMagnitudes()
-    even, odd = (_total(carry, *main_sample(rows)) for rows in ("even", "odd"))
-    seeds, _ = seed_halves()
+    even, odd = (_selected(_total(carry, *main_sample(rows)), fitted=fitted) for rows in ("even", "odd"))
+    seeds, _ = seed_halves(fitted=fitted)
     return Catalogue(*(np.concatenate(both) for both in zip(even, seeds, strict=True))), odd
 
 
 def _total(carry, magnitude, _, redshift):
     flux = 10 ** (0.4 * (ZERO_POINT - carry.to_total(magnitude, redshift)))
-    good = np.isfinite(flux).all(axis=1) & (redshift > 0) & SELECTED.contains(flux, redshift)
-    return Catalogue(flux[good], redshift[good])
+    return Catalogue(flux, redshift).of(np.isfinite(flux).all(axis=1) & (redshift > 0))
+
+
+def _selected(catalogue, *, fitted):
+    """Those of the main sample."""
+    if fitted:
+        fits = load_seeds().fitted_flux(*catalogue)
+        scatter = np.random.default_rng(_SCATTER_SEED).standard_normal(fits.shape)
+        catalogue = catalogue._replace(flux=fits * 10 ** (0.4 * INTRINSIC_SCATTER * scatter))
+    return catalogue.of(SELECTED.contains(*catalogue))
 
 
 class CatalogueNoise:
@@ -96,7 +109,8 @@ class CatalogueNoise:
 
     It is about the least that there can be (`_photometry.least_error`): how many times as much is told, in each band
     and for galaxies as bright, by kcorrect's training seeds, whose errors are listed, seen with their own magnitudes.
-    What is fainter than the main sample has the factor of its end.
+    Where SDSS lists less, up to a tenth in u, it is the least. What is fainter than the faintest bin's middle has the
+    factor of that. The images are others than those of the stamps, and like them.
 
     Parameters
     ----------
@@ -109,16 +123,19 @@ class CatalogueNoise:
 
     def __init__(self, model, seed, *, n=3000):
         seeds = load_seeds()
+        model_flux = np.asarray(seeds.table["MODELFLUX"], dtype=float) * 10 ** (0.4 * R_UGRIZ * seeds.ebv[:, None])
         chosen = seeds.usable & (seeds.redshift > 0) & SELECTED.contains(seeds.measured_flux, seeds.redshift)
-        rows = np.flatnonzero(chosen & (seeds.split == "train"))[:n]
-        flux = seeds.measured_flux[rows]
+        chosen &= (seeds.split == "train") & (model_flux > 0).all(axis=1)
+        rows = np.flatnonzero(chosen)[:n]
+        flux = model_flux[rows]  # of which the errors are listed
         recipe = recipe_of(model, seed=seed, split="train")
         population = catalogue_population(flux, seeds.redshift[rows], ebv=seeds.ebv[rows])
         shape = draw_morphology(population, generator(recipe, "shape"))
         least = least_error(recipe, population, shape, generator(recipe, "catalogue"))
         ratio = flux * _relative_error(seeds.table[rows]) / least
-        bins = np.digitize(magnitudes(flux)[:, _R], _BRIGHTNESS[1:-1])
-        self.factor = np.stack([np.nanmedian(ratio[bins == one], axis=0) for one in range(len(_BRIGHTNESS) - 1)])
+        bins = np.digitize(magnitudes(seeds.measured_flux[rows])[:, _R], _BRIGHTNESS[1:-1])
+        factor = np.stack([np.nanmedian(ratio[bins == one], axis=0) for one in range(len(_BRIGHTNESS) - 1)])
+        self.factor = np.maximum(factor, 1)
 
     @property
     def range(self):

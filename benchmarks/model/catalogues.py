@@ -11,7 +11,7 @@ kcorrect's training seeds besides, each with several draws of the noise, and is 
 galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as bright in images as
 deep, which is about the least that there can be.
 
-kcorrect's galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as
+Galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as
 simulated galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt
 to allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
 recipe ``whole``, to stamps of the galaxies that boosting learns from.
@@ -45,12 +45,13 @@ TEXT = (
     "drawn from (among the odd rows of the main sample may be a few of kcorrect's); boosting on the magnitudes of the "
     "same galaxies, trained on the other half of their catalogue, as listed, or with the stamps' noise besides: that "
     "which SDSS lists for galaxies as bright, {least} times the least that there can be, of a fit that knows profile "
-    "and blur. Each galaxy that boosting learns from is given {draws} draws of the noise; for the main sample, "
-    "kcorrect's training seeds are among them, from which the model has learnt too. Shapes are drawn, by the relations "
-    "of the training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and "
-    "not in the magnitudes. Adapted: with stamps of the galaxies that boosting learnt from, all of the network. The "
-    "rows of the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves "
-    "them out."
+    "and blur. As fitted: in the light of their template fits, with a scatter about them, as simulated galaxies are "
+    "drawn; as measured, a catalogue's noise is drawn as if it were light, which boosting has learnt to allow for. "
+    "Each galaxy that boosting learns from is given {draws} draws of the noise; for the main sample, kcorrect's "
+    "training seeds are among them, from which the model has learnt too. Shapes are drawn, by the relations of the "
+    "training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and not in "
+    "the magnitudes. Adapted: with stamps of the galaxies that boosting learnt from, all of the network. The rows of "
+    "the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves them out."
 )
 DRAWS = 4
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
@@ -84,7 +85,8 @@ def catalogues():
     yield "kcorrect's test seeds, as measured", seed_halves()
     yield "kcorrect's test seeds, as fitted", seed_halves(fitted=True)
     if SHARED.is_dir():
-        yield "odd rows of the main sample", main_sample_halves()
+        yield "odd rows of the main sample, as measured", main_sample_halves()
+        yield "odd rows of the main sample, as fitted", main_sample_halves(fitted=True)
     else:
         print(f"Without the main sample: there is no folder {SHARED}.\n")
 
