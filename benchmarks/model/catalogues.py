@@ -14,7 +14,7 @@ deep, which is about the least that there can be.
 Galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as
 simulated galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt
 to allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
-recipe ``whole``, to stamps of the galaxies that boosting learns from.
+recipe ``whole``, to stamps of the galaxies that boosting learns from, as many of each as that has draws of the noise.
 
 Ratios are σ_MAD and η over those of boosting with noise, with errors by a paired bootstrap; each galaxy is seen
 ``--views`` times, and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without
@@ -22,9 +22,7 @@ noise besides, is told too: its galaxies are seen better than the stamps show th
 """
 
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from _boosting import Boosting, listed_features
@@ -50,8 +48,9 @@ TEXT = (
     "Each galaxy that boosting learns from is given {draws} draws of the noise; for the main sample, kcorrect's "
     "training seeds are among them, from which the model has learnt too. Shapes are drawn, by the relations of the "
     "training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and not in "
-    "the magnitudes. Adapted: with stamps of the galaxies that boosting learnt from, all of the network. The rows of "
-    "the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves them out."
+    "the magnitudes. Adapted: all of the network, with as many stamps of the galaxies that boosting learnt from. The "
+    "rows of the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves "
+    "them out."
 )
 DRAWS = 4
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
@@ -93,22 +92,24 @@ def catalogues():
 
 def compare(learning, judging, model, noise, arguments):
     """Deviations (N, views) of the model and of boosting on one catalogue, by the name of the method."""
+    learning, judging = (half.of(slice(arguments.n)) for half in (learning, judging))
+    rows = np.tile(np.arange(len(learning.redshift)), DRAWS)
+    recipe = recipe_of(model, seed=arguments.seed, split="train")
+    galaxies = drawn(learning.of(rows), recipe)
+    listed = listed_of(recipe, *galaxies, noise)
+    boosting = {name: Boosting(one, learning.redshift[rows], groups=rows) for name, one in listed.items()}
     models = {AS_IT_IS: model}
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "labels.h5" if arguments.adapt else None
-        learning = learning.of(slice(arguments.n))
-        learnt = see(learning, arguments.seed, models, noise, split="train", draws=DRAWS, file=file)
-        if arguments.adapt:
-            models[ADAPTED] = adapted(arguments.model, file)
-    redshift, groups = (np.tile(one, DRAWS) for one in (learnt.redshift, np.arange(len(learnt.redshift))))
-    boosting = {name: Boosting(features, redshift, groups=groups) for name, features in learnt.listed.items()}
-    judging = judging.of(slice(arguments.n))
-    views = [see(judging, arguments.seed + 1 + view, models, noise, split="test") for view in range(arguments.views)]
-    estimate = {name: [view.estimate[name] for view in views] for name in models}
-    estimate |= {name: [one.predict(view.listed[name]) for view in views] for name, one in boosting.items()}
-    return {
-        name: metrics.deviation(np.stack(each, axis=1), judging.redshift[:, None]) for name, each in estimate.items()
-    }
+    if arguments.adapt:
+        models[ADAPTED] = adapted(arguments.model, recipe, *galaxies, groups=rows)
+    deviations = []
+    for view in range(arguments.views):
+        recipe = recipe_of(model, seed=arguments.seed + 1 + view)
+        galaxies = drawn(judging, recipe)
+        listed = listed_of(recipe, *galaxies, noise)
+        redshift = estimated(models, recipe, *galaxies)
+        redshift |= {name: one.predict(listed[name]) for name, one in boosting.items()}
+        deviations.append({name: metrics.deviation(one, judging.redshift) for name, one in redshift.items()})
+    return {name: np.stack([view[name] for view in deviations], axis=1) for name in deviations[0]}
 
 
 def row(catalogue, method, deviation):
@@ -120,53 +121,42 @@ def row(catalogue, method, deviation):
     return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
-def adapted(model, file):
-    """The model that a model becomes with the labelled stamps of a file, a fifth of which it is validated by."""
-    folder, machine = file.parent, train.Machine(accelerator="cpu", devices=1, progress=False)
-    train.finetune("whole", file, folder / "run", init=model, machine=machine)
-    train.export_run(folder / "run", folder / "model")
-    return load_model(folder / "model")
-
-
-class Seen(NamedTuple):
-    """
-    Galaxies as seen in stamps.
-
-    Parameters
-    ----------
-    redshift : `~numpy.ndarray` (N,)
-    listed : dict of dict of `~numpy.ndarray` (draws * N,)
-        Magnitude and colours of their catalogue, with noise, by the name of what takes them.
-    estimate : dict of `~numpy.ndarray` (N,)
-        Redshifts, by the name of the model.
-    """
-
-    redshift: np.ndarray
-    listed: dict
-    estimate: dict
-
-
-def see(catalogue, seed, models, noise, *, split, draws=1, file=None):
-    """Stamps of a catalogue's galaxies, of the kind that the models were trained on, which estimate; kept in a file."""
-    recipe = recipe_of(models[AS_IT_IS], seed=seed, split=split)
-    rng = generator(recipe, "catalogue")
-    ebv = rng.choice(load_seeds().ebv, len(catalogue.redshift))
+def drawn(catalogue, recipe):
+    """A catalogue's galaxies, behind the dust of some place in the survey, and shapes for them."""
+    ebv = generator(recipe, "population").choice(load_seeds().ebv, len(catalogue.redshift))
     population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
-    estimate = {name: [] for name in models}
-    shape = draw_morphology(population, generator(recipe, "shape"))
-    with CutoutWriter(file, len(population)) if file else nullcontext() as writer:
-        for rows, cutouts in observed(recipe, population, shape):
-            for name, model in models.items():
-                estimate[name].append(estimates(model, cutouts.flux, cutouts.ebv).mean())
-            if writer:
-                writer.append(cutouts, specz_redshift=catalogue.redshift[rows])
-    zero_point = recipe.settings.sky["zero_point_scatter"]
-    flux, error = (np.tile(one, (draws, 1)) for one in (catalogue.flux, noise(recipe, population, shape, rng)))
-    features = {
-        BOOSTING: listed_features(flux, error, rng, zero_point=zero_point),
-        AS_LISTED: magnitude_features(magnitudes(flux)),
+    return population, draw_morphology(population, generator(recipe, "shape"))
+
+
+def listed_of(recipe, population, shape, noise):
+    """Magnitude and colours of the galaxies, as a catalogue of such stamps lists them and as theirs does, by method."""
+    rng = generator(recipe, "catalogue")
+    error, zero_point = noise(recipe, population, shape, rng), recipe.settings.sky["zero_point_scatter"]
+    return {
+        BOOSTING: listed_features(population.flux, error, rng, zero_point=zero_point),
+        AS_LISTED: magnitude_features(magnitudes(population.flux)),
     }
-    return Seen(catalogue.redshift, features, {name: np.concatenate(parts) for name, parts in estimate.items()})
+
+
+def estimated(models, recipe, population, shape):
+    """Redshifts of the galaxies (N,) by their stamps, by the name of the model."""
+    stamps = [(cutouts.flux, cutouts.ebv) for _, cutouts in observed(recipe, population, shape)]
+    return {
+        name: np.concatenate([estimates(model, *block).mean() for block in stamps]) for name, model in models.items()
+    }
+
+
+def adapted(model, recipe, population, shape, *, groups):
+    """The model that a model becomes with stamps of galaxies, of which a fifth validate it."""
+    machine = train.Machine(accelerator="cpu", devices=1, progress=False)
+    with tempfile.TemporaryDirectory() as folder:
+        file, run, exported = (Path(folder) / name for name in ("labels.h5", "run", "model"))
+        with CutoutWriter(file, len(population)) as writer:
+            for rows, cutouts in observed(recipe, population, shape):
+                writer.append(cutouts, specz_redshift=population.redshift[rows], seed_index=groups[rows])
+        train.finetune("whole", file, run, init=model, machine=machine)
+        train.export_run(run, exported)
+        return load_model(exported)
 
 
 def ratio_of(metric):
