@@ -65,6 +65,20 @@ def test_a_galaxy_from_its_own_distance_keeps_its_r_flux():
     np.testing.assert_allclose(moved, seeds.flux[rows], rtol=1e-6)
 
 
+def test_other_galaxies_are_fitted_as_seeds_are():
+    """Most of the noise of their colours goes; what they have in r stays."""
+    seeds = load_seeds()
+    rows = np.flatnonzero(seeds.usable & (seeds.redshift > 0))[:200]
+    flux, redshift = seeds.measured_flux[rows], seeds.redshift[rows]
+    np.testing.assert_allclose(seeds.fitted_flux(flux, redshift), seeds.flux[rows], rtol=1e-6)
+
+    noisy = seeds.flux[rows] * (1 + [0.05, 0.02, 0, 0.02, 0.03] * np.random.default_rng(0).standard_normal(flux.shape))
+    fitted = seeds.fitted_flux(noisy, redshift)
+    np.testing.assert_allclose(fitted[:, 2], noisy[:, 2], rtol=1e-6)
+    clean = seeds.fitted_flux(seeds.flux[rows], redshift)
+    assert (np.std(fitted / clean, axis=0) < 0.9 * np.std(noisy / seeds.flux[rows], axis=0))[[0, 1, 3, 4]].all()
+
+
 @pytest.mark.parametrize("redshift", [(0.02, 0.05), (0.05, 0.08), (0.08, 0.13), (0.13, 0.2)])
 def test_colours_are_those_measured_on_average_of_bright_galaxies_and_of_faint(redshift):
     """At any redshift, though templates err by it, and by luminosity."""

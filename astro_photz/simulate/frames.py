@@ -76,8 +76,7 @@ def write_frames(
         in which it is most central and its column and row there (pixels, the first pixel's centre at 0), type, total
         flux in each band as observed, extinction included, and E(B-V). The galaxies of the sample (by default those
         to r = 17.8) have a redshift and a shape, too; fainter galaxies, such as are brighter than the sample has any,
-        and stars have NaN there. Seeing, seed and
-        settings are in ``meta``.
+        and stars have NaN there. Seeing, seed and settings are in ``meta``.
 
     Raises
     ------
