@@ -238,6 +238,13 @@ def test_a_catalogue_is_about_as_noisy_as_it_must_be(benchmark):
     between, known = factor(brightest=16.25, faintest=17.2), noise.factor[1:4]
     assert ((between >= known.min(axis=0) - 1e-6) & (between <= known.max(axis=0) + 1e-6)).all()
 
+    population = draw_population(256, np.random.default_rng(0))
+    galaxies = Recipe(seed=0), population, draw_morphology(population, np.random.default_rng(1))
+    relative = noise(*galaxies, np.random.default_rng(2))[:, 2] / population.flux[:, 2]
+    expected = np.hypot(2.5 / np.log(10) * relative, galaxies[0].settings.sky["zero_point_scatter"])
+    difference = noise.listed(*galaxies)["r"] - (22.5 - 2.5 * np.log10(population.flux[:, 2]))
+    assert np.std(difference / expected) == pytest.approx(1, abs=0.15)
+
 
 def test_boosting_is_held_out_by_galaxies_that_are_not_independent(benchmark):
     """

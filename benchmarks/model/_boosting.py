@@ -2,11 +2,10 @@
 """Redshifts of catalogues by gradient boosting (scikit-learn 1.7), what the network is compared with."""
 
 import numpy as np
-from _photometry import magnitude_features, magnitudes
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import GroupShuffleSplit
 
-__all__ = ["Boosting", "listed_features"]
+__all__ = ["Boosting"]
 
 _HELD_OUT = 0.1  # of the galaxies, which tell how many trees are useful
 _SETTINGS = {
@@ -48,25 +47,3 @@ class Boosting:
 
     def _columns(self, features):
         return np.stack([features[name] for name in self._names], axis=1)
-
-
-def listed_features(flux, error, rng, *, zero_point):
-    """
-    Magnitude and colours as a catalogue would list them.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray` (N, 5)
-        True fluxes (nanomaggies), free of extinction.
-    error : `~numpy.ndarray` (N, 5)
-        Their noise.
-    rng : `~numpy.random.Generator`
-    zero_point : float
-        Error of the calibration of each band (mag).
-
-    Returns
-    -------
-    dict of `~numpy.ndarray` (N,)
-    """
-    calibration = 10 ** (0.4 * zero_point * rng.standard_normal(flux.shape))
-    return magnitude_features(magnitudes(flux * calibration + error * rng.standard_normal(flux.shape)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from _photometry import least_error, magnitudes
+from _photometry import least_error, magnitude_features, magnitudes
 from _stamps import generator, recipe_of
 
 from astro_photz.sdss import BANDS, R_UGRIZ, ZERO_POINT
@@ -109,7 +109,7 @@ class CatalogueNoise:
 
     It is about the least that there can be (`_photometry.least_error`): how many times as much is told, in each band
     and for galaxies as bright, by kcorrect's training seeds, whose errors are listed, seen with their own magnitudes.
-    Where SDSS lists less, up to a tenth in u, it is the least. What is fainter than the faintest bin's middle has the
+    Where SDSS lists less, as in u, it is the least. What is fainter than the faintest bin's middle has the
     factor of that. The images are others than those of the stamps, and like them.
 
     Parameters
@@ -157,6 +157,24 @@ class CatalogueNoise:
         r = magnitudes(population.flux)[:, _R]
         factor = np.stack([np.interp(r, centres, factor) for factor in self.factor.T], axis=1)
         return factor * least_error(recipe, population, shape, rng)
+
+    def listed(self, recipe, population, shape):
+        """
+        Magnitude and colours of galaxies as a catalogue lists them, with the noise and the calibration's error.
+
+        Parameters
+        ----------
+        recipe, population, shape
+            As above.
+
+        Returns
+        -------
+        dict of `~numpy.ndarray` (N,)
+        """
+        rng, flux = generator(recipe, "catalogue"), population.flux
+        error = self(recipe, population, shape, rng)
+        calibration = 10 ** (0.4 * recipe.settings.sky["zero_point_scatter"] * rng.standard_normal(flux.shape))
+        return magnitude_features(magnitudes(flux * calibration + error * rng.standard_normal(flux.shape)))
 
 
 def _relative_error(table):

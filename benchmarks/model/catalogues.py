@@ -11,10 +11,10 @@ kcorrect's training seeds besides, each with several draws of the noise, and is 
 galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as bright in images as
 deep, which is about the least that there can be.
 
-Galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as
-simulated galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt
-to allow for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the
-recipe ``whole``, to stamps of the galaxies that boosting learns from, as many of each as that has draws of the noise.
+Galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as simulated
+galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt to allow
+for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the recipe
+``whole``, to stamps of the galaxies that boosting learns from, as many of each as that has draws of the noise.
 
 Ratios are σ_MAD and η over those of boosting with noise, with errors by a paired bootstrap; each galaxy is seen
 ``--views`` times, and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without
@@ -25,7 +25,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _boosting import Boosting, listed_features
+from _boosting import Boosting
 from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
 from _photometry import magnitude_features, magnitudes
 from _report import arguments_of, judged, measured, report
@@ -95,7 +95,7 @@ def compare(learning, judging, model, noise, arguments):
     learning, judging = (half.of(slice(arguments.n)) for half in (learning, judging))
     rows = np.tile(np.arange(len(learning.redshift)), DRAWS)
     recipe = recipe_of(model, seed=arguments.seed, split="train")
-    galaxies = drawn(learning.of(rows), recipe)
+    galaxies = as_galaxies(learning.of(rows), recipe)
     listed = listed_of(recipe, *galaxies, noise)
     boosting = {name: Boosting(one, learning.redshift[rows], groups=rows) for name, one in listed.items()}
     models = {AS_IT_IS: model}
@@ -104,7 +104,7 @@ def compare(learning, judging, model, noise, arguments):
     deviations = []
     for view in range(arguments.views):
         recipe = recipe_of(model, seed=arguments.seed + 1 + view)
-        galaxies = drawn(judging, recipe)
+        galaxies = as_galaxies(judging, recipe)
         listed = listed_of(recipe, *galaxies, noise)
         redshift = estimated(models, recipe, *galaxies)
         redshift |= {name: one.predict(listed[name]) for name, one in boosting.items()}
@@ -121,7 +121,7 @@ def row(catalogue, method, deviation):
     return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
-def drawn(catalogue, recipe):
+def as_galaxies(catalogue, recipe):
     """A catalogue's galaxies, behind the dust of some place in the survey, and shapes for them."""
     ebv = generator(recipe, "population").choice(load_seeds().ebv, len(catalogue.redshift))
     population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
@@ -130,10 +130,8 @@ def drawn(catalogue, recipe):
 
 def listed_of(recipe, population, shape, noise):
     """Magnitude and colours of the galaxies, as a catalogue of such stamps lists them and as theirs does, by method."""
-    rng = generator(recipe, "catalogue")
-    error, zero_point = noise(recipe, population, shape, rng), recipe.settings.sky["zero_point_scatter"]
     return {
-        BOOSTING: listed_features(population.flux, error, rng, zero_point=zero_point),
+        BOOSTING: noise.listed(recipe, population, shape),
         AS_LISTED: magnitude_features(magnitudes(population.flux)),
     }
 

@@ -21,11 +21,11 @@ the galaxies' own; errors are by paired bootstrap over the real galaxies that th
 """
 
 import numpy as np
-from _boosting import Boosting, listed_features
+from _boosting import Boosting
 from _catalogues import CatalogueNoise
 from _photometry import COLOURS, magnitude_features, magnitudes, measure
 from _report import arguments_of, judged, measured, report
-from _stamps import drawn, estimates, generator, observed, recipe_of
+from _stamps import drawn, estimates, observed, recipe_of
 from scipy.spatial import KDTree
 
 from astro_photz import load_model, metrics
@@ -121,9 +121,7 @@ class Sample:
         self.pdf = RedshiftPDF(np.concatenate(p), model.edges)
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
-        zero_point, rng = recipe.settings.sky["zero_point_scatter"], generator(recipe, "catalogue")
-        error = noise(recipe, population, shape, rng)
-        self.catalogue = listed_features(population.flux, error, rng, zero_point=zero_point)
+        self.catalogue = noise.listed(recipe, population, shape)
 
 
 def train(trained, validated):
