@@ -3,57 +3,72 @@
 Galactic dust: the reddening E(B-V) of each galaxy, and the light that the dust took.
 
 E(B-V) is always on the scale of the map of Schlegel, Finkbeiner & Davis (1998, SFD98). It comes from a column of the
-table, from the extinctions of the SDSS catalogue (`ebv_from_extinction`), or from a map (`ebv_from_map`).
+table, from the extinctions of the SDSS catalogue (`ebv_from_extinction`), or from a map (`ebv_from_map`); where all of
+them are silent, `approximate_ebv` knows it roughly everywhere.
 """
 
+import warnings
+from functools import cache
+from importlib.resources import as_file, files
+
 import numpy as np
+from astropy import units as u
+from astropy.utils.exceptions import AstropyUserWarning
 
-from ._arrays import filled
-from .sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
+from ._arrays import POSITIVE_SENTINELS, SENTINELS, filled, numbers
+from .sdss import EXTINCTION_COEFFICIENTS
 
-__all__ = ["deredden", "ebv_from_extinction", "ebv_from_map", "extinction_from_ebv", "redden"]
+__all__ = [
+    "approximate_ebv",
+    "deredden",
+    "ebv_from_extinction",
+    "ebv_from_map",
+    "extinction_from_ebv",
+    "redden",
+]
 
-# Two medians of A_g / A_r are 0.067 apart: the nearer set counts, if it is near.
-_RATIO_TOLERANCE = 0.02
-
-
-def _coefficients(extinction):
-    """The set of coefficients that a catalogue's extinctions were computed with, by their own ratio A_g / A_r."""
-    dusty = (extinction[:, 1] > 0) & (extinction[:, 2] > 0)
-    if not dusty.any():  # no dust at all: every set gives zero
-        return R_UGRIZ
-    ratio = np.median(extinction[dusty, 1] / extinction[dusty, 2])
-    for coefficients in EXTINCTION_COEFFICIENTS.values():
-        if abs(ratio - coefficients[1] / coefficients[2]) < _RATIO_TOLERANCE:
-            return coefficients
-    known = ", ".join(f"{c[1] / c[2]:.3f} ({name})" for name, c in EXTINCTION_COEFFICIENTS.items())
-    raise ValueError(
-        f"extinction has a median A_g / A_r of {ratio:.3f}, which is that of no SDSS data release: {known}. "
-        "Give E(B-V) itself instead."
-    )
+# How far a catalogue's extinction may lie from E(B-V) times its coefficient, besides rounding. Two sets of coefficients
+# lie 3.5 % from their common ratio.
+_TOLERANCE = 0.01
+_DECIMALS = range(6)  # to which extinctions may have been rounded
+_GOOD_ENOUGH = 0.005  # mag: what the choice of a release may change in E(B-V) where it does not matter
+_WORTH_SAYING = 0.002
+_UNKNOWN = SENTINELS + POSITIVE_SENTINELS
 
 
-def ebv_from_extinction(extinction):
+def ebv_from_extinction(extinction, *, data_release=None, strict=True):
     """
     Reddening from the extinctions of the SDSS catalogue.
 
-    The catalogues up to DR12 and those from DR13 on used different coefficients. The set is recognised by the median of
-    A_g / A_r over all rows (1.379 or 1.446), whatever the release is called: the wrong one makes E(B-V) wrong by 17 %.
+    The catalogues up to DR12 and those from DR13 on used different coefficients, and the wrong ones make E(B-V) wrong
+    by 17 %. Each galaxy's own five values tell which it is, whatever the release is called and whatever the other rows
+    are: within the digits they were rounded to, they are multiples of one set.
 
     Parameters
     ----------
     extinction : array_like (N, 5)
-        A_u, A_g, A_r, A_i, A_z (mag), of one release. NaN where unknown.
+        A_u, A_g, A_r, A_i, A_z (mag). NaN where unknown.
+    data_release : int, optional
+        The release they are of, where their digits are too few to tell.
+    strict : bool, optional
+        Whether it is an error if the extinctions of no galaxy belong to a release.
 
     Returns
     -------
     ebv : `~numpy.ndarray` (N,) float32
-        E(B-V) (mag), SFD98 scale; NaN where an extinction is NaN.
+        E(B-V) (mag), SFD98 scale; NaN where an extinction is unknown, negative or not finite, or the five belong to no
+        release, or the release cannot be told and matters by more than 0.005 mag. Where it matters less, the mean of
+        what the two give.
 
     Raises
     ------
     ValueError
-        If the shape is not (N, 5), or the ratio A_g / A_r belongs to no release.
+        If the shape is not (N, 5), or, unless ``strict`` is False, the extinctions of no galaxy belong to a release.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If those of some galaxies belong to none, or do not tell to which.
 
     Examples
     --------
@@ -63,10 +78,80 @@ def ebv_from_extinction(extinction):
     >>> ebv_from_extinction([[0.4239, 0.3303, 0.2285, 0.1698, 0.1263]]).round(4)  # DR17
     array([0.1], dtype=float32)
     """
-    extinction = filled(extinction, np.float32)
+    extinction = numbers(extinction, unit=u.mag, sentinels=_UNKNOWN)
     if extinction.ndim != 2 or extinction.shape[1] != 5:
         raise ValueError(f"extinction must have the shape (N, 5): A_ugriz of each galaxy; got {extinction.shape}")
-    return np.mean(extinction / _coefficients(extinction), axis=1)
+    ebv = np.full(len(extinction), np.nan, dtype=np.float32)
+    known = (extinction >= 0).all(axis=1)
+    ebv[(extinction == 0).all(axis=1)] = 0
+    dusty = np.flatnonzero(known & ~(extinction == 0).all(axis=1))
+    if data_release is not None:
+        ebv[dusty] = np.mean(extinction[dusty] / _coefficients(data_release), axis=1)
+    elif len(dusty):
+        ebv[dusty] = _ebv_of_a_release(extinction[dusty], dusty, strict)
+    return ebv
+
+
+def _coefficients(data_release):
+    if data_release < 1:
+        raise ValueError(f"data_release must be that of an SDSS catalogue, such as 12 or 17; got {data_release}")
+    return EXTINCTION_COEFFICIENTS["DR12" if data_release <= 12 else "DR13"]
+
+
+def _ebv_of_a_release(extinction, rows, strict):
+    """E(B-V) (N,) of extinctions (N, 5) that tell their release."""
+    slack = _rounding(extinction) + _TOLERANCE * extinction
+    ranges = [_range(extinction, slack, coefficients) for coefficients in EXTINCTION_COEFFICIENTS.values()]
+    low, high, best = (np.stack(each) for each in zip(*ranges, strict=True))
+    fits = low <= high
+    both = fits.all(axis=0)
+    ebv = np.where(fits[0], best[0], np.where(fits[1], best[1], np.nan))
+    half_width = (high.max(axis=0) - low.min(axis=0)) / 2
+    ebv[both] = np.where(half_width <= _GOOD_ENOUGH, best.mean(axis=0), np.nan)[both]
+
+    strange = ~fits.any(axis=0)
+    if strange.all() and strict:
+        raise ValueError(_of_no_release(extinction[0]) + " Give E(B-V) itself instead, by ebv=.")
+    told = []
+    if strange.any():
+        first = np.argmax(strange)
+        told.append(f"in {strange.sum()} rows, the first {rows[first]}: {_of_no_release(extinction[first])}")
+    unclear = both & (half_width > _WORTH_SAYING)
+    if unclear.any():
+        told.append(
+            f"in {unclear.sum()} rows, the first {rows[np.argmax(unclear)]}, extinctions have too few digits to tell "
+            "whether they are of DR12 or before, or later: give extinction_release=12 or 17. E(B-V) is the mean of the "
+            f"two where that is within {_GOOD_ENOUGH} mag, and unknown elsewhere"
+        )
+    for message in told:
+        warnings.warn(message, AstropyUserWarning, stacklevel=3)
+    return ebv
+
+
+def _range(extinction, slack, coefficients):
+    """Least, largest and best E(B-V) that a set of coefficients may have given (N,) each; least > largest if none."""
+    c = coefficients.astype(float)
+    return ((extinction - slack) / c).max(axis=1), ((extinction + slack) / c).min(axis=1), extinction @ c / (c @ c)
+
+
+def _rounding(extinction):
+    """Half of the last digit (N, 1) that the values of each row (N, 5) were rounded to."""
+    rounding = np.full((len(extinction), 1), 1e-6)
+    for decimals in reversed(_DECIMALS):
+        scaled = extinction * 10.0**decimals
+        whole = (np.abs(scaled - np.rint(scaled)) < 2e-3).all(axis=1)
+        rounding[whole] = 0.5 * 10.0**-decimals
+    return rounding
+
+
+def _of_no_release(extinction):
+    known = ", ".join(f"{c[1] / c[2]:.3f} ({name})" for name, c in EXTINCTION_COEFFICIENTS.items())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = extinction[1] / extinction[2]
+    return (
+        f"extinctions with an A_g / A_r of {ratio:.3f} belong to no SDSS data release, all five bands together: it is "
+        f"{known} there."
+    )
 
 
 def extinction_from_ebv(ebv, *, coefficients="DR13"):
@@ -165,15 +250,19 @@ def ebv_from_map(coord, dust_map):
         Positions in any frame; NaN where unknown.
     dust_map : str, path-like or callable
         The folder that holds the two files ``SFD_dust_4096_[ns]gp.fits`` (read with sfdmap2), or a function that
-        takes a SkyCoord and returns E(B-V) on the SFD98 scale, such as a query object of the package dustmaps.
+        takes a SkyCoord and returns E(B-V) on the SFD98 scale, masked or with a unit if it likes, such as a query
+        object of the package dustmaps.
 
     Returns
     -------
     ebv : `~numpy.ndarray` (N,) float32
-        E(B-V) (mag), SFD98 scale; NaN where the position is NaN.
+        E(B-V) (mag), SFD98 scale; NaN where the position is NaN, or the map does not know it: where it is masked,
+        negative or not finite.
 
     Raises
     ------
+    ValueError
+        If the function does not give a value for each position, or one in a unit that is no magnitude.
     ImportError
         If ``dust_map`` is a folder and sfdmap2 is not installed.
     FileNotFoundError
@@ -185,8 +274,60 @@ def ebv_from_map(coord, dust_map):
     known = np.isfinite(coord.ra.deg) & np.isfinite(coord.dec.deg)
     ebv = np.full(len(coord), np.nan, dtype=np.float32)
     if known.any():
-        ebv[known] = dust_map(coord[known])
+        told = numbers(dust_map(coord[known]), unit=u.mag, sentinels=_UNKNOWN)
+        if told.shape not in ((), (known.sum(),)):
+            raise ValueError(f"dust_map must give an E(B-V) for each of {known.sum()} positions, got {told.shape}")
+        ebv[known] = np.where(told >= 0, told, np.nan)
     return ebv
+
+
+def approximate_ebv(coord):
+    """
+    Reddening from the map of SFD98 at low resolution, which comes with the package.
+
+    Its pixels are a degree wide, while dust has structure of arcminutes. On eight fields of SDSS it is within 25 % of
+    the map at full resolution, 0.006 mag rms.
+
+    Parameters
+    ----------
+    coord : `~astropy.coordinates.SkyCoord` (N,)
+        Positions in any frame; NaN where unknown.
+
+    Returns
+    -------
+    ebv : `~numpy.ndarray` (N,) float32
+        E(B-V) (mag), SFD98 scale; NaN where the position is NaN.
+
+    Notes
+    -----
+    HEALPix with 64 pixels along the side of a base pixel, as NASA's LAMBDA distributes it; interpolated between the
+    four nearest pixels.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astro_photz.dust import approximate_ebv
+    >>> approximate_ebv(SkyCoord([192.86], [27.13], unit="deg")).round(3)  # the north Galactic pole
+    array([0.011], dtype=float32)
+    """
+    return ebv_from_map(coord, _low_resolution)
+
+
+def _low_resolution(coord):
+    from astropy_healpix import HEALPix
+
+    values = _low_resolution_map()
+    grid = HEALPix(nside=int(np.sqrt(len(values) / 12)), order="ring")
+    galactic = coord.galactic
+    return grid.interpolate_bilinear_lonlat(galactic.l, galactic.b, values)
+
+
+@cache
+def _low_resolution_map():
+    from astropy.io import fits
+
+    with as_file(files("astro_photz") / "data" / "dust" / "sfd_healpix_64.fits") as path:
+        return fits.getdata(path, 1).field(0).astype(float)
 
 
 def _sfd_map(folder):

@@ -10,6 +10,7 @@ import numpy as np
 
 __all__ = [
     "BANDS",
+    "CAMCOLS",
     "EXTINCTION_COEFFICIENTS",
     "FRAME_SHAPE",
     "PIXEL_SCALE",
@@ -28,6 +29,9 @@ from typing import NamedTuple
 
 BANDS = ("u", "g", "r", "i", "z")
 """Names of the bands, in the order of every array's band axis."""
+
+CAMCOLS = range(1, 7)
+"""Numbers of the camera columns."""
 
 PIXEL_SCALE = 0.396
 """Pixel scale (arcsec)."""
@@ -147,7 +151,7 @@ _DARK_VARIANCE = np.array(
 
 
 def _check_camcol(camcol):
-    if camcol not in range(1, 7):
+    if camcol not in CAMCOLS:
         raise ValueError(f"camcol must be a whole number from 1 to 6, got {camcol!r}")
 
 

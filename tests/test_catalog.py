@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """Positions and reddening are found in whatever table an astronomer has, or the call says what it cannot decide."""
 
+import re
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -43,10 +45,132 @@ def assert_same_place(positions, coord=SKY, *, within=1e-6 * u.arcsec):
         ("RA_ICRS", "DE_ICRS"),
         ("RAdeg", "DEdeg"),
         ("right_ascension", "declination"),
+        ("TARGET_RA", "TARGET_DEC"),
+        ("PLUG_RA", "PLUG_DEC"),
+        ("raMean", "decMean"),
+        ("raStack", "decStack"),
+        ("coord_ra", "coord_dec"),
+        ("RA_1", "DEC_1"),
+        ("host_ra", "host_dec"),
+        ("X_WORLD", "Y_WORLD"),
+        ("ALPHAWIN_J2000", "DELTAWIN_J2000"),
+        ("RAICRS", "DEICRS"),
+        ("RA [deg]", "DEC [deg]"),
+        ("RA(J2000)", "Dec(J2000)"),
+        ("R.A.", "Dec."),
+        ("R.A.", "Decl."),
+        (" ra ", "dec"),
+        ("RA (degrees)", "Dec (degrees)"),
+        ("Ra_deg", "Dec_deg"),
+        ("ra{ICRS}", "dec{ICRS}"),
+        ("RA J2000", "DE J2000"),
+        ("Right Ascension", "Declination"),
+        ("FIBER_RA", "FIBER_DEC"),
+        ("galaxy_ra", "galaxy_dec"),
     ],
 )
 def test_usual_names(ra, dec):
     assert_same_place(read_positions(make_table(ra, dec)))
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec"),
+    [
+        ("RAB1950", "DEB1950"),
+        ("RA(B1950)", "Dec(B1950)"),
+        ("e_RAJ2000", "e_DEJ2000"),
+        ("ra_error", "dec_error"),
+        ("glon", "glat"),
+        ("ra", "redshift"),
+        ("pmra", "pmdec"),
+    ],
+)
+def test_names_of_something_else(ra, dec):
+    with pytest.raises(ValueError, match=f"has no coordinates.*It has {re.escape(ra)}, {dec[:2]}"):
+        read_positions(make_table(ra, dec))
+
+
+@pytest.mark.parametrize(
+    ("columns", "remedy"),
+    [
+        (("name", "gal_ra_2", "gal_dec_2"), "ra='gal_ra_2' and dec='gal_dec_2'"),
+        (("RA_OPT", "DEC_OPT", "z"), "ra='RA_OPT' and dec='DEC_OPT'"),
+        (("skyRa", "skyDec"), "ra='skyRa' and dec='skyDec'"),
+        (("RA.gaia", "DE.gaia"), "ra='RA.gaia' and dec='DE.gaia'"),
+        (("raaj2000", "dejj2000"), "ra='raaj2000' and dec='dejj2000'"),
+        (("l", "b", "flux"), "name them by coord= or by ra= and dec="),
+    ],
+)
+def test_the_nearest_names_are_proposed(columns, remedy):
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        read_positions(Table({name: [1.0] for name in columns}))
+
+
+@pytest.mark.parametrize(
+    ("ra", "dec", "unit_ra", "unit_dec"),
+    [
+        ("RA [rad]", "DEC [rad]", u.rad, u.rad),
+        ("RA [hours]", "Dec [deg]", u.hourangle, u.deg),
+        ("ra_hr", "dec_deg", u.hourangle, u.deg),
+        ("RA (h)", "Dec (degrees)", u.hourangle, u.deg),
+        ("ra_radians", "dec_radians", u.rad, u.rad),
+        ("RA [arcsec]", "DEC [arcsec]", u.arcsec, u.arcsec),
+    ],
+)
+def test_units_in_names(ra, dec, unit_ra, unit_dec):
+    table = Table({ra: SKY.ra.to_value(unit_ra), dec: SKY.dec.to_value(unit_dec)})
+    assert_same_place(read_positions(table))
+    assert_same_place(read_positions(table, ra=ra, dec=dec))
+
+
+@pytest.mark.parametrize(
+    ("spelling", "unit"),
+    [
+        ("degrees", u.deg),
+        ("DEG", u.deg),
+        ("[deg]", u.deg),
+        ("RADIANS", u.rad),
+        ("", u.deg),
+        ("Degree", u.deg),
+        ("hours", u.hourangle),
+        ("h", u.hourangle),
+        ("Rad", u.rad),
+        ("arcseconds", u.arcsec),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::astropy.units.UnitsWarning")
+def test_units_as_catalogues_spell_them(spelling, unit):
+    dec_unit = u.deg if unit is u.hourangle else unit
+    table = Table({"ra": SKY.ra.to_value(unit), "dec": SKY.dec.to_value(dec_unit)})
+    table["ra"].unit = u.Unit(spelling, parse_strict="silent")
+    table["dec"].unit = u.Unit("deg" if unit is u.hourangle else spelling, parse_strict="silent")
+    assert_same_place(read_positions(table))
+
+
+@pytest.mark.parametrize("unit", ["hourangle", "hours", u.hourangle, "h"])
+def test_unit_of_right_ascension_by_keyword(unit):
+    table = Table({"ra": SKY.ra.hourangle, "dec": SKY.dec.deg})
+    assert_same_place(read_positions(table, ra_unit=unit))
+    assert_same_place(read_positions(make_table("RA [deg]"), ra_unit=unit))  # what a column says goes first
+    for wrong in ("km", "degres"):
+        with pytest.raises(ValueError, match=f"ra_unit='{wrong}' must be a unit of angle"):
+            read_positions(table, ra_unit=wrong)
+
+
+@pytest.mark.parametrize(
+    ("ra", "like"),
+    [
+        ([1.0, 23.9], True),
+        ([1.0, 24.0], False),
+        ([-1.0, 3.0], False),
+        ([np.nan, 3.0], True),
+        (Column([1.0, 2.0], unit="deg"), False),
+        (["1.0", "2.0"], False),
+        ([np.nan, np.nan], False),
+    ],
+)
+def test_right_ascensions_like_hours(ra, like):
+    assert read_positions(Table({"ra": ra, "dec": [1.0, 2.0]})).like_hours == like
 
 
 def test_other_names_by_keyword():
@@ -277,7 +401,7 @@ def test_candidates_that_agree():
     assert_same_place(read_positions(table), within=1 * u.arcsec)
 
 
-@pytest.mark.parametrize("unit", ["m", "mag", "degrees", ""])
+@pytest.mark.parametrize("unit", ["m", "mag", "degrees C", "arcs"])
 @pytest.mark.filterwarnings("ignore::astropy.units.UnitsWarning")
 def test_wrong_unit(unit):
     table = make_table()
@@ -288,7 +412,7 @@ def test_wrong_unit(unit):
 
 @pytest.mark.parametrize("parameter", ["coord", "ebv"])
 def test_named_column_that_is_not_there(parameter):
-    with pytest.raises(KeyError, match=f"{parameter}='nothing'.*no such column; it has ra, dec"):
+    with pytest.raises(KeyError, match=f"{parameter}='nothing'.*no such column; Known are ra, dec"):
         read_positions(make_table(), **{parameter: "nothing"})
 
 
@@ -312,19 +436,9 @@ def test_coord_that_is_no_skycoord():
         read_positions(make_table(), coord="ra")
 
 
-class DataFrame:  # has columns, as a pandas frame does
-    columns = ("ra", "dec")
-
-    def __getitem__(self, name):
-        return np.zeros(3)
-
-
-@pytest.mark.parametrize(
-    "data", [DataFrame(), {"ra": [1.0], "dec": [1.0]}, [1.0, 2.0], np.zeros((3, 2)), None, "a.fits"]
-)
-def test_data_of_another_kind(data):
-    with pytest.raises(TypeError, match=rf"got {type(data).__name__}.*Table.from_pandas"):
-        read_positions(data)
+def test_data_of_another_kind():
+    with pytest.raises(TypeError, match="data must be an astropy Table or a SkyCoord; got dict"):
+        read_positions({"ra": [1.0], "dec": [1.0]})
 
 
 # Reddening

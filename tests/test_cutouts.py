@@ -581,7 +581,7 @@ def test_a_column_of_pandas_is_an_array(tmp_path):
     ("columns", "message"),
     [
         (
-            {"specz_redshift": np.ma.array([1, 2, 3], mask=[0, 1, 0])},
+            {"visits": np.ma.array([1, 2, 3], mask=[0, 1, 0])},
             "has masked values, and int64 has nothing to say so",
         ),
         ({"catalog_radius": np.ones(3) * u.s}, "catalog_radius has the unit s, which does not convert to arcsec"),
@@ -598,12 +598,12 @@ def test_columns_that_cannot_be_written_as_meant(tmp_path, columns, message):
 
 
 def test_a_column_has_one_type(tmp_path):
-    """Redshifts that happen to be whole at first are not cut off later."""
+    """Values that happen to be whole at first are not cut off later."""
     with CutoutWriter(tmp_path / "stamps.h5", 2) as writer:
-        writer.append(make_cutouts(1), specz_redshift=[0])
-        with pytest.raises(ValueError, match="specz_redshift was int64 in the first call and is float64"):
-            writer.append(make_cutouts(1), specz_redshift=[0.1])
-        writer.append(make_cutouts(1), specz_redshift=[1])
+        writer.append(make_cutouts(1), mass=[10], specz_redshift=[0])
+        with pytest.raises(ValueError, match="mass was int64 in the first call and is float64"):
+            writer.append(make_cutouts(1), mass=[10.1], specz_redshift=[0.1])
+        writer.append(make_cutouts(1), mass=[11], specz_redshift=[0.1])
 
 
 def interrupt(writer):

@@ -8,9 +8,18 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Column, Table
+from astropy.utils.exceptions import AstropyUserWarning
+from astropy.utils.masked import Masked
 
-from astro_photz.dust import deredden, ebv_from_extinction, ebv_from_map, extinction_from_ebv, redden
+from astro_photz.dust import (
+    approximate_ebv,
+    deredden,
+    ebv_from_extinction,
+    ebv_from_map,
+    extinction_from_ebv,
+    redden,
+)
 from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
 from helpers import SHARED, needs_shared
 
@@ -92,18 +101,63 @@ def test_sets_of_coefficients_differ_by_what_is_at_stake():
 
 
 @pytest.mark.parametrize("coefficients", EXTINCTION_COEFFICIENTS)
-def test_set_is_that_of_the_majority(coefficients):
-    """Rounding to three digits, broken rows and rows without dust do not decide it."""
+def test_each_row_tells_its_set(coefficients):
+    """Rounding to three digits, broken rows and rows without dust do not matter to the others."""
     rng = np.random.default_rng(2)
     ebv = rng.uniform(0.01, 0.3, 101)
     extinction = extinction_from_ebv(ebv, coefficients=coefficients).round(3)
     extinction[:20] = 0
     extinction[20:30] = np.nan
     extinction[30:45] = rng.uniform(0.01, 1, (15, 5))
-    found = ebv_from_extinction(extinction)
+    with pytest.warns(AstropyUserWarning, match="in 15 rows, the first 30: .* belong to no SDSS data release"):
+        found = ebv_from_extinction(extinction)
     np.testing.assert_array_equal(found[:20], 0)
-    assert np.isnan(found[20:30]).all()
+    assert np.isnan(found[20:45]).all()
     np.testing.assert_allclose(found[45:], ebv[45:], atol=1e-3)
+
+
+@pytest.mark.parametrize("decimals", [2, 3, 4])
+@pytest.mark.filterwarnings("ignore:.*too few digits:astropy.utils.exceptions.AstropyUserWarning")
+def test_rounded_extinctions_of_any_release_row_by_row(decimals):
+    """Of a mixture of releases, and of each row alone, the same E(B-V): none wrong by more than rounding makes it."""
+    rng = np.random.default_rng(decimals)
+    ebv = rng.uniform(0.005, 0.4, 400)
+    sets = [extinction_from_ebv(ebv, coefficients=name).round(decimals) for name in EXTINCTION_COEFFICIENTS]
+    mixed = np.where(rng.uniform(size=(400, 1)) < 0.5, *sets)
+    found = ebv_from_extinction(mixed)
+    known = np.isfinite(found)
+    assert known.mean() > 0.93
+    assert np.abs(found - ebv)[known].max() < {2: 0.006, 3: 0.0015, 4: 1e-4}[decimals]
+    alone = [ebv_from_extinction(row[np.newaxis], strict=False)[0] for row in mixed]
+    np.testing.assert_array_equal(alone, found)
+
+
+@pytest.mark.parametrize("coefficients", EXTINCTION_COEFFICIENTS)
+@pytest.mark.parametrize(("ebv", "decimals", "unknown"), [(0.08, 1, True), (0.05, 1, True), (0.033, 2, False)])
+def test_digits_that_are_too_few_to_tell_the_release(coefficients, ebv, decimals, unknown):
+    """It is said, and a keyword settles it; where it matters little, the mean of both will do."""
+    extinction = extinction_from_ebv([ebv], coefficients=coefficients).round(decimals)
+    with pytest.warns(AstropyUserWarning, match="in 1 rows, the first 0.*too few digits.*extinction_release=12 or 17"):
+        found = ebv_from_extinction(extinction)
+    assert np.isnan(found[0]) == unknown
+    assert unknown or abs(found[0] - ebv) < 0.005
+    settled = ebv_from_extinction(extinction, data_release={"DR12": 9, "DR13": 18}[coefficients])
+    np.testing.assert_allclose(settled, ebv, atol=0.5 * 10.0**-decimals / 1.2)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -9999, -999.0, 99.99, -0.01, np.ma.masked, 1e30])
+@pytest.mark.parametrize("band", [0, 2, 4])
+def test_one_impossible_extinction_is_one_unknown_reddening(value, band):
+    extinction = np.ma.array(extinction_from_ebv([0.02, 0.1, 0.3]).astype(float))
+    extinction[1, band] = value
+    np.testing.assert_allclose(ebv_from_extinction(extinction), [0.02, np.nan, 0.3], rtol=1e-5)
+
+
+def test_one_band_without_extinction_is_of_no_release():
+    extinction = extinction_from_ebv([0.1, 0.1, 0.2])
+    extinction[1, 1] = 0
+    with pytest.warns(AstropyUserWarning, match="in 1 rows, the first 1"):
+        np.testing.assert_allclose(ebv_from_extinction(extinction), [0.1, np.nan, 0.2], rtol=1e-5)
 
 
 @pytest.mark.parametrize("extinction", [np.zeros((3, 5)), np.zeros((0, 5)), np.full((2, 5), np.nan)])
@@ -117,6 +171,8 @@ def test_extinctions_of_no_release(ratio):
     extinction[:, 1] = ratio * extinction[:, 2]
     with pytest.raises(ValueError, match=rf"A_g / A_r of {ratio:.3f}.*1\.379 \(DR12\), 1\.446 \(DR13\).*E\(B-V\)"):
         ebv_from_extinction(extinction)
+    with pytest.warns(AstropyUserWarning, match="in 2 rows"):
+        assert np.isnan(ebv_from_extinction(extinction, strict=False)).all()
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (3, 5, 2), ()])
@@ -216,6 +272,50 @@ def test_map_that_is_a_function():
     assert len(asked[0]) == 2  # what is not known is not asked for
     assert ebv_from_map(coord[1:2], dust_map).shape == (1,)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (np.ma.array([0.99, 0.02], mask=[True, False]), [np.nan, 0.02]),
+        (Masked([0.99, 0.02] * u.mag, mask=[True, False]), [np.nan, 0.02]),
+        ([50.0, 20.0] * u.mmag, [0.05, 0.02]),
+        (Column([50.0, 20.0], unit="mmag"), [0.05, 0.02]),
+        (np.array([-0.01, 0.02]), [np.nan, 0.02]),
+        (np.array([-9999.0, np.inf]), [np.nan, np.nan]),
+        (["null", "0.02"], [np.nan, 0.02]),
+        ([0.1, 0.02], [0.1, 0.02]),
+    ],
+)
+def test_what_a_map_does_not_know_stays_unknown(told, expected):
+    np.testing.assert_allclose(ebv_from_map(sky(2), lambda coord: told), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("told", "message"), [([0.1, 0.2, 0.3], "for each of 2 positions"), ([1, 2] * u.deg, "deg")])
+def test_a_map_that_gives_something_else(told, message):
+    with pytest.raises(ValueError, match=message):
+        ebv_from_map(sky(2), lambda coord: told)
+
+
+# The map at low resolution
+
+
+@needs_shared
+def test_map_at_low_resolution_is_within_a_quarter_of_the_catalogue():
+    table = Table.read(SHARED / "real_galaxies.ecsv")
+    found = approximate_ebv(SkyCoord(table["ra"], table["dec"], unit="deg"))
+    assert np.sqrt(np.mean((found - table["ebv"]) ** 2)) < 0.008
+    np.testing.assert_allclose(found, table["ebv"], rtol=0.3)
+
+
+def test_map_at_low_resolution_has_the_galactic_plane():
+    coord = SkyCoord([0, 30, 120, 0], [90, 0.5, -60, np.nan], unit="deg", frame="galactic")
+    found = approximate_ebv(coord)
+    assert found[0] < 0.05
+    assert found[1] > 2
+    assert 0.005 < found[2] < 0.1
+    assert np.isnan(found[3])
+    np.testing.assert_allclose(approximate_ebv(coord[:3].icrs), found[:3], rtol=1e-5)
 
 
 def test_folder_without_the_map(tmp_path):

@@ -3,15 +3,23 @@
 The images of galaxies that everything else works on.
 """
 
+import copy
+
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.utils.masked import Masked
 
+from .._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
+from .._units import own_unit
+from ..sdss import CAMCOLS
+from ._missing import missing_pixels
+
 __all__ = ["Cutouts"]
 
 MINIMUM_SIZE = 64
+_LONG_NAMES = {u.mag: "magnitudes", u.arcsec: "arcseconds"}
 PROVENANCE = ("data_release", "run", "rerun", "camcol", "field")
 
 
@@ -26,17 +34,21 @@ class Cutouts:
     ----------
     flux : array_like or `~astropy.units.Quantity` (N, 5, S, S)
         Flux in each pixel (nanomaggies), bands in the order *ugriz*; NaN where there is no image. S is at least 64.
-    ebv : array_like (N,) or float
-        Galactic reddening E(B-V) (mag), on the scale of SFD98; NaN where unknown.
+        Pixels that hold no data otherwise become NaN: masked, infinite or impossible values, and regions of one value,
+        since a real sky has noise.
+    ebv : array_like or `~astropy.units.Quantity` (N,) or float
+        Galactic reddening E(B-V) (mag), on the scale of SFD98; NaN, masked or -9999 where unknown.
     coord : `~astropy.coordinates.SkyCoord` (N,), optional
         Positions of the galaxies.
     ids : array_like (N,), optional
-        Names or numbers of the galaxies; their places in the array by default.
+        Names or numbers of the galaxies; their places in the array by default. One that is masked becomes -1, or an
+        empty text.
     target_xy : array_like (N, 2), optional
         Column and row of the galaxy in its stamp (pixels, the first pixel's centre at 0); the centre, (S - 1) / 2,
         by default.
-    psf_fwhm : array_like (N, 5), optional
-        Full width at half maximum of the point-spread function in each band (arcsec); NaN where unknown.
+    psf_fwhm : array_like or `~astropy.units.Quantity` (N, 5), optional
+        Full width at half maximum of the point-spread function in each band (arcsec); NaN where unknown, as are widths
+        of 0 or less.
     provenance : `~astropy.table.Table` (N,), optional
         Columns ``data_release``, ``run``, ``rerun``, ``camcol``, ``field`` of the frames; -1 where unknown.
     flags : array_like (N,) of int, optional
@@ -50,13 +62,14 @@ class Cutouts:
     TypeError
         If ``flux`` does not hold real numbers.
     ValueError
-        If a shape does not match.
+        If a shape does not match, or a unit does not convert.
 
     Examples
     --------
     >>> import numpy as np
     >>> from astro_photz import Cutouts
-    >>> cutouts = Cutouts(np.zeros((3, 5, 64, 64), dtype=np.float32), ebv=[0.02, 0.03, 0.05])
+    >>> sky = np.random.default_rng(0).normal(0, 0.03, (3, 5, 64, 64))
+    >>> cutouts = Cutouts(sky, ebv=[0.02, 0.03, 0.05])
     >>> cutouts
     <Cutouts of 3 galaxies, 5 x 64 x 64 pixels>
     >>> len(cutouts[:2])
@@ -82,14 +95,15 @@ class Cutouts:
         if coord is not None and (not isinstance(coord, SkyCoord) or coord.shape != (n,)):
             raise ValueError(f"coord must be a SkyCoord of {n} positions, one a stamp; got {coord!r}")
         self.coord = coord
-        self.ids = np.arange(n) if ids is None else np.asarray(ids)
+        self.ids = np.arange(n) if ids is None else identifiers(ids)
         if self.ids.shape != (n,):
             raise ValueError(f"ids must have the shape ({n},), one a stamp; got {self.ids.shape}")
-        centre = (self.size - 1) / 2
-        self.target_xy = _float_array(target_xy, (n, 2), "target_xy", default=centre)
-        self.psf_fwhm = _float_array(psf_fwhm, (n, 5), "psf_fwhm", default=np.nan)
+        self.target_xy = _float_array(target_xy, (n, 2), "target_xy")
+        self.target_xy[np.isnan(self.target_xy)] = (self.size - 1) / 2
+        self.psf_fwhm = _float_array(psf_fwhm, (n, 5), "psf_fwhm", unit=u.arcsec)
+        self.psf_fwhm[self.psf_fwhm <= 0] = np.nan
         self.provenance = _provenance_table(provenance, n)
-        self.flags = np.zeros(n, dtype=np.int32) if flags is None else np.array(flags, dtype=np.int32)
+        self.flags = np.zeros(n, dtype=np.int32) if flags is None else integers(flags, unknown=0).astype(np.int32)
         if self.flags.shape != (n,):
             raise ValueError(f"flags must have the shape ({n},), one a stamp; got {self.flags.shape}")
         self.simulated = bool(simulated)
@@ -121,8 +135,23 @@ class Cutouts:
         """
         if size < MINIMUM_SIZE:
             raise ValueError(f"size must be at least {MINIMUM_SIZE} pixels, what the models look at; got {size}")
-        flux = np.full((n, 5, size, size), np.nan, dtype=np.float32)
-        return cls(flux, ebv=np.nan, coord=coord, ids=ids)
+        empty = cls(np.empty((0, 5, size, size), dtype=np.float32), ebv=np.empty(0))
+        return empty._replaced(
+            flux=np.full((n, 5, size, size), np.nan, dtype=np.float32),
+            ebv=np.full(n, np.nan, dtype=np.float32),
+            coord=coord,
+            ids=np.arange(n) if ids is None else identifiers(ids),
+            target_xy=np.full((n, 2), (size - 1) / 2, dtype=np.float32),
+            psf_fwhm=np.full((n, 5), np.nan, dtype=np.float32),
+            provenance=_provenance_table(None, n),
+            flags=np.zeros(n, dtype=np.int32),
+        )
+
+    def _replaced(self, **attributes):
+        """A copy with other attributes, which are taken as they are: what was checked once need not be again."""
+        other = copy.copy(self)
+        other.__dict__.update(attributes)
+        return other
 
     @property
     def size(self):
@@ -139,17 +168,9 @@ class Cutouts:
         """Some of the stamps, by slice, mask or index; a single index gives a `Cutouts` of one."""
         if np.ndim(item) == 0 and not isinstance(item, slice):
             item = [item]
-        return Cutouts(
-            self.flux[item],
-            ebv=self.ebv[item],
-            coord=None if self.coord is None else self.coord[item],
-            ids=self.ids[item],
-            target_xy=self.target_xy[item],
-            psf_fwhm=self.psf_fwhm[item],
-            provenance=self.provenance[item],
-            flags=self.flags[item],
-            simulated=self.simulated,
-        )
+        names = ("flux", "ebv", "ids", "target_xy", "psf_fwhm", "provenance", "flags")
+        coord = None if self.coord is None else self.coord[item]
+        return self._replaced(coord=coord, **{name: getattr(self, name)[item] for name in names})
 
     def __setitem__(self, item, other):
         """Put the images of ``other`` in place, with all that was measured with them; ``coord`` and ``ids`` stay."""
@@ -181,17 +202,7 @@ class Cutouts:
             raise ValueError(f"size must lie between {MINIMUM_SIZE} and {self.size}, that of the stamps; got {size}")
         start = (self.size - size) // 2
         window = slice(start, start + size)
-        return Cutouts(
-            self.flux[:, :, window, window],
-            ebv=self.ebv,
-            coord=self.coord,
-            ids=self.ids,
-            target_xy=self.target_xy - start,
-            psf_fwhm=self.psf_fwhm,
-            provenance=self.provenance,
-            flags=self.flags,
-            simulated=self.simulated,
-        )
+        return self._replaced(flux=self.flux[:, :, window, window], target_xy=self.target_xy - start)
 
     def write(self, path, *, overwrite=False, dtype="float32", **columns):
         """
@@ -268,28 +279,32 @@ def _flux_array(flux):
     if isinstance(flux, np.ma.MaskedArray | Masked):
         flux = flux.astype(np.float32).filled(np.nan)
     flux = np.asarray(flux, dtype=np.float32)
-    infinite = np.isinf(flux)
-    return np.where(infinite, np.nan, flux) if infinite.any() else flux
+    missing = missing_pixels(flux)
+    return np.where(missing, np.nan, flux) if missing.any() else flux
 
 
 def _ebv_array(ebv, n):
-    if isinstance(ebv, u.Quantity):
-        if not (ebv.unit.is_equivalent(u.mag) or ebv.unit == u.dimensionless_unscaled):
-            raise ValueError(f"ebv has the unit {ebv.unit}, which does not convert to magnitudes (mag)")
-        ebv = ebv.value if ebv.unit == u.dimensionless_unscaled else ebv.to_value(u.mag)
-    ebv = np.ma.filled(np.ma.asarray(ebv, dtype=np.float32), np.nan)
+    unit = _checked_unit(ebv, "ebv", u.mag)
+    ebv = numbers(ebv, unit=unit, sentinels=SENTINELS + POSITIVE_SENTINELS).astype(np.float32)
     if ebv.shape not in ((), (n,)):
         raise ValueError(f"ebv must be one number or have the shape ({n},), one a stamp; got {ebv.shape}")
     return np.array(np.broadcast_to(ebv, n))
 
 
-def _float_array(values, shape, name, *, default):
+def _float_array(values, shape, name, *, unit=None):
     if values is None:
-        return np.full(shape, default, dtype=np.float32)
-    values = np.array(values, dtype=np.float32)
+        return np.full(shape, np.nan, dtype=np.float32)
+    values = numbers(values, unit=_checked_unit(values, name, unit)).astype(np.float32)
     if values.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}, got {values.shape}")
     return values
+
+
+def _checked_unit(values, name, unit):
+    own = None if unit is None else own_unit(values)
+    if own is not None and not own.is_equivalent(unit):
+        raise ValueError(f"{name} has the unit {own}, which does not convert to {_LONG_NAMES[unit]} ({unit})")
+    return unit
 
 
 def _provenance_table(provenance, n):
@@ -298,4 +313,6 @@ def _provenance_table(provenance, n):
     missing = [name for name in PROVENANCE if name not in provenance.colnames]
     if missing or len(provenance) != n:
         raise ValueError(f"provenance must be a Table of {n} rows with the columns {', '.join(PROVENANCE)}")
-    return Table({name: np.array(provenance[name], dtype=np.int32) for name in PROVENANCE})
+    columns = {name: integers(provenance[name]).astype(np.int32) for name in PROVENANCE}
+    columns["camcol"][~np.isin(columns["camcol"], CAMCOLS)] = -1
+    return Table(columns)

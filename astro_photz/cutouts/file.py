@@ -11,7 +11,7 @@ from astropy.table import Table
 
 from ..flags import PhotozFlag
 from .container import MINIMUM_SIZE
-from .hdf5 import is_simulated, open_cutouts, read_coord, read_ids, read_rows
+from .hdf5 import is_simulated, open_cutouts, read_column, read_coord, read_rows
 from .source import BATCH_SIZE, Batch, without_image
 
 __all__ = ["CutoutFile"]
@@ -74,11 +74,11 @@ class CutoutFile:
         """
         with self._open() as file:
             n = len(file["images"])
-            ids = read_ids(file)
+            ids = read_column(file, "ObjID")
             coord = read_coord(file)
             table = Table({"objid": np.arange(n) if ids is None else ids, "ra": coord.ra, "dec": coord.dec})
             if "specz_redshift" in file:
-                table["redshift"] = file["specz_redshift"][()].astype(float)
+                table["redshift"] = read_column(file, "specz_redshift")
         return table
 
     def batches(self, positions, *, size=MINIMUM_SIZE):

@@ -13,12 +13,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import SkyCoord
-from astropy.table import Table
+from astropy.table import Column, Table
 
+from .._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
+from .._sky import direction_of, icrs_from_degrees
 from ..dust import ebv_from_extinction, extinction_from_ebv
 from ..sdss import BANDS, PIXEL_SCALE
-from .container import PROVENANCE, Cutouts
+from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
 
 __all__ = [
     "ATTRIBUTES",
@@ -28,15 +29,33 @@ __all__ = [
     "open_cutouts",
     "pixels",
     "plain_columns",
+    "read_column",
     "read_coord",
-    "read_ids",
+    "read_ebv",
     "read_rows",
 ]
 
-_UNITS = {"specz_redshift": u.dimensionless_unscaled, "catalog_flux": u.nmgy, "catalog_radius": u.arcsec}
-_SPELLINGS = dict.fromkeys(("nanomaggies", "nMgy"), u.nmgy)  # those of SDSS's files, which astropy does not know
 ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
 """What each file says of its images."""
+
+_BANDS = (len(BANDS),)
+# Shape of a row, and unit, of each data set of numbers.
+_NUMBERS = {
+    "e_bv": (_BANDS, u.mag),
+    "ra": ((), u.deg),
+    "dec": ((), u.deg),
+    "target_xy": ((2,), None),
+    "psf_fwhm": (_BANDS, u.arcsec),
+    "specz_redshift": ((), u.one),
+    "specz_redshift_err": ((), u.one),
+    "catalog_flux": (_BANDS, u.nmgy),
+    "catalog_radius": ((), u.arcsec),
+}
+_WHOLE_NUMBERS = (*PROVENANCE, "flags", "seed_index")
+_NAMES = ("ObjID", "specObjID")
+_ROWS = dict.fromkeys((*_WHOLE_NUMBERS, *_NAMES), ()) | {name: shape for name, (shape, _) in _NUMBERS.items()}
+# Sentinels that can be meant: a declination of -9, fluxes and radii of 99; a redshift of 99 cannot.
+_SENTINELS = {"dec": (), "e_bv": SENTINELS + POSITIVE_SENTINELS, "specz_redshift": SENTINELS + POSITIVE_SENTINELS}
 
 
 def in_place():
@@ -94,7 +113,7 @@ def columns_of(cutouts):
         "flags": cutouts.flags,
     }
     if cutouts.coord is not None:
-        icrs = cutouts.coord.icrs
+        icrs = direction_of(cutouts.coord)
         columns |= {"ra": icrs.ra.deg, "dec": icrs.dec.deg}
     columns |= {name: cutouts.provenance[name] for name in PROVENANCE}
     return {name: np.asarray(values) for name, values in columns.items()}
@@ -122,20 +141,28 @@ def plain_columns(columns):
 
 
 def _plain(name, values):
+    if name in _NUMBERS:
+        kind = getattr(values, "dtype", None)
+        found = _numbers(name, values)
+        return found.astype(kind) if isinstance(kind, np.dtype) and kind.kind == "f" else found
     values = np.asanyarray(values)  # a column of pandas has a mask too, which is something else
-    unit, mask = getattr(values, "unit", None), getattr(values, "mask", False)
+    mask = getattr(values, "mask", False)
     plain = np.asarray(np.ma.getdata(getattr(values, "unmasked", values)))
-    if unit and name in _UNITS:
-        try:
-            with u.add_enabled_aliases(_SPELLINGS):
-                plain = u.Quantity(plain, u.Unit(str(unit))).to_value(_UNITS[name])
-        except (ValueError, TypeError):  # of astropy's, also where it does not know the unit
-            raise ValueError(f"{name} has the unit {unit}, which does not convert to {_UNITS[name] or 1}") from None
     if not np.any(mask):
         return plain
     if plain.dtype.kind != "f":
         raise ValueError(f"{name} has masked values, and {plain.dtype} has nothing to say so with: fill them")
     return np.where(mask, np.nan, plain).astype(plain.dtype)
+
+
+def _numbers(name, values):
+    """Numbers in the unit of the layout, NaN where unknown."""
+    _, unit = _NUMBERS[name]
+    try:
+        return numbers(values, unit=unit, sentinels=_SENTINELS.get(name, SENTINELS))
+    except ValueError:  # of a unit that is none, too
+        own = getattr(values, "unit", None)
+        raise ValueError(f"{name} has the unit {own}, which does not convert to {unit or 1}") from None
 
 
 def open_cutouts(path, *, needs=("images", "e_bv")):
@@ -157,7 +184,7 @@ def open_cutouts(path, *, needs=("images", "e_bv")):
     OSError
         If there is no such file, or it is not HDF5.
     ValueError
-        If a data set is not there.
+        If a data set is not there, or one of the layout has another shape.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no file {path}")
@@ -170,7 +197,81 @@ def open_cutouts(path, *, needs=("images", "e_bv")):
         found = ", ".join(file) or "none"
         file.close()
         raise ValueError(f"{path} lacks the data set {', '.join(missing)}; it needs {', '.join(needs)} and has {found}")
+    try:
+        _check_shapes(path, file)
+    except ValueError:
+        file.close()
+        raise
     return file
+
+
+def _check_shapes(path, file):
+    """Make sure that each data set of the layout has a row, of its shape, for each image."""
+    if "images" not in file:
+        return
+    shape = file["images"].shape
+    if len(shape) != 4 or shape[1] != len(BANDS) or shape[2] != shape[3] or shape[2] < MINIMUM_SIZE:
+        raise ValueError(
+            f"{path}: images must have the shape (N, 5, S, S) with S of {MINIMUM_SIZE} or more: galaxies, the bands "
+            f"ugriz, rows, columns; got {shape}{_remedy(shape)}"
+        )
+    for name, row in _ROWS.items():
+        wanted = (shape[0], *row)
+        if name in file and file[name].shape != wanted:
+            raise ValueError(
+                f"{path}: {name} must have the shape {wanted}, a row for each of the images; got {file[name].shape}"
+            )
+
+
+def _remedy(shape):
+    channels_last = len(shape) == 4 and shape[3] == len(BANDS) and shape[1] == shape[2]
+    return ". The bands come last: transpose the axes to (0, 3, 1, 2)" if channels_last else ""
+
+
+def read_column(file, name, rows=slice(None)):
+    """
+    Read a data set of the layout, or some of its rows.
+
+    Parameters
+    ----------
+    file : `h5py.File`
+        Of `open_cutouts`.
+    name : str
+    rows : slice, optional
+
+    Returns
+    -------
+    `~numpy.ndarray` (N, ...) or None
+        In the layout's unit, where the data set has an attribute ``unit`` of another; NaN, -1 or an empty text for what
+        is not known. None if there is no such data set.
+    """
+    if name not in file:
+        return None
+    dataset = file[name]
+    values = dataset[rows]
+    if name in _NAMES:
+        return identifiers(values)
+    if name in _WHOLE_NUMBERS:
+        return integers(values)
+    unit = dataset.attrs.get("unit")
+    return _numbers(name, Column(values, unit=unit.decode() if isinstance(unit, bytes) else unit))
+
+
+def read_ebv(file, rows=slice(None)):
+    """
+    Read E(B-V) of an open file, out of ``e_bv``, which is an extinction.
+
+    Parameters
+    ----------
+    file : `h5py.File`
+    rows : slice, optional
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,) float32
+        NaN where unknown, or the extinctions belong to no release of SDSS.
+    """
+    return ebv_from_extinction(read_column(file, "e_bv", rows), strict=False)
 
 
 def is_simulated(file):
@@ -200,22 +301,7 @@ def read_coord(file):
     -------
     `~astropy.coordinates.SkyCoord` (N,)
     """
-    return SkyCoord(file["ra"][()], file["dec"][()], unit=u.deg)
-
-
-def read_ids(file):
-    """
-    Names or numbers of the stamps in an open file.
-
-    Parameters
-    ----------
-    file : `h5py.File`
-
-    Returns
-    -------
-    `~numpy.ndarray` (N,) or None
-    """
-    return _as_text(file["ObjID"][()]) if "ObjID" in file else None
+    return icrs_from_degrees(read_column(file, "ra"), read_column(file, "dec"))
 
 
 def read_rows(file, rows):
@@ -242,23 +328,19 @@ def read_rows(file, rows):
     first, last = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
 
     def column(name):
-        return file[name][first:last][rows - first] if name in file else None
+        values = read_column(file, name, slice(first, last))
+        return None if values is None else values[rows - first]
 
     provenance = {name: column(name) for name in PROVENANCE}
     has_coord = "ra" in file and "dec" in file
     return Cutouts(
         flux,
-        ebv=ebv_from_extinction(column("e_bv")),
-        coord=SkyCoord(column("ra"), column("dec"), unit=u.deg) if has_coord else None,
-        ids=_as_text(column("ObjID")),
+        ebv=read_ebv(file, slice(first, last))[rows - first],
+        coord=icrs_from_degrees(column("ra"), column("dec")) if has_coord else None,
+        ids=column("ObjID"),
         target_xy=column("target_xy"),
         psf_fwhm=column("psf_fwhm"),
         provenance=None if any(values is None for values in provenance.values()) else Table(provenance),
         flags=column("flags"),
         simulated=is_simulated(file),
     )
-
-
-def _as_text(ids):
-    """Names come out of HDF5 as bytes."""
-    return np.char.decode(ids.astype(bytes), "utf-8") if ids is not None and ids.dtype.kind in "OS" else ids

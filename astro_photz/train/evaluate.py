@@ -12,14 +12,14 @@ import numpy as np
 from astropy.table import Table
 
 from astro_photz import metrics
-from astro_photz.cutouts.collect import progress_bar
-from astro_photz.cutouts.hdf5 import is_simulated, open_cutouts, read_rows
+from astro_photz._progress import progress_bar
+from astro_photz.cutouts.hdf5 import is_simulated, open_cutouts, read_column, read_rows
 from astro_photz.flags import MISSING
 from astro_photz.models import PhotozModel, load_model
 from astro_photz.quality import aperture_flux, flag_images, r_magnitude
 from astro_photz.sdss import BANDS
 
-from .stamps import check_lengths, data_hash, read_groups
+from .stamps import data_hash, read_groups
 
 __all__ = ["BINS", "LEVELS", "MAIN_SAMPLE", "PUBLISHED", "comparison", "evaluate", "evaluate_model"]
 
@@ -55,7 +55,6 @@ MAIN_SAMPLE = 17.8
 
 _BATCH = 256
 _R = BANDS.index("r")
-_IN_FILE = {"seeing": "psf_fwhm", "early": "early"}
 
 
 def evaluate(pdf, redshift):
@@ -91,7 +90,7 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     resamples, seed : int, optional
         Of `astro_photz.metrics.resampled`.
     progress : bool, optional
-        Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
+        Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
 
     Returns
     -------
@@ -116,7 +115,6 @@ def evaluate_model(model, path, *, at_least=100, resamples=200, seed=0, progress
     model = model if isinstance(model, PhotozModel) else load_model(model)
     edges = model.edges  # raises for a model that gives no redshifts
     with open_cutouts(path, needs=("images", "e_bv", "specz_redshift")) as file:
-        check_lengths(path, file, ("e_bv", "specz_redshift", "catalog_flux"))
         redshift = _labels(path, file)
         if not len(redshift):
             raise ValueError(f"{path}: there is no stamp in it")
@@ -160,13 +158,13 @@ def _main_sample(scores, values, **options):
 
 
 def _labels(path, file):
-    redshift = file["specz_redshift"][()].astype(float)
+    redshift = read_column(file, "specz_redshift")
     wrong = ~(np.isfinite(redshift) & (redshift >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"{path}: specz_redshift must be a number of 0 or more in every row; {wrong.sum()} are not, the first, "
-            f"{redshift[row]:g}, in row {row}: leave them out of the file"
+            f"{file['specz_redshift'][row]:g}, in row {row}: leave them out of the file"
         )
     return redshift
 
@@ -184,19 +182,19 @@ def _judge(model, file, rows, redshift):
     cutouts = read_rows(file, rows).crop(model.card.get("image_size", 64))
     usable = (flag_images(cutouts) & MISSING) == 0
     cutouts, redshift = cutouts[usable], redshift[rows[usable]]
-    pdf = model.pdf(model.encode(cutouts.flux, cutouts.ebv))
+    pdf = model.pdf(model.embed(cutouts))
     r_mag = r_magnitude(aperture_flux(cutouts.flux[:, _R]), cutouts.ebv)
     values = {"row": rows[usable], "r_mag": r_mag, "z_phot": pdf.mean(), "redshift": redshift, "ebv": cutouts.ebv}
     if "catalog_flux" in file:
-        values["total"] = r_magnitude(file["catalog_flux"][rows[usable], _R], cutouts.ebv)
+        values["total"] = r_magnitude(read_column(file, "catalog_flux", rows[usable])[:, _R], cutouts.ebv)
     return metrics.score(pdf, redshift), values | _conditions(file, rows[usable])
 
 
 def _conditions(file, rows):
     """What a file tells of the seeing and of the types of galaxies."""
-    told = {name: file[column][rows] for name, column in _IN_FILE.items() if column in file}
-    if "seeing" in told:
-        told["seeing"] = told["seeing"][:, _R]
+    told = {"early": file["early"][rows]} if "early" in file else {}
+    if "psf_fwhm" in file:
+        told["seeing"] = read_column(file, "psf_fwhm", rows)[:, _R]
     return told
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from astro_photz._arrays import integers
 from astro_photz._files import sha256
-from astro_photz.cutouts.hdf5 import open_cutouts
-from astro_photz.dust import ebv_from_extinction
+from astro_photz.cutouts._missing import missing_pixels
+from astro_photz.cutouts.hdf5 import open_cutouts, read_column, read_ebv
 
 from ._torch import torch
 
-__all__ = ["Stamps", "check_lengths", "check_pixels", "check_stamps", "data_hash", "read_groups"]
+__all__ = ["Stamps", "check_pixels", "check_stamps", "data_hash", "read_groups"]
 
 _CATALOG = ("catalog_flux", "catalog_radius")
 
@@ -95,7 +96,6 @@ class Stamps(torch.utils.data.Dataset):
         columns = ["e_bv", *["specz_redshift"] * labelled, *(_CATALOG if photometry else ())]
         with open_cutouts(path, needs=("images", *columns)) as file:
             self.shape = _checked_shape(path, file["images"].shape, size)
-            check_lengths(path, file, columns)
             groups = read_groups(file)
             self.rows = _rows(path, self.shape[0], n, held_out, learn, groups, seed)
             self.ebv = _ebv(path, file)[self.rows]
@@ -137,7 +137,7 @@ class Stamps(torch.utils.data.Dataset):
 
     def without_image(self, *, block=1024):
         """
-        Rows whose stamp is NaN as a whole.
+        Rows whose stamp holds no data: NaN or a constant as a whole.
 
         Parameters
         ----------
@@ -149,39 +149,23 @@ class Stamps(torch.utils.data.Dataset):
         `~numpy.ndarray` of int
         """
         # The central pixel first: to read all of them would take as long as an epoch.
-        suspects = self.rows[np.isnan(self._images.centre(self.rows))]
+        centre = self._images.centre(self.rows)
+        suspects = self.rows[~((centre != 0) & (centre > -1))]
         blocks = np.split(suspects, np.arange(block, len(suspects), block))
-        return np.concatenate([rows[np.isnan(self._images.read(rows)).all(axis=(1, 2, 3))] for rows in blocks])
+        return np.concatenate([rows[_is_empty(self._images.read(rows))] for rows in blocks])
+
+
+def _is_empty(images):
+    images = images.astype(np.float32)
+    return (np.isnan(images) | missing_pixels(images)).all(axis=(1, 2, 3))
 
 
 def _checked_shape(path, shape, size):
-    if len(shape) != 4 or shape[1] != 5 or shape[2] != shape[3] or shape[2] < size:
+    if shape[2] < size:
         raise ValueError(f"{path}: images must have the shape (N, 5, S, S) with S of {size} or more, got {shape}")
     if shape[0] == 0:
         raise ValueError(f"{path}: there is no stamp in it")
     return shape
-
-
-def check_lengths(path, file, names):
-    """
-    Make sure that data sets have a row for each image, those of them that are there.
-
-    Parameters
-    ----------
-    path : str or path-like
-        Of the file, for the error.
-    file : `h5py.File`
-    names : sequence of str
-        ``seed_index`` is looked at besides.
-
-    Raises
-    ------
-    ValueError
-        If one has more rows or fewer.
-    """
-    for name in (*names, "seed_index"):
-        if name in file and len(file[name]) != len(file["images"]):
-            raise ValueError(f"{path}: {name} has {len(file[name])} rows, but images {len(file['images'])}")
 
 
 def _rows(path, n_rows, n, held_out, learn, groups, seed):
@@ -207,37 +191,34 @@ def _set_aside(groups, at_least):
 
 
 def _ebv(path, file):
-    ebv = np.asarray(ebv_from_extinction(file["e_bv"][()]), dtype=np.float32)
-    _refuse(path, ~np.isfinite(ebv), "e_bv must be finite", ebv)
+    ebv = read_ebv(file)
+    _refuse(path, "e_bv", ~np.isfinite(ebv), "must be known", file)
     return ebv
 
 
 def _redshift(path, file, z_max):
-    redshift = file["specz_redshift"][()].astype(np.float32)
-    _refuse(path, ~(redshift >= 0), "specz_redshift must be a number of 0 or more", redshift)
+    redshift = read_column(file, "specz_redshift").astype(np.float32)
+    _refuse(path, "specz_redshift", ~(redshift >= 0), "must be a number of 0 or more", file)
     if z_max is not None:
-        limit = f"specz_redshift must be within the redshift bins, up to {z_max}"
-        _refuse(path, redshift > np.float32(z_max), limit, redshift)
+        too_large = redshift > np.float32(z_max)
+        _refuse(path, "specz_redshift", too_large, f"must be within the redshift bins, up to {z_max}", file)
     return redshift
 
 
 def _measured(path, file, name):
-    """What a catalogue tells; what it does not know may be NaN."""
-    values = file[name][()].astype(np.float32)
-    shape = (len(values), *{"catalog_flux": (5,), "catalog_radius": ()}[name])
-    if values.shape != shape:
-        raise ValueError(f"{path}: {name} must have the shape {shape}, got {values.shape}")
+    """What a catalogue tells; what it does not know is NaN."""
+    values = read_column(file, name).astype(np.float32)
     if not (values > 0).any():
         raise ValueError(f"{path}: {name} has no positive number: nanomaggies and arcseconds are wanted")
     return values
 
 
-def _refuse(path, wrong, rule, values):
+def _refuse(path, name, wrong, rule, file):
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"{path}: {rule} in every row; in {wrong.sum()} it is not, the first {values[row]:.4g} in row {row}: leave "
-            "them out of the file"
+            f"{path}: {name} {rule} in every row; in {wrong.sum()} it is not, the first {file[name][row]} in row {row}"
+            ": leave them out of the file"
         )
 
 
@@ -321,7 +302,7 @@ def check_stamps(path, *, labelled=True, size=64, z_max=0.4):
         If there is no such file, or it is not HDF5.
     ValueError
         If a data set is missing; a redshift is NaN, negative or beyond the bins; an E(B-V) is not finite; stamps are
-        smaller than needed or not square; or a stamp has no pixel that is not NaN.
+        smaller than needed or not square; or a stamp has no pixel with data.
     """
     check_pixels(Stamps(path, labelled=labelled, size=size, z_max=z_max))
 
@@ -337,13 +318,13 @@ def check_pixels(stamps):
     Raises
     ------
     ValueError
-        If one has no pixel that is not NaN.
+        If one has no pixel with data.
     """
     empty = stamps.without_image()
     if len(empty):
         raise ValueError(
-            f"{stamps.path}: {len(empty)} stamps have no image, only NaN, the first in row {empty[0]}: leave them out "
-            "of the file (missing pixels, or a missing band, are no harm)"
+            f"{stamps.path}: {len(empty)} stamps have no image, only NaN or a constant, the first in row {empty[0]}: "
+            "leave them out of the file (missing pixels, or a missing band, are no harm)"
         )
 
 
@@ -370,7 +351,7 @@ def read_groups(file):
     """
     if "seed_index" not in file:
         return None
-    seeds = file["seed_index"][()].astype(int)
+    seeds = integers(file["seed_index"][()])
     alone = -1 - np.arange(len(seeds))
     return np.where(seeds < 0, alone, seeds)
 

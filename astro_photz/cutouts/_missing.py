@@ -1,0 +1,109 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Pixels without data that are not NaN.
+
+Programs fill what they do not have with zeros, with -9999 or with another constant. A real sky has noise, so a region
+of one value holds no data, and no pixel of a sky-subtracted image lies far below zero.
+"""
+
+import numpy as np
+
+__all__ = ["missing_pixels"]
+
+# Neighbours in a real frame, which counts in whole DN, are equal in 3 to 7 % of cases, and the longest line of equal
+# pixels in 30 frames has 9: neither a square nor a line as large as these comes about by chance.
+_SQUARE = 4
+_LINE = 16
+_LOWEST = -5.0  # nanomaggies in a pixel: 28 times the noise of the sky in z, the largest; frames reach -1.3
+_HIGHEST = 1e7  # of magnitude 5 in one pixel; the detectors saturate at 2,600
+_FILLED = (9999.0, 99999.0)  # which are no cores of stars either
+_BLOCK = 64  # images looked at together
+
+
+def missing_pixels(flux):
+    """
+    Find pixels that hold no data, though they are not NaN.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray` (..., rows, columns) float32
+        Sky-subtracted images (nanomaggies).
+
+    Returns
+    -------
+    `~numpy.ndarray` (..., rows, columns) of bool
+        True in a square of 4 pixels or a line of 16 that have one value, and for values that no sky has: below -5 or
+        above 10 million nanomaggies, 9999 and 99999.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.cutouts._missing import missing_pixels
+    >>> flux = np.random.default_rng(0).normal(0, 0.03, (1, 5, 64, 64)).astype(np.float32)
+    >>> flux[0, 3, :, :32] = 0
+    >>> missing_pixels(flux).sum(axis=(0, 2, 3))
+    array([   0,    0,    0, 2048,    0])
+    """
+    images = flux.reshape(-1, *flux.shape[-2:])
+    missing = np.empty(images.shape, dtype=bool)
+    for start in range(0, len(images), _BLOCK):
+        part = images[start : start + _BLOCK]
+        found = missing[start : start + _BLOCK]
+        found[:] = (part < _LOWEST) | (part > _HIGHEST) | (part == _FILLED[0]) | (part == _FILLED[1])
+        for row in np.flatnonzero(_may_be_constant(part)):
+            found[row] |= _constant(part[row])
+    return missing.reshape(flux.shape)
+
+
+def _may_be_constant(images):
+    """Images (N,) in which a quick look at some of the pixels finds neighbours of one value."""
+    rows = images[:, ::2]  # a square has two of them
+    four = _runs(rows, _SQUARE)
+    square = (four[:, 1:] & four[:, :-1]).any(axis=(1, 2))
+    return square | _may_have_line(images) | _may_have_line(images.swapaxes(1, 2))
+
+
+def _may_have_line(images):
+    """Whether rows of the images have six equal pixels from some eighth one on, as a line of 16 has somewhere."""
+    first, *others = (images[..., start : images.shape[-1] - 5 + start : 8] for start in range(6))
+    same = first == others[0]
+    for other in others[1:]:
+        same &= first == other
+    return same.any(axis=(1, 2))
+
+
+def _runs(images, length):
+    """Whether each pixel, but for the last ones of a row, begins a run of so many equal ones."""
+    same = images[..., 1:] == images[..., :-1]
+    n = same.shape[-1] - length + 2
+    runs = same[..., :n].copy()
+    for step in range(1, length - 1):
+        runs &= same[..., step : step + n]
+    return runs
+
+
+def _constant(image):
+    """Pixels of an image in squares or lines of one value."""
+    found = np.zeros(image.shape, dtype=bool)
+    squares = _all_along(_runs(image, _SQUARE), _SQUARE)
+    squares &= _all_along(_runs(image.T, _SQUARE).T, _SQUARE, axis=1)
+    _mark(found, squares, (_SQUARE, _SQUARE))
+    _mark(found, _runs(image, _LINE), (1, _LINE))
+    _mark(found, _runs(image.T, _LINE).T, (_LINE, 1))
+    return found
+
+
+def _all_along(values, length, axis=0):
+    """Whether so many values in a row are all true, along an axis."""
+    n = values.shape[axis] - length + 1
+    result = values.take(range(n), axis=axis)
+    for step in range(1, length):
+        result &= values.take(range(step, step + n), axis=axis)
+    return result
+
+
+def _mark(found, corners, shape):
+    """Set the pixels of all rectangles of a shape, by their first corners."""
+    for y in range(shape[0]):
+        for x in range(shape[1]):
+            found[y : y + corners.shape[0], x : x + corners.shape[1]] |= corners
