@@ -5,16 +5,20 @@ The main job: from a table of galaxies to the same table with redshifts.
 (The module is not called ``predict``: it would hide the function of that name in the package.)
 """
 
+import os
+from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.table import MaskedColumn, QTable, Table
+from astropy.table import MaskedColumn, QTable
 
 from . import __version__
+from ._inputs import as_table, frame_with, is_frame
+from ._progress import progress_bar
 from .catalog import read_positions
 from .cutouts import Batch, Cutouts
-from .cutouts.collect import collect_batches, progress_bar, source_or_archive
+from .cutouts.collect import collect_batches, source_or_archive, with_ebv
 from .flags import MISSING, PhotozFlag
 from .models import PhotozModel, load_model
 from .models.model import IMAGE_SIZE
@@ -52,22 +56,29 @@ def predict(
     model=None,
     prefix="z_phot",
     pdf=False,
+    replace=False,
     progress=None,
     coord=None,
     ra=None,
     dec=None,
+    ra_unit=None,
     ebv=None,
+    extinction_release=None,
 ):
     """
     Add photometric redshifts to a table of galaxies.
 
     Parameters
     ----------
-    data : `~astropy.table.Table`, `~astropy.table.QTable`, `~astropy.coordinates.SkyCoord` or `~astro_photz.Cutouts`
-        N galaxies. A table needs a SkyCoord column or columns of right ascension and declination; what it knows of the
-        reddening (``ebv``, or ``extinction_u`` ... ``extinction_z``) and the SDSS field is used.
-    source : `~astro_photz.cutouts.CutoutSource`, optional
-        Where the images come from; ``SDSSArchive()`` by default. Cutouts need none.
+    data : table-like or `~astro_photz.Cutouts`
+        N galaxies: a `~astropy.table.Table`, `~astropy.table.QTable` or `~astropy.table.Row`, a
+        `~astropy.coordinates.SkyCoord` (scalar or array) or a list of them, a pandas DataFrame, a dict of columns, the
+        path of a table or of an HDF5 file of cutouts, or Cutouts. A table needs a SkyCoord column or columns of right
+        ascension and declination; what it knows of the reddening (``ebv``, or ``extinction_u`` ... ``extinction_z``)
+        and the SDSS field is used.
+    source : `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
+        Where the images come from: a source, the path of a folder of frames or of an HDF5 file, or ``"sdss"``;
+        ``SDSSArchive()`` by default. Cutouts need none.
     model : str, path-like or `~astro_photz.models.PhotozModel`, optional
         A model, its name (see `~astro_photz.list_models`) or its folder; ``conf.default_model`` by default.
     prefix : str, optional
@@ -75,25 +86,30 @@ def predict(
     pdf : bool, optional
         Add a column ``{prefix}_pdf`` (N, K) with the probability in each bin of redshift; the edges of the bins are
         in the meta of the table.
+    replace : bool, optional
+        Replace the columns of an earlier run with the same prefix. By default they are an error.
     progress : bool, optional
         Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
-    coord, ra, dec, ebv : str, optional
-        Names of columns, where they are not the usual ones: see `~astro_photz.catalog.read_positions`.
+    coord, ra, dec, ra_unit, ebv, extinction_release : optional
+        Names of columns, where they are not the usual ones, and what else their values do not tell: see
+        `~astro_photz.catalog.read_positions`.
 
     Returns
     -------
-    `~astropy.table.Table` or `~astropy.table.QTable`
-        A Table for a Table, and a QTable for anything else: the same rows in the same order, all columns of the input
-        untouched, and ``{prefix}``, ``_err``, ``_median``, ``_mode``, ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``,
+    `~astropy.table.Table`, `~astropy.table.QTable` or `pandas.DataFrame`
+        A Table for a Table or its Row, a DataFrame for a DataFrame, and a QTable for anything else: the same rows in
+        the same order, all columns of the input untouched, and ``{prefix}``, ``_err``, ``_median``, ``_mode``,
+        ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``,
         ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies without an estimate are masked, and their flags
-        say why: see `~astro_photz.PhotozFlag`. ``meta[prefix]`` records the model and the source.
+        say why: see `~astro_photz.PhotozFlag`. ``meta[prefix]`` (``attrs[prefix]`` of a DataFrame, which has NaN for
+        what is masked) records the model and the source.
 
     Raises
     ------
     TypeError
         If ``data`` is of another kind.
     ValueError
-        If the positions cannot be found, if there is no way to know E(B-V), or if a column of that name is there.
+        If the positions cannot be found, or if a column of that name is there.
 
     Examples
     --------
@@ -106,14 +122,19 @@ def predict(
     True
     """
     model = model if isinstance(model, PhotozModel) else load_model(model)
+    data = _galaxies(data)
     table = _output_table(data)
     names = [f"{prefix}{name}" for name in (*_COLUMNS, "_ood", "_flags", "_pdf")]
     taken = [name for name in names if name in table.colnames]
-    if taken:
-        raise ValueError(f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}")
+    if taken and not replace:
+        raise ValueError(
+            f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}, or replace=True if it "
+            "is of an earlier run"
+        )
     source = _source_of(data, source)
-    batches = _batches(data, source, progress, coord=coord, ra=ra, dec=dec, ebv=ebv)
-    values, flags, probabilities = _estimate(batches, model, len(table), pdf)
+    options = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
+    with closing(_batches(data, source, progress, extinction_release=extinction_release, **options)) as batches:
+        values, flags, probabilities = _estimate(batches, model, len(table), pdf)
 
     missing = (flags & MISSING) != 0
     columns = {
@@ -132,19 +153,35 @@ def predict(
             mask=np.repeat(missing[:, np.newaxis], probabilities.shape[1], axis=1),
             description="Probability in each bin of redshift",
         )
+    record = _record(model, source)
+    if is_frame(data):
+        return frame_with(data.drop(columns=taken), columns, prefix=prefix, record=record)
+    table.remove_columns(taken)
     for name, column in columns.items():
         table.add_column(column, name=name, copy=False)
-    table.meta[prefix] = _record(model, source)
+    table.meta[prefix] = record
     return table
 
 
-def embed(data, *, source=None, model=None, progress=None, coord=None, ra=None, dec=None, ebv=None):
+def embed(
+    data,
+    *,
+    source=None,
+    model=None,
+    progress=None,
+    coord=None,
+    ra=None,
+    dec=None,
+    ra_unit=None,
+    ebv=None,
+    extinction_release=None,
+):
     """
     Embed galaxies: get what the encoder makes of their images, for a search of similar ones or a model of one's own.
 
     Parameters
     ----------
-    data, source, model, progress, coord, ra, dec, ebv
+    data, source, model, progress, coord, ra, dec, ra_unit, ebv, extinction_release
         As in `predict`.
 
     Returns
@@ -165,31 +202,46 @@ def embed(data, *, source=None, model=None, progress=None, coord=None, ra=None, 
     24
     """
     model = model if isinstance(model, PhotozModel) else load_model(model)
-    n = len(data) if not isinstance(data, SkyCoord) else data.size
-    embedding = np.full((n, model.card["embedding_dim"]), np.nan, dtype=np.float32)
-    for batch in _batches(data, _source_of(data, source), progress, coord=coord, ra=ra, dec=dec, ebv=ebv):
-        flags = flag_images(batch.cutouts) | batch.reasons
-        usable = (flags & MISSING) == 0
-        embedding[batch.rows[usable]] = model.encode(batch.cutouts.flux[usable], batch.cutouts.ebv[usable])
+    data = _galaxies(data)
+    options = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
+    source = _source_of(data, source)
+    embedding = np.full((len(data), model.card["embedding_dim"]), np.nan, dtype=np.float32)
+    with closing(_batches(data, source, progress, extinction_release=extinction_release, **options)) as batches:
+        for batch in batches:
+            flags = flag_images(batch.cutouts) | batch.reasons
+            usable = (flags & MISSING) == 0
+            embedding[batch.rows[usable]] = model.embed(batch.cutouts[usable])
     return embedding
+
+
+def _galaxies(data):
+    """A table, a DataFrame or cutouts, of whatever a user gives."""
+    if isinstance(data, Cutouts) or is_frame(data):
+        return data
+    if isinstance(data, str | os.PathLike) and _holds_cutouts(Path(data).expanduser()):
+        return Cutouts.read(Path(data).expanduser())
+    return as_table(data)
+
+
+def _holds_cutouts(path):
+    """Whether a file is HDF5 with images, not a table."""
+    import h5py
+
+    if not (path.is_file() and h5py.is_hdf5(path)):
+        return False
+    with h5py.File(path) as file:
+        return "images" in file
 
 
 def _output_table(data):
     """The table that is given back, without the new columns."""
-    if isinstance(data, Table):
-        return data.copy()
-    if isinstance(data, SkyCoord):
-        return QTable({"coord": data.reshape(-1)})
-    if isinstance(data, Cutouts):
-        table = QTable({"id": data.ids})
-        if data.coord is not None:
-            table["coord"] = data.coord
-        table["ebv"] = data.ebv
-        return table
-    raise TypeError(
-        f"data must be an astropy Table, QTable or SkyCoord, or Cutouts; got {type(data).__name__}. "
-        "A pandas frame becomes one by Table.from_pandas(data)."
-    )
+    if not isinstance(data, Cutouts):
+        return as_table(data).copy()
+    table = QTable({"id": data.ids})
+    if data.coord is not None:
+        table["coord"] = data.coord
+    table["ebv"] = data.ebv
+    return table
 
 
 def _source_of(data, source):
@@ -200,7 +252,7 @@ def _source_of(data, source):
 def _batches(data, source, progress, **columns):
     if source is None:
         return _batches_of_cutouts(data, progress)
-    return collect_batches(read_positions(data, **columns), source=source, size=IMAGE_SIZE, progress=progress)
+    return collect_batches(read_positions(as_table(data), **columns), source=source, size=IMAGE_SIZE, progress=progress)
 
 
 def _batches_of_cutouts(cutouts, progress):
@@ -208,7 +260,8 @@ def _batches_of_cutouts(cutouts, progress):
         for start in range(0, len(cutouts), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(cutouts)))
             part = cutouts[start : start + _BATCH].crop(IMAGE_SIZE)
-            yield Batch(rows, part, part.flags)
+            batch = Batch(rows, part, part.flags)
+            yield batch if cutouts.coord is None else with_ebv(batch, cutouts.coord)
             advance(len(rows))
 
 
@@ -222,7 +275,7 @@ def _estimate(batches, model, n, pdf):
         flags[rows] = flag_images(cutouts, training_range=model.card.get("training_range"))
         usable = (flags[rows] & MISSING) == 0
         rows = rows[usable]
-        estimate = model.pdf(model.encode(cutouts.flux[usable], cutouts.ebv[usable]))
+        estimate = model.pdf(model.embed(cutouts[usable]))
         for name, quantity in _COLUMNS.items():
             values[name][rows] = quantity.value(estimate)
         flags[rows[estimate.mode() > model.edges[-2]]] |= PhotozFlag.GRID_EDGE

@@ -9,7 +9,7 @@ from astropy.table import MaskedColumn, QTable, Table
 
 import astro_photz
 from astro_photz.cutouts import Batch, Cutouts
-from astro_photz.dust import redden
+from astro_photz.dust import approximate_ebv, redden
 from astro_photz.flags import MISSING, PhotozFlag
 from helpers import SHARED, gaussian_cutouts, needs_shared
 
@@ -136,14 +136,6 @@ def spoil_band(table, cutouts):
     cutouts.flux[1, 3] = np.nan
 
 
-def unknown_ebv(table, cutouts):
-    cutouts.ebv[1] = np.nan
-
-
-def negative_ebv(table, cutouts):
-    cutouts.ebv[1] = -0.1
-
-
 @pytest.mark.parametrize(
     ("spoil", "flag"),
     [
@@ -151,8 +143,6 @@ def negative_ebv(table, cutouts):
         (spoil_declination, "NO_POSITION"),
         (spoil_image, "NO_IMAGE"),
         (spoil_band, "NO_BAND"),
-        (unknown_ebv, "NO_EBV"),
-        (negative_ebv, "NO_EBV"),
     ],
 )
 def test_a_row_that_cannot_be_estimated_says_why(spoil, flag):
@@ -170,6 +160,30 @@ def test_a_row_that_cannot_be_estimated_says_why(spoil, flag):
     assert not (result["z_phot_flags"][[0, 2, 3]] & MISSING).any()
     embedding = astro_photz.embed(table, source=Shuffled(cutouts))
     assert np.isnan(embedding).all(axis=1).tolist() == masked
+
+
+@pytest.mark.parametrize("ebv", [np.nan, -0.1, np.inf])
+def test_reddening_that_nobody_knows_is_that_of_the_map(ebv):
+    cutouts = gaussian_cutouts(4)
+    table = make_table(cutouts)
+    good = astro_photz.predict(table, source=Shuffled(cutouts))
+    cutouts.ebv[1] = ebv
+    result = astro_photz.predict(table, source=Shuffled(cutouts))
+    flags = np.array(good["z_phot_flags"])
+    flags[1] |= PhotozFlag.APPROXIMATE_EBV
+    np.testing.assert_array_equal(result["z_phot_flags"], flags)
+    np.testing.assert_allclose(result["z_phot"][[0, 2, 3]], good["z_phot"][[0, 2, 3]], atol=1e-5)
+    there = cutouts[:]
+    there.ebv = np.where(np.arange(4) == 1, approximate_ebv(cutouts.coord), cutouts.ebv)
+    expected = astro_photz.predict(table, source=Shuffled(there))
+    np.testing.assert_allclose(result["z_phot"], expected["z_phot"], atol=1e-5)
+    fetched = astro_photz.fetch(table, source=Shuffled(cutouts))
+    np.testing.assert_allclose(fetched.ebv, there.ebv)
+    assert fetched.flags.tolist() == [0, PhotozFlag.APPROXIMATE_EBV, 0, 0]
+    direct = astro_photz.predict(cutouts)
+    np.testing.assert_array_equal(direct["z_phot_flags"], flags)
+    cutouts.coord = None
+    assert astro_photz.predict(cutouts)["z_phot_flags"][1] & PhotozFlag.NO_EBV
 
 
 def test_a_missing_corner_is_a_doubt():
@@ -194,16 +208,14 @@ def test_columns_are_never_replaced():
     table["z_phot_err"] = 0.1
     with pytest.raises(ValueError, match="has a column 'z_phot_err' already: give another prefix than 'z_phot'"):
         astro_photz.predict(table, source=Shuffled(cutouts))
+    again = astro_photz.predict(table, source=Shuffled(cutouts), replace=True, pdf=True)
+    assert (again["z_phot_err"] != 0.1).all()
+    without = astro_photz.predict(again, source=Shuffled(cutouts), replace=True)
+    assert without.colnames == [name for name in again.colnames if name != "z_phot_pdf"]
     result = astro_photz.predict(table, source=Shuffled(cutouts), prefix="zp")
     assert result["zp"].name == "zp"
     assert result.meta["zp"]["model"] == astro_photz.load_model().name
     assert (result["z_phot_err"] == 0.1).all()
-
-
-@pytest.mark.parametrize("data", [[(150.0, 2.0)], np.zeros(3), {"ra": [1.0], "dec": [2.0]}, None])
-def test_what_is_no_table(data):
-    with pytest.raises(TypeError, match="data must be an astropy Table, QTable or SkyCoord, or Cutouts"):
-        astro_photz.predict(data)
 
 
 def test_what_made_the_table_is_recorded():
@@ -218,7 +230,7 @@ def test_what_made_the_table_is_recorded():
 
 def test_a_table_survives_ecsv(tmp_path):
     cutouts = gaussian_cutouts(3)
-    cutouts.ebv[1] = np.nan
+    cutouts.flux[1] = np.nan
     table = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts), pdf=True)
     table.write(tmp_path / "z.ecsv")
     again = Table.read(tmp_path / "z.ecsv")
@@ -238,11 +250,14 @@ def test_what_is_masked_is_no_number_underneath():
 
 
 def test_the_number_of_threads_may_change():
-    first = astro_photz.load_model()
-    with astro_photz.conf.set_temp("inference_threads", 1):
-        assert astro_photz.load_model() is not first
-        assert astro_photz.load_model()._encoder.get_session_options().intra_op_num_threads == 1
-    assert astro_photz.load_model() is first
+    """The model is the same, and so are its embeddings."""
+    model, cutouts = astro_photz.load_model(), gaussian_cutouts(70)
+    assert model._encoder.get_session_options().intra_op_num_threads == 1
+    expected = model.encode(cutouts.flux, cutouts.ebv)
+    for threads in (1, 2, 5):
+        with astro_photz.conf.set_temp("inference_threads", threads):
+            assert astro_photz.load_model() is model
+            np.testing.assert_array_equal(model.encode(cutouts.flux, cutouts.ebv), expected)
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal(capfd):

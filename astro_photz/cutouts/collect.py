@@ -3,41 +3,57 @@
 All stamps of a table, in its order: in memory, or in a file that need not fit there.
 """
 
-import sys
-from contextlib import contextmanager
-from importlib.util import find_spec
+import os
+import warnings
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from astropy.utils.console import ProgressBar
+from astropy.utils.exceptions import AstropyUserWarning
 
 from .._files import aside, full_disk_told
+from .._inputs import as_table
+from .._progress import progress_bar
 from ..catalog import read_positions
+from ..dust import approximate_ebv
+from ..flags import PhotozFlag
 from .container import MINIMUM_SIZE, Cutouts
 
-__all__ = ["Fetched", "collect_batches", "fetch", "fetch_to_file", "progress_bar", "source_or_archive"]
+__all__ = ["Fetched", "collect_batches", "fetch", "fetch_to_file", "source_or_archive", "with_ebv"]
 
-# Rows from which the work is long enough for a progress bar.
-_LONG = 100
+_NOWHERE = PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH
 
 
-def fetch(data, *, source=None, size=MINIMUM_SIZE, progress=None, coord=None, ra=None, dec=None, ebv=None):
+def fetch(
+    data,
+    *,
+    source=None,
+    size=MINIMUM_SIZE,
+    progress=None,
+    coord=None,
+    ra=None,
+    dec=None,
+    ra_unit=None,
+    ebv=None,
+    extinction_release=None,
+):
     """
     Get the images of all galaxies of a table.
 
     Parameters
     ----------
-    data : `~astropy.table.Table` or `~astropy.coordinates.SkyCoord`
+    data : table-like
         N galaxies, as in `~astro_photz.predict`.
-    source : `~astro_photz.cutouts.CutoutSource`, optional
-        Where the images come from; ``SDSSArchive()`` by default.
+    source : `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
+        Where the images come from, as in `~astro_photz.predict`; ``SDSSArchive()`` by default.
     size : int, optional
         Side of a stamp (pixels), at least 64.
     progress : bool, optional
         Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
-    coord, ra, dec, ebv : str, optional
-        Names of columns, where they are not the usual ones: see `~astro_photz.catalog.read_positions`.
+    coord, ra, dec, ra_unit, ebv, extinction_release : optional
+        Names of columns, where they are not the usual ones, and what else their values do not tell: see
+        `~astro_photz.catalog.read_positions`.
 
     Returns
     -------
@@ -47,8 +63,10 @@ def fetch(data, *, source=None, size=MINIMUM_SIZE, progress=None, coord=None, ra
 
     Raises
     ------
+    TypeError
+        If ``data`` or ``source`` is of another kind.
     ValueError
-        If the table's positions cannot be found, or there is no way to know E(B-V).
+        If the table's positions cannot be found.
 
     Examples
     --------
@@ -56,11 +74,14 @@ def fetch(data, *, source=None, size=MINIMUM_SIZE, progress=None, coord=None, ra
     >>> cutouts = astro_photz.fetch(table, source=astro_photz.FrameDirectory("frames/"))  # doctest: +SKIP
     >>> cutouts.write("stamps.h5")  # doctest: +SKIP
     """
-    positions = read_positions(data, coord=coord, ra=ra, dec=dec, ebv=ebv)
+    positions = read_positions(
+        as_table(data), coord=coord, ra=ra, dec=dec, ra_unit=ra_unit, ebv=ebv, extinction_release=extinction_release
+    )
     cutouts = Cutouts.blank(len(positions), size=size, coord=positions.coord, ids=positions.ids)
-    for batch in collect_batches(positions, source=source_or_archive(source), size=size, progress=progress):
-        cutouts[batch.rows] = batch.cutouts
-        cutouts.flags[batch.rows] = batch.reasons
+    with closing(collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)) as batches:
+        for batch in batches:
+            cutouts[batch.rows] = batch.cutouts
+            cutouts.flags[batch.rows] = batch.reasons
     return cutouts
 
 
@@ -94,7 +115,9 @@ def fetch_to_file(
     coord=None,
     ra=None,
     dec=None,
+    ra_unit=None,
     ebv=None,
+    extinction_release=None,
 ):
     """
     Get the images of all galaxies of a table into an HDF5 file, with no more of them in memory than a batch.
@@ -103,7 +126,7 @@ def fetch_to_file(
 
     Parameters
     ----------
-    data : `~astropy.table.Table` or `~astropy.coordinates.SkyCoord`
+    data : table-like
         N galaxies, as in `~astro_photz.predict`.
     path : str or path-like
         The file.
@@ -116,7 +139,7 @@ def fetch_to_file(
         is among the columns, which is masked, NaN or negative.
     overwrite : bool, optional
         Replace a file that is there.
-    source, size, progress, coord, ra, dec, ebv
+    source, size, progress, coord, ra, dec, ra_unit, ebv, extinction_release
         As in `fetch`.
 
     Returns
@@ -128,8 +151,7 @@ def fetch_to_file(
     FileExistsError
         If there is such a file and ``overwrite`` is not set.
     ValueError
-        If the table's positions cannot be found, there is no way to know E(B-V), a column does not have N rows, or
-        nothing is left of the table.
+        If the table's positions cannot be found, a column does not have N rows, or nothing is left of the table.
 
     Examples
     --------
@@ -151,13 +173,15 @@ def fetch_to_file(
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists: choose another path, or set overwrite=True")
-    positions = read_positions(data, coord=coord, ra=ra, dec=dec, ebv=ebv)
+    positions = read_positions(
+        as_table(data), coord=coord, ra=ra, dec=dec, ra_unit=ra_unit, ebv=ebv, extinction_release=extinction_release
+    )
     columns = plain_columns(columns or {})
     for name, values in columns.items():
         if len(values) != len(positions):
             raise ValueError(f"{name} must have a row for each of the {len(positions)} galaxies, got {len(values)}")
     batches = collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)
-    with full_disk_told(path), aside(path) as part:
+    with full_disk_told(path), aside(path) as part, closing(batches):
         fetched = _write(part, positions, batches, columns, size=size, dtype=dtype)
         if not whole:
             return fetched._replace(kept=np.ones(len(positions), dtype=bool))
@@ -193,26 +217,61 @@ def _write(path, positions, batches, columns, *, size, dtype):
 
 def source_or_archive(source=None):
     """
-    Where images come from: from the archive of SDSS, unless it is said.
+    Make a source of what a user names.
 
     Parameters
     ----------
-    source : `~astro_photz.cutouts.CutoutSource`, optional
+    source : `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
+        A source as it is; the path of a folder of frames or of an HDF5 file of cutouts; ``"sdss"`` for the archive of
+        SDSS, which is the default too.
 
     Returns
     -------
     `~astro_photz.cutouts.CutoutSource`
-    """
-    if source is not None:
-        return source
-    from .archive import SDSSArchive
 
-    return SDSSArchive()
+    Raises
+    ------
+    FileNotFoundError
+        If there is neither a folder nor a file of that name.
+    TypeError
+        If it is something else.
+    """
+    if source is None or source == "sdss":
+        from .archive import SDSSArchive
+
+        return SDSSArchive()
+    if isinstance(source, str | os.PathLike):
+        return _source_at(Path(source).expanduser())
+    if isinstance(source, type):
+        raise TypeError(f"source={source.__name__} is the class: give an object of it, {source.__name__}(...)")
+    if isinstance(source, Cutouts):
+        raise TypeError("source must be where images come from; these Cutouts are images: predict(cutouts) takes them")
+    if not callable(getattr(source, "batches", None)):
+        raise TypeError(
+            "source must be an SDSSArchive, a FrameDirectory, a CutoutFile, or the path of a folder of frames or an "
+            f"HDF5 file; got {type(source).__name__}"
+        )
+    return source
+
+
+def _source_at(path):
+    from .directory import FrameDirectory
+    from .file import CutoutFile
+
+    if path.is_dir():
+        return FrameDirectory(path)
+    if path.is_file():
+        return CutoutFile(path)
+    raise FileNotFoundError(
+        f"source={str(path)!r} must be 'sdss', a folder of frames or an HDF5 file: nothing is there"
+    )
 
 
 def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
     """
-    The batches of a source, under a progress bar, with a check that none of the rows is lost.
+    Yield the batches of a source, under a progress bar, with a check that none of the rows is lost.
+
+    An E(B-V) that neither the table nor the source knows comes from the map at low resolution, with a flag.
 
     Parameters
     ----------
@@ -228,13 +287,27 @@ def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
     ------
     RuntimeError
         If the source leaves out a row, or yields it twice.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If right ascensions look like hours, and most galaxies match nothing.
     """
-    times = np.zeros(len(positions), dtype=int)
-    with progress_bar(len(positions), progress) as advance:
-        for batch in source.batches(positions, size=size):
+    times, unmatched = np.zeros(len(positions), dtype=int), 0
+    with progress_bar(len(positions), progress) as advance, _ended(source.batches(positions, size=size)) as batches:
+        for batch in batches:
             np.add.at(times, batch.rows, 1)
-            yield batch
+            unmatched += np.count_nonzero(batch.reasons & PhotozFlag.NO_MATCH)
+            yield with_ebv(batch, positions.coord)
             advance(len(batch.rows))
+    n_valid = np.count_nonzero(positions.valid)
+    if positions.like_hours and unmatched > n_valid / 2:
+        warnings.warn(
+            f"all right ascensions lie below 24, and {unmatched} of {n_valid} positions match nothing: if they are "
+            "hours and not degrees, say so by ra_unit='hourangle'",
+            AstropyUserWarning,
+            stacklevel=2,
+        )
     if (times != 1).any():
         raise RuntimeError(
             f"the source {source!r} must yield every row once: it left out {np.sum(times == 0)} and repeated "
@@ -243,34 +316,37 @@ def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
 
 
 @contextmanager
-def progress_bar(total, progress=None):
+def _ended(batches):
+    """Close a source's generator whatever ends the work on its batches: it may have threads that download."""
+    try:
+        yield batches
+    finally:
+        close = getattr(batches, "close", None)
+        if close is not None:
+            close()
+
+
+def with_ebv(batch, coord):
     """
-    A progress bar for long work on a terminal or in a notebook, and nothing elsewhere.
+    Fill in what reddening is not known, from the map at low resolution, and flag it.
 
     Parameters
     ----------
-    total : int
-        Number of steps.
-    progress : bool, optional
-        Whether to draw it, where there is a terminal or a notebook; by default for more than 100 steps.
+    batch : `~astro_photz.cutouts.Batch` (M,)
+    coord : `~astropy.coordinates.SkyCoord` (N,)
+        Of all galaxies.
 
-    Yields
-    ------
-    callable
-        Takes a number of steps that were done.
+    Returns
+    -------
+    `~astro_photz.cutouts.Batch` (M,)
+        The same images; galaxies that are nowhere stay without an E(B-V).
     """
-    wanted = total > _LONG if progress is None else progress
-    in_notebook = _in_notebook()
-    if not (wanted and total and (in_notebook or sys.stderr.isatty())):
-        yield lambda steps: None
-        return
-    with ProgressBar(total, file=None if in_notebook else sys.stderr, ipython_widget=in_notebook) as bar:
-        yield lambda steps: bar.update(bar.current_value + steps)
-
-
-def _in_notebook():
-    """Whether a notebook can draw astropy's widget."""
-    kernel = sys.modules.get("ipykernel.zmqshell")
-    if kernel is None or not find_spec("ipywidgets"):
-        return False
-    return isinstance(sys.modules["IPython"].get_ipython(), kernel.ZMQInteractiveShell)
+    ebv = batch.cutouts.ebv
+    unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((batch.reasons & _NOWHERE) == 0)
+    if not unknown.any():
+        return batch
+    filled = ebv.copy()
+    filled[unknown] = approximate_ebv(coord[batch.rows[unknown]])
+    approximate = unknown & np.isfinite(filled)
+    reasons = np.where(approximate, batch.reasons | PhotozFlag.APPROXIMATE_EBV, batch.reasons)
+    return batch._replace(cutouts=batch.cutouts._replaced(ebv=filled), reasons=reasons)

@@ -14,8 +14,8 @@ from astropy.stats import mad_std
 from astropy.table import Table
 from scipy.ndimage import binary_dilation, gaussian_filter
 
+from astro_photz._progress import progress_bar
 from astro_photz.cutouts import fetch
-from astro_photz.cutouts.collect import progress_bar
 from astro_photz.cutouts.container import MINIMUM_SIZE
 from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.frames import FrameError, read_frame, read_header
@@ -50,7 +50,7 @@ def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=No
     overwrite : bool, optional
         Replace a file that is there.
     progress : bool, optional
-        Whether to draw a progress bar; by default for more than 100 patches on a terminal.
+        Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 patches.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=No
         raise ValueError(f"frames: in no stamp of {size} pixels in {frames} there is nothing; take a smaller size")
     with (
         CutoutWriter(path, n, size=size, dtype="float32", overwrite=overwrite) as writer,
-        progress_bar(n, progress) as advance,
+        progress_bar(n, progress, unit="patches") as advance,
     ):
         for field_id, table in places.items():
             if not len(table):

@@ -24,6 +24,7 @@ import numpy as np
 from astropy.utils.data import download_file
 
 from astro_photz._files import sha256 as file_hash
+from astro_photz._progress import can_draw
 from astro_photz.config import conf
 from astro_photz.models import model_directory
 from astro_photz.models.model import read_card
@@ -78,7 +79,7 @@ def import_checkpoint(name="hayat2021", *, kind="finetuned", file=None, sha256=N
     overwrite : bool, optional
         Replace the model if it is there.
     progress : bool, optional
-        Whether to draw a progress bar of the download.
+        Whether to draw a progress bar of the download, on a terminal or in a notebook.
 
     Returns
     -------
@@ -160,7 +161,7 @@ def _check_choice(name, value, known):
 
 def _download(url, progress):
     try:
-        return Path(download_file(url, cache=False, show_progress=progress))
+        return Path(download_file(url, cache=False, show_progress=progress and can_draw()))
     except (OSError, HTTPException) as error:
         if isinstance(error, HTTPError):
             error.close()  # it holds the answer, which nobody will read

@@ -1,0 +1,106 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Progress of long work, drawn by tqdm on a terminal or in a notebook, and nowhere else.
+"""
+
+import os
+import shutil
+import sys
+import warnings
+from contextlib import contextmanager
+
+__all__ = ["can_draw", "progress_bar", "write_line"]
+
+# Steps from which the work is long enough for a progress bar.
+_LONG = 100
+
+
+@contextmanager
+def progress_bar(total, progress=None, *, unit="galaxies", long=_LONG):
+    """
+    Draw a progress bar for long work, with its rate and the time left.
+
+    Parameters
+    ----------
+    total : int
+        Number of steps.
+    progress : bool, optional
+        Whether to draw it, where there is a terminal or a notebook; by default for more than ``long`` steps.
+    unit : str, optional
+        What a step is, in the plural.
+    long : int, optional
+        Steps that are short work.
+
+    Yields
+    ------
+    callable
+        Takes a number of steps that were done.
+
+    Examples
+    --------
+    >>> from astro_photz._progress import progress_bar
+    >>> with progress_bar(1000, progress=False) as advance:
+    ...     advance(1000)
+    """
+    wanted = total > long if progress is None else progress
+    if not (wanted and total and can_draw()):
+        yield lambda steps: None
+        return
+    tqdm = _tqdm()
+    with tqdm(total=total, unit=f" {unit}", **_size(tqdm)) as bar:
+        yield bar.update
+
+
+def can_draw():
+    """
+    Whether there is something to draw a bar on: a terminal behind stderr, or a notebook.
+
+    Returns
+    -------
+    bool
+    """
+    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+
+
+def write_line(text):
+    """
+    Write a line to stderr, above a bar that is drawn there.
+
+    Parameters
+    ----------
+    text : str
+    """
+    tqdm = sys.modules.get("tqdm")
+    if tqdm is None:
+        print(text, file=sys.stderr, flush=True)
+    else:
+        tqdm.tqdm.write(text, file=sys.stderr)
+
+
+def _tqdm():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets, a notebook gets the bar of a terminal
+        from tqdm.auto import tqdm
+    return tqdm
+
+
+def _size(bar):
+    """How a bar of this class is to know how wide it may be."""
+    if any(base.__module__ == "tqdm.notebook" for base in bar.__mro__) or _terminal_columns() > 0:
+        return {"dynamic_ncols": True}
+    columns, lines = shutil.get_terminal_size()  # of a notebook without widgets, or a terminal that does not tell
+    return {"ncols": columns, "nrows": lines}
+
+
+def _terminal_columns():
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
+
+
+def _in_notebook():
+    """Whether the code runs in a Jupyter kernel, by the sign that tqdm goes by."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config
