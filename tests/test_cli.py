@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """The command line: what a user types, what comes back, and what is said when it cannot."""
 
+import gzip
+import io
 import json
 import sys
 from importlib.util import find_spec
@@ -13,7 +15,7 @@ from astropy.table import Table
 
 from astro_photz import Cutouts, PhotozFlag
 from astro_photz.cli import main
-from astro_photz.cli._tables import try_to_write
+from astro_photz.tables import read_table
 from helpers import gaussian_cutouts
 
 needs_simulation = pytest.mark.skipif(
@@ -55,7 +57,7 @@ def test_what_made_a_table_is_in_it(stamps):
     for ending in ("ecsv", "fits", "vot", "h5"):
         output = stamps / f"z.{ending}"
         assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5") == 0
-        assert "trained_on" in str(Table.read(output).meta)
+        assert read_table(output).meta["z_phot"]["trained_on"] == "simulated images"
 
 
 def test_a_format_that_loses_what_made_a_table_says_so(stamps, capsys):
@@ -71,7 +73,7 @@ def test_comments_of_the_table_stay(stamps):
     assert Table.read(stamps / "z.fits").meta["comments"][0] == "two nights"
 
 
-@pytest.mark.parametrize("ending", ["txt", "dat"])
+@pytest.mark.parametrize("ending", ["txt", "dat", "cat"])
 def test_a_plain_list_is_a_table(stamps, ending):
     Table.read(stamps / "hosts.csv").write(stamps / f"hosts.{ending}", format="ascii.basic")
     assert run("predict", stamps / f"hosts.{ending}", stamps / "z.ecsv", "--source", stamps / "stamps.h5") == 0
@@ -79,25 +81,59 @@ def test_a_plain_list_is_a_table(stamps, ending):
 
 
 def test_a_format_is_tried_with_what_will_be_in_the_table(stamps, capsys):
-    """Before the work: masked PDFs, which HTML cannot hold, and a few rows, for which there is room in any case."""
-    assert run("predict", stamps / "hosts.csv", stamps / "z.html", "--source", stamps / "stamps.h5", "--pdf") == 1
-    assert "that format cannot hold this table" in capsys.readouterr().err
-    table, written = Table({"ra": np.zeros(5000), "dec": np.zeros(5000)}), []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Table, "write", lambda table, *args, **options: written.append(len(table)))
-        try_to_write(table, stamps / "z.fits", pdf=True)
-    assert written[0] <= 1000
-    assert table.colnames == ["ra", "dec"]
+    """Before the work: PDFs, which CSV cannot hold."""
+    for ending in ("html", "csv"):
+        output = stamps / f"z.{ending}"
+        assert run("predict", stamps / "hosts.csv", output, "--source", stamps / "stamps.h5", "--pdf") == 1
+        assert "cannot hold this table" in capsys.readouterr().err
 
 
-def test_a_full_disk_is_no_fault_of_the_format(stamps):
-    def full(*args, **options):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "csv", "vot"])
+def test_a_second_run_replaces_the_first(stamps, capsys, ending):
+    """In the very file, too."""
+    output = stamps / f"z.{ending}"
+    options = ("--source", stamps / "stamps.h5", "--prefix", "zp")
+    assert run("predict", stamps / "hosts.csv", output, *options) == 0
+    names = read_table(output).colnames
+    assert run("predict", output, output, *options, "--overwrite") == 1
+    assert "has a column 'zp' already" in capsys.readouterr().err
+    assert run("predict", output, output, *options, "--overwrite", "--replace") == 0
+    assert read_table(output).colnames == names
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Table, "write", full)
-        with pytest.raises(OSError, match="No space left"):
-            try_to_write(Table({"ra": [0.0]}), stamps / "z.fits", pdf=False)
+
+def piped(monkeypatch, content):
+    """Standard input with a content."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+@pytest.mark.parametrize(
+    ("pack", "options", "form"),
+    [
+        (bytes, (), None),
+        (gzip.compress, ("--output-format", "fits"), "fits"),
+        (lambda content: content.decode().encode("utf-16"), ("--output-format", "csv", "--format", "csv"), "ascii.csv"),
+    ],
+)
+def test_predict_in_a_pipe(stamps, monkeypatch, capsysbinary, pack, options, form):
+    piped(monkeypatch, pack((stamps / "hosts.csv").read_bytes()))
+    assert run("predict", "-", "-", "--source", stamps / "stamps.h5", *options) == 0
+    out, err = capsysbinary.readouterr()
+    (stamps / "out").write_bytes(out)
+    table = read_table(stamps / "out", format=form)
+    assert table["name"].astype(str).tolist() == list("abcde")
+    assert table["z_phot"].dtype.kind == "f"
+    assert b"standard output: 5 galaxies, 5 with a redshift" in err
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"), [("", 0), ("322.1,-80\n", 3), ("322.1,-80\n322.2,-80\n", 3), ("322.1,-80\n150,2\n", 0)]
+)
+@pytest.mark.parametrize("command", ["predict", "fetch"])
+def test_exit_code_tells_that_no_galaxy_got_anything(stamps, rows, code, command, capsys):
+    (stamps / "few.csv").write_text(f"ra,dec\n{rows}")
+    output = stamps / ("z.ecsv" if command == "predict" else "few.h5")
+    assert run(command, stamps / "few.csv", output, "--source", stamps / "stamps.h5") == code
+    assert f"{output.name}: {rows.count(',')} galaxies" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ending", ["ecsv", "fits", "vot", "h5", "csv"])
@@ -150,6 +186,24 @@ def test_fetch_for_a_training(stamps, capsys):
         assert np.isnan(file["specz_redshift"][()]).tolist() == [False, False, True, False, False]
 
 
+@pytest.mark.parametrize("word", ["null", "-9999", "", "n/a", "None", "---"])
+def test_what_a_training_column_does_not_know(stamps, word):
+    """It stays unknown in the file; without a redshift, the galaxy is left out."""
+    lines = ["ra,dec,z,u,g,r,i,z_flux,radius"]
+    table = Table.read(stamps / "hosts.csv")
+    for row, host in enumerate(table):
+        unknown = [word if row == index else 0.1 * (row + 1) for index in (1, 2, 3)]
+        lines.append(f"{host['ra']},{host['dec']},{unknown[0]},1,{unknown[1]},3,4,5,{unknown[2]}")
+    (stamps / "spectra.csv").write_text("\n".join(lines) + "\n")
+    options = ["--redshift", "z", "--catalog-flux", "u,g,r,i,z_flux", "--catalog-radius", "radius", "--whole"]
+    command = ["fetch", stamps / "spectra.csv", stamps / "labelled.h5", "--source", stamps / "stamps.h5"]
+    assert run(*command, *options) == 0
+    with h5py.File(stamps / "labelled.h5") as file:
+        np.testing.assert_allclose(file["specz_redshift"], [0.1, 0.3, 0.4, 0.5])
+        assert np.argwhere(np.isnan(file["catalog_flux"])).tolist() == [[1, 1]]
+        assert np.isnan(file["catalog_radius"]).tolist() == [False, False, True, False]
+
+
 def test_flags_are_told(stamps, capsys):
     table = Table.read(stamps / "hosts.csv")
     table["dec"][2] = -80
@@ -173,8 +227,15 @@ def test_flags_are_told(stamps, capsys):
         (("predict", "broken.fits", "z.ecsv", "--source", "stamps.h5"), "cannot be read as a table"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--model", "none"), "no model 'none'"),
         (("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--ra", "lon", "--dec", "dec"), "no such column"),
-        (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "that format cannot hold this table"),
-        (("predict", "wide.ecsv", "z.csv", "--source", "stamps.h5"), "that format cannot hold this table"),
+        (("predict", "hosts.csv", "z.csv", "--source", "stamps.h5", "--pdf"), "column 'z_phot_pdf': it has several"),
+        (("predict", "wide.ecsv", "z.csv", "--source", "stamps.h5"), "CSV cannot hold this table: column 'magnitudes'"),
+        (("predict", "hosts.csv", "z.ecsv", "--format", "cvs"), "--format cvs: no format of tables that astropy can"),
+        (("predict", "hosts.csv", "z.ecsv", "--output-format", "fist"), "--output-format fist: no format of tables"),
+        (
+            ("predict", "hosts.csv", "z.ecsv", "--format", "fits"),
+            "hosts.csv: it is no FITS file: leave --format fits away",
+        ),
+        (("predict", "stamps.h5", "z.ecsv"), "it is an HDF5 file without a table"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
         (
             ("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--dust-map", "maps"),
@@ -228,14 +289,16 @@ def test_simulate_frames(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("galaxies", "sky.h5", "--n", "0"), "n must be at least 1, got 0"),
+        (("galaxies", "sky.h5", "--n", "0"), "error: --n must be at least 1, got 0"),
         (("galaxies", "absent/sky.h5", "--n", "1"), "there is no folder absent"),
-        (("galaxies", "sky.h5", "--n", "1", "--workers", "0"), "workers must be at least 1, got 0"),
+        (("galaxies", "sky.h5", "--n", "1", "--workers", "0"), "error: --workers must be at least 1, got 0"),
         (("galaxies", "sky.h5", "--n", "1", "--config", "absent.toml"), "no file absent.toml"),
         (("galaxies", "sky.h5", "--n", "1", "--config", "bad.toml"), "bad.toml: unknown setting 'fainest' in [sample]"),
-        (("galaxies", "sky.h5", "--n", "1", "--device", "abacus"), "device must be one that torch has here"),
+        (("galaxies", "sky.h5", "--n", "1", "--device", "abacus"), "error: --device must be one that torch has here"),
         (("frames", "bad.toml"), "bad.toml is a file: give the name of a folder"),
-        (("frames", "field", "--camcol", "9"), "camcol must be at most 6, got 9"),
+        (("frames", "field", "--n", "0"), "error: --n must be at least 1, got 0"),
+        (("frames", "field", "--run", "1000000"), "error: --run must be at most 999999"),
+        (("frames", "field", "--camcol", "9"), "error: --camcol must be at most 6, got 9"),
     ],
 )
 def test_errors_of_simulations_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):
@@ -294,6 +357,7 @@ def test_a_model_of_ones_own_in_four_commands(tmp_path, monkeypatch, capsys):
         (("pretrain", "train.h5", "run", "--set", "pretrain.epoch=3"), "did you mean 'epochs'?"),
         (("finetune", "train.h5", "run", "--validation", "train.h5", "--init", "none"), "no weights 'none'"),
         (("finetune", "train.h5", "run", "--validation", "train.h5", "--n-labels", "999"), "999"),
+        (("finetune", "train.h5", "run", "--set", "finetune.frozen=true"), "or init be given (--init)"),
         (("export", "run", "model"), "run holds no finished training"),
         (("evaluate", "none", "train.h5"), "no model 'none'"),
         (("evaluate", "sim-small-v1", "train.h5", "--output", "absent/m.json"), "there is no folder absent"),

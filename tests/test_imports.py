@@ -85,7 +85,7 @@ def test_data_go_one_way(path):
 
 
 ROOMS = (
-    *("sdss", "config", "flags", "dust", "pdf", "catalog"),
+    *("sdss", "config", "flags", "dust", "pdf", "tables", "catalog"),
     *("cutouts", "quality", "models", "prediction", "plots", "demo", "cli"),
 )
 

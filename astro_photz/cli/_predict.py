@@ -6,23 +6,23 @@ The commands for tables of galaxies: ``demo``, ``predict`` and ``fetch``.
 from functools import partial
 from pathlib import Path
 
-from ._common import add_command, check_output, say
-from ._tables import check_format, read_table, side_by_side, try_to_write, write_table
+from ._common import add_command, check_output, print_table, say
 
 __all__ = ["add_commands"]
 
-_PREDICT_EXAMPLES = """\
-examples:
-  astro-photz predict hosts.csv hosts_z.ecsv
-  astro-photz predict hosts.vot z.fits --ra RA_host --dec DE_host --pdf
-  astro-photz predict hosts.ecsv z.ecsv --source frames/ --dust-map sfddata/
-"""
-_FETCH_EXAMPLES = """\
-examples:
-  astro-photz fetch hosts.csv stamps.h5
-  astro-photz fetch hosts.csv stamps.h5 --size 107 --dtype float16
-  astro-photz fetch spectra.fits labelled.h5 --size 107 --redshift z --whole
-"""
+_PREDICT_EXAMPLES = [
+    ("astro-photz predict hosts.csv hosts_z.ecsv", "images from the SDSS archive"),
+    ("astro-photz predict hosts.vot z.fits --ra RA_host --dec DE_host --pdf", "columns with names of their own"),
+    ("astro-photz predict hosts.ecsv z.ecsv --source frames/ --dust-map sfddata/", "frames and dust from the disk"),
+    ("astro-photz predict z.ecsv z.ecsv --replace --overwrite", "once more, in the same file"),
+    ("zcat hosts.dat.gz | astro-photz predict - - --ra col2 --dec col3 > z.ecsv", "in a pipe"),
+]
+_FETCH_EXAMPLES = [
+    ("astro-photz fetch hosts.csv stamps.h5", "keep the images"),
+    ("astro-photz fetch hosts.csv stamps.h5 --size 107 --dtype float16", "larger stamps, in half of the room"),
+    ("astro-photz fetch spectra.fits labelled.h5 --size 107 --redshift z --whole", "a file to train with"),
+]
+_NOTHING_ESTIMATED = 3  # exit code, where not one galaxy has a redshift or an image
 _REDSHIFT, _FLUX, _RADIUS = "specz_redshift", "catalog_flux", "catalog_radius"
 
 
@@ -34,10 +34,22 @@ def add_commands(commands):
 
     predict = command("predict", _predict, "add photometric redshifts to a table of galaxies", _PREDICT_EXAMPLES)
     _add_input(predict)
-    predict.add_argument("output", type=Path, metavar="OUT", help="table to write, in any format that astropy writes")
+    predict.add_argument(
+        "output",
+        type=Path,
+        metavar="OUT",
+        help="table to write, in the format of its ending (.ecsv, .fits, .csv, .vot, .h5, .parquet ...); - is standard "
+        "output",
+    )
+    predict.add_argument(
+        "--output-format", metavar="FORMAT", help="of OUT, as astropy calls it, if its ending does not tell"
+    )
     predict.add_argument("--model", help="name or folder of a model (default: the bundled one; see astro-photz models)")
     predict.add_argument("--prefix", default="z_phot", help="of the new columns' names (default: %(default)s)")
     predict.add_argument("--pdf", action="store_true", help="add the probability in each bin of redshift")
+    predict.add_argument(
+        "--replace", action="store_true", help="replace the columns that an earlier run with this prefix added"
+    )
 
     fetch = command("fetch", _fetch, "keep the images of a table's galaxies in an HDF5 file", _FETCH_EXAMPLES)
     _add_input(fetch)
@@ -62,7 +74,15 @@ def add_commands(commands):
 
 
 def _add_input(parser):
-    parser.add_argument("input", type=Path, metavar="IN", help="table of galaxies, in any format that astropy reads")
+    parser.add_argument(
+        "input",
+        type=Path,
+        metavar="IN",
+        help="table of galaxies, in any format that astropy reads; - is standard input",
+    )
+    parser.add_argument(
+        "--format", metavar="FORMAT", help="of IN, as astropy calls it (default: what the file looks like)"
+    )
     parser.add_argument(
         "--source",
         default="sdss",
@@ -82,6 +102,17 @@ def _add_input(parser):
         ("ebv", "of E(B-V)"),
     ):
         parser.add_argument(f"--{name}", metavar="COLUMN", help=f"name of the column {what}, if it is not a usual one")
+    parser.add_argument(
+        "--ra-unit",
+        metavar="UNIT",
+        help="of a right ascension whose column tells none, such as hourangle (default: deg)",
+    )
+    parser.add_argument(
+        "--extinction-release",
+        type=int,
+        metavar="N",
+        help="data release of SDSS whose extinctions the table has, if they do not tell it themselves",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -95,7 +126,7 @@ def _demo(arguments):
         shown[name].info.format = ".3f"
     shown.rename_column("redshift", "true redshift")
     print("Simulated galaxies, with the colours and redshifts of real ones (the model has not seen them):\n")
-    shown.pprint_all()
+    print_table(shown)
     print("\nwritten: " + ", ".join(str(path) for path in written))
     if len(written) == 1:
         print('no picture without matplotlib: pip install "astro-photz[plot]"')
@@ -103,30 +134,40 @@ def _demo(arguments):
 
 def _predict(arguments):
     from ..prediction import predict
+    from ..tables import check_writable, output_format, read_table, write_table
 
-    check_output(arguments.output, overwrite=arguments.overwrite)
-    check_format(arguments.output)
-    table = read_table(arguments.input)
-    try_to_write(table, arguments.output, pdf=arguments.pdf)
+    to_file = str(arguments.output) != "-"
+    if to_file:
+        check_output(arguments.output, overwrite=arguments.overwrite)
+    form = output_format(arguments.output, arguments.output_format)
+    table = read_table(arguments.input, format=arguments.format)
+    told = check_writable(table, arguments.output, pdf=arguments.pdf, prefix=arguments.prefix, format=form)
+    if told:
+        say(f"astro-photz: warning: {told}")
     table = predict(
         table,
         source=_source(arguments),
         model=arguments.model,
         prefix=arguments.prefix,
         pdf=arguments.pdf,
+        replace=arguments.replace,
         **_options(arguments),
     )
-    write_table(table, arguments.output, arguments.prefix)
-    missing = int(table[arguments.prefix].mask.sum())
-    say(f"{arguments.output}: {len(table)} galaxies, {len(table) - missing} with a redshift")
+    write_table(table, arguments.output, format=form)
+    estimated = len(table) - int(table[arguments.prefix].mask.sum())
+    name = arguments.output if to_file else "standard output"
+    say(f"{name}: {len(table)} galaxies, {estimated} with a redshift")
     _tell_flags(table[f"{arguments.prefix}_flags"])
+    return _NOTHING_ESTIMATED if len(table) and not estimated else 0
 
 
 def _fetch(arguments):
     from ..cutouts import fetch_to_file
+    from ..flags import MISSING
+    from ..tables import read_table
 
     check_output(arguments.output, overwrite=arguments.overwrite)
-    table = read_table(arguments.input)
+    table = read_table(arguments.input, format=arguments.format)
     flags, kept = fetch_to_file(
         table,
         arguments.output,
@@ -142,10 +183,13 @@ def _fetch(arguments):
     if not kept.all():
         say(f"  {(~kept).sum():6d} left out, without image, E(B-V) or redshift")
     _tell_flags(flags)
+    return _NOTHING_ESTIMATED if len(table) and not ((flags & MISSING) == 0).any() else 0
 
 
 def _training_columns(arguments, table):
     """What a training needs besides images: columns by the names that the file has for them."""
+    from ..tables import side_by_side
+
     wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
     columns = {name: side_by_side(table, names.split(",")) for name, names in wanted.items() if names}
     for name, values in columns.items():
@@ -157,7 +201,8 @@ def _training_columns(arguments, table):
 
 def _options(arguments):
     progress = False if arguments.quiet else None
-    return {"progress": progress} | {name: getattr(arguments, name) for name in ("coord", "ra", "dec", "ebv")}
+    names = ("coord", "ra", "dec", "ra_unit", "ebv", "extinction_release")
+    return {"progress": progress} | {name: getattr(arguments, name) for name in names}
 
 
 def _source(arguments):

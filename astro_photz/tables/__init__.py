@@ -1,0 +1,14 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Tables in files: read whatever program wrote them, and write without losing anything.
+
+`read_table` looks at what is in a file, not at its name. `check_writable` tells before the work what a format cannot
+hold, and `write_table` writes the file whole or not at all.
+"""
+
+from .columns import side_by_side
+from .formats import output_format
+from .reading import read_table
+from .writing import check_writable, write_table
+
+__all__ = ["check_writable", "output_format", "read_table", "side_by_side", "write_table"]

@@ -1,0 +1,33 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+What the meta of a table says of how redshifts were made, ``meta["z_phot"]``, among what the user has there.
+"""
+
+__all__ = ["EDGES", "split_records"]
+
+EDGES = "z_edges"
+"""Key of a record that holds the edges of the bins of redshift."""
+
+
+def split_records(meta):
+    """
+    Tell the records of redshifts from the rest of a table's meta.
+
+    Parameters
+    ----------
+    meta : dict
+
+    Returns
+    -------
+    records : dict of dict
+        By the prefix of the redshifts' columns.
+    rest : dict
+
+    Examples
+    --------
+    >>> from astro_photz.tables._record import split_records
+    >>> split_records({"z_phot": {"model": "mine", "z_edges": [0, 1]}, "OBSERVER": "me"})
+    ({'z_phot': {'model': 'mine', 'z_edges': [0, 1]}}, {'OBSERVER': 'me'})
+    """
+    records = {key: value for key, value in meta.items() if isinstance(value, dict) and EDGES in value}
+    return records, {key: value for key, value in meta.items() if key not in records}

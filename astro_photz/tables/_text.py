@@ -1,0 +1,83 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Text that holds a table: which of the formats it is in.
+"""
+
+import re
+
+from .formats import DELIMITERS
+
+__all__ = ["read_text"]
+
+_LOOKED_AT = 20_000  # characters that tell a format
+_SIGNS = (  # of formats that are more than delimited text
+    ("ascii.ecsv", r"#\s*%ECSV"),
+    ("ascii.sextractor", r"#\s*1\s+[A-Za-z]\w*[^\n]*\n#\s*[2-9]\s+[A-Za-z]"),
+    ("ascii.mrt", r"Title:[\s\S]*Byte-by-byte Description of file"),
+    ("ascii.cds", r"[\s\S]*Byte-by-byte Description of file"),
+    ("ascii.daophot", r"#K\s[\s\S]*\n#N\s"),
+    ("ascii.ipac", r"(\\[^\n]*\n)*(\|[^\n]*\|[ ]*\n)++[ ]"),
+    ("ascii.aastex", r"[\s\S]*\\begin\{deluxetable"),
+    ("ascii.latex", r"[\s\S]*\\begin\{tabular"),
+    ("ascii.rst", r"=+[ \t]+=[= \t]*\n[\s\S]*\n=+[ \t]+="),
+    ("ascii.rdb", r"(#[^\n]*\n)*[^\n]*\t[^\n]*\n(\d*[SNM])(\t\d*[SNM])+\n"),
+)
+_PAGE = re.compile(r"\s*<[!a-z]", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
+
+
+def read_text(text, *, form=None, ending=None):
+    """
+    Read a table out of text.
+
+    Parameters
+    ----------
+    text : str
+    form : str, optional
+        Astropy's name of the format, if the user names it.
+    ending : str, optional
+        The one that the name of the file hints at.
+
+    Returns
+    -------
+    `~astropy.table.Table`
+
+    Raises
+    ------
+    ValueError
+        If it holds none.
+    """
+    from ._delimited import read_delimited
+
+    if form in DELIMITERS:
+        return read_delimited(text, delimiter=DELIMITERS[form])
+    form = (None if form == "ascii" else form) or _sign(text, ending)
+    return _by_astropy(text, form) if form else read_delimited(text)
+
+
+def _sign(text, ending):
+    head = "\n".join(text[:_LOOKED_AT].splitlines()) + "\n"
+    if _PAGE.match(head):
+        if ending == "ascii.html":
+            return ending
+        title = _TITLE.search(head)
+        raise ValueError(
+            f"it is a web page{f' ({title[1]!r})' if title else ''}, not a table: a server's error, perhaps. "
+            "Get the table again; to read one that stands in the page, say format='html'"
+        )
+    if head.lstrip().startswith(("{", "[")):
+        raise ValueError("it is JSON: save the table as CSV, FITS, VOTable or ECSV")
+    return next((form for form, sign in _SIGNS if re.match(sign, head)), None)
+
+
+def _by_astropy(text, form):
+    from astropy.io import ascii
+
+    from .formats import need_package, shown
+
+    need_package(form, "the table")
+    try:
+        return ascii.read(text.splitlines(), format=form.removeprefix("ascii."), guess=False)
+    except Exception as error:  # each format's reader has errors of its own
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"it cannot be read as a table in the format {shown(form)} ({reason})") from error

@@ -1,0 +1,106 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+What a file is, told by its first bytes.
+"""
+
+import bz2
+import gzip
+import lzma
+
+__all__ = ["PACKERS", "binary_kind", "is_packed", "refuse_known", "unpacked"]
+
+PACKERS = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
+"""Modules that pack and unpack, by the ending of a file."""
+
+_PACKED = ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\x00", lzma))
+_TABLES = ((b"SIMPLE  =", "fits"), (b"\x89HDF\r\n\x1a\n", "hdf5"), (b"PAR1", "parquet"))
+_SAVE_AS = "save the table as CSV, FITS, VOTable or ECSV"
+_NO_TABLES = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook", f"unpack it, or {_SAVE_AS}"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook", _SAVE_AS),
+    (b"%PDF", "a PDF document", _SAVE_AS),
+    (b"\x89PNG", "a picture (PNG)", _SAVE_AS),
+    (b"\xff\xd8\xff", "a picture (JPEG)", _SAVE_AS),
+    (b"\x93NUMPY", "an array of NumPy", "make it a table: Table(numpy.load(...)).write(...)"),
+    (b"SQLite format 3", "an SQLite database", _SAVE_AS),
+    (b"ARROW1", "a Feather file", "save the table as Parquet"),
+    (b"#ASDF", "an ASDF file", _SAVE_AS),
+    (b"\x28\xb5\x2f\xfd", "packed with zstd", "unpack it with unzstd"),
+    (b"\x1f\x9d", "packed with compress (.Z)", "unpack it with uncompress"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it"),
+)
+
+
+def unpacked(data):
+    """
+    Unpack what was packed with gzip, bzip2 or xz, once or more.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        If the packed data are broken or cut short.
+
+    Examples
+    --------
+    >>> import bz2
+    >>> from astro_photz.tables._unpack import unpacked
+    >>> unpacked(bz2.compress(b"ra,dec"))
+    b'ra,dec'
+    """
+    while packer := next((packer for magic, packer in _PACKED if data.startswith(magic)), None):
+        try:
+            data = packer.decompress(data)
+        except (EOFError, OSError, ValueError, lzma.LZMAError) as error:
+            raise ValueError(f"it is packed with {packer.__name__}, and cut short or broken: get it again") from error
+        except Exception as error:  # zlib.error derives from Exception only
+            raise ValueError(f"it is packed with {packer.__name__}, and broken: get it again") from error
+    return data
+
+
+def is_packed(head):
+    """Whether a file begins as a packed one does."""
+    return head.startswith(tuple(magic for magic, _ in _PACKED))
+
+
+def binary_kind(head):
+    """
+    Format of a binary table.
+
+    Parameters
+    ----------
+    head : bytes
+        The first of the file.
+
+    Returns
+    -------
+    str or None
+        Astropy's name; None for anything else.
+    """
+    return next((kind for magic, kind in _TABLES if head.startswith(magic)), None)
+
+
+def refuse_known(head):
+    """
+    Say what a file is, if it is of a well-known kind that holds no table for us.
+
+    Parameters
+    ----------
+    head : bytes
+
+    Raises
+    ------
+    ValueError
+    """
+    for magic, what, remedy in _NO_TABLES:
+        if head.startswith(magic):
+            raise ValueError(f"it is {what}: {remedy}")
+    if head[257:262] == b"ustar":
+        raise ValueError("it is a tar archive: unpack it")
