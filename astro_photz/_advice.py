@@ -5,7 +5,34 @@ What to say of a name that is not known.
 
 from difflib import get_close_matches
 
-__all__ = ["advice"]
+__all__ = ["advice", "nearest"]
+
+
+def nearest(name, known):
+    """
+    Find the known name that was probably meant.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+        Names; dashes before them do not make them alike.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> from astro_photz._advice import nearest
+    >>> nearest("--sorce", ["--source", "--model"])
+    '--source'
+    >>> nearest("--foo", ["--pdf"]) is None
+    True
+    """
+    bare = {str(one).lstrip("-"): one for one in known}
+    close = get_close_matches(str(name).lstrip("-"), bare, n=1)
+    return bare[close[0]] if close else None
 
 
 def advice(name, known):
@@ -28,6 +55,6 @@ def advice(name, known):
     "did you mean 'seed'? Known are seed, size"
     """
     known = list(known)
-    close = get_close_matches(str(name), known, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
+    close = nearest(name, known)
+    meant = f"did you mean {close!r}? " if close else ""
     return f"{meant}Known are {', '.join(known)}" if known else "there is nothing to set here"

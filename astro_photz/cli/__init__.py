@@ -5,25 +5,52 @@ The command ``astro-photz``.
 Each module of this package adds commands to it, and loads what a command needs when it is given.
 """
 
-import argparse
+import os
+import signal
 import sys
-import warnings
-from contextlib import contextmanager
 
-from . import _models, _predict, _simulate, _train
+from ._interrupts import Interrupts, leave, name_of
 
-__all__ = ["main"]
+__all__ = ["entry", "main"]
 
-_EXAMPLES = """\
-examples:
-  astro-photz demo                                         what it does, offline, in a few seconds
-  astro-photz predict hosts.csv hosts_z.ecsv               images from the SDSS archive
-  astro-photz predict hosts.fits z.fits --source frames/   images from a folder of frames
-  astro-photz fetch hosts.csv stamps.h5                    keep the images ...
-  astro-photz predict hosts.csv z.csv --source stamps.h5   ... and use them again
-  astro-photz simulate galaxies sky.h5 --n 1000 --seed 1   a simulated sky, with known redshifts
-  astro-photz pretrain --help                              how a model of your own is made, in four commands
-"""
+_ERROR, _CLOSED_PIPE = 1, 141  # the latter is what a shell makes of SIGPIPE
+
+
+def entry():
+    """
+    Run the command line of a process.
+
+    Returns
+    -------
+    int
+        Exit code; after an interrupt it does not return, but ends the process.
+    """
+    try:
+        code = _ended(main)
+    except KeyboardInterrupt:  # before or after the command had it in hand
+        code = _signalled(signal.SIGINT)
+    except BrokenPipeError:
+        code = _CLOSED_PIPE
+    if _cut_short(code):
+        leave(code)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the work is done: nothing is to be said of what ends it now
+    return code
+
+
+def _ended(run):
+    """Exit code of what may leave by itself, as ``--help`` does, with all that it printed written."""
+    try:
+        code = run()
+    except SystemExit as leaving:
+        code = leaving.code or 0
+    sys.stdout.flush()
+    return code
+
+
+def _cut_short(code):
+    """Whether a command was cut short."""
+    return code in (_CLOSED_PIPE, _signalled(signal.SIGINT), _signalled(signal.SIGTERM))
 
 
 def main(argv=None):
@@ -38,45 +65,103 @@ def main(argv=None):
     Returns
     -------
     int
-        Exit code: 0 for success, 1 for an error, 130 after an interrupt; wrong usage leaves with 2.
+        Exit code: 0 for success, 1 for an error, 3 if no galaxy has a redshift, or an image; 130 after Ctrl-C, 143
+        after SIGTERM, 141 if nobody reads the output any more. Wrong usage leaves with 2.
     """
-    from astropy.io.registry import IORegistryError
+    arguments = None
+    with Interrupts() as interrupts:
+        try:
+            arguments = _command_line().parse_args(argv)
+            return _run(arguments)
+        except BaseException as error:
+            stopped = interrupts.received or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else None)
+            if stopped:
+                interrupts.unwound()
+                return _tell_stop(stopped, arguments)
+            if isinstance(error, BrokenPipeError) and _nobody_reads():
+                return _CLOSED_PIPE
+            if not isinstance(error, Exception) or arguments is None or _wants_traceback(arguments):
+                raise
+            return _tell_error(error, arguments)
 
-    arguments = _parser().parse_args(argv)
+
+def _run(arguments):
+    from ._notices import in_lines
+
+    with in_lines(arguments.parser, quiet=getattr(arguments, "quiet", False)):
+        code = arguments.run(arguments)
+        sys.stdout.flush()  # here, or a closed pipe is noticed too late
+    return code or 0
+
+
+def _tell_error(error, arguments):
+    from ._terminal import close_bars, say
+    from ._wording import describe
+
+    close_bars()
+    say(f"astro-photz: error: {describe(error, arguments.parser)}")
+    return _ERROR
+
+
+def _tell_stop(signum, arguments):
+    from ._terminal import close_bars, say, terminal_width
+
+    go_on = getattr(arguments, "go_on", None)
+    hint = go_on(arguments) if callable(go_on) else go_on
+    if not close_bars() and signum == signal.SIGINT and terminal_width(sys.stderr):
+        say("")  # the terminal has written ^C
+    say(f"astro-photz: {name_of(signum)}" + (f": {hint}" if hint else ""))
+    return _signalled(signum)
+
+
+def _signalled(signum):
+    return 128 + signum
+
+
+def _wants_traceback(arguments):
+    return getattr(arguments, "traceback", False) or os.environ.get("ASTRO_PHOTZ_TRACEBACK", "") not in ("", "0")
+
+
+def _nobody_reads():
+    """Whether the reader of what is printed has gone, as ``head`` does; the rest of it then goes nowhere."""
+    gone = [stream for stream in (sys.stdout, sys.stderr) if _is_broken(stream)]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(gone)
+
+
+def _is_broken(stream):
+    import select
+
+    if not hasattr(select, "poll"):
+        return True  # nothing else that is written to can be broken in this way
     try:
-        with _warnings_in_a_line():
-            arguments.run(arguments)
-    except (OSError, ValueError, TypeError, KeyError, ImportError, IORegistryError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print(f"astro-photz: error: {str(message).strip().splitlines()[0]}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("astro-photz: interrupted", file=sys.stderr)
-        return 130
-    return 0
+        poll = select.poll()
+        poll.register(stream.fileno(), select.POLLOUT)
+        return any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):  # no file behind it
+        return False
 
 
-def _parser():
+def _command_line():
     from .. import __version__
+    from . import _models, _predict, _simulate, _train
+    from ._completion import PrintCompletion
+    from ._help import CODES, EXAMPLES
+    from ._parser import CommandParser
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="astro-photz",
         description="Photometric redshifts of galaxies from their SDSS images.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=EXAMPLES,
+        notes=CODES,
     )
     parser.add_argument("--version", action="version", version=f"astro-photz {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="show where in the code an error arose")
+    parser.add_argument(
+        "--print-completion", action=PrintCompletion, metavar="SHELL", help="script for the Tab key: bash, zsh or tcsh"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (_predict, _simulate, _train, _models):
         module.add_commands(commands)
     return parser
-
-
-@contextmanager
-def _warnings_in_a_line():
-    def show(message, category, filename, lineno, file=None, line=None):
-        print(f"astro-photz: warning: {str(message).strip().splitlines()[0]}", file=sys.stderr)
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield

@@ -5,21 +5,49 @@ What the commands share.
 
 import argparse
 import os
-import sys
 
-__all__ = ["add_command", "check_output", "say"]
+from ._terminal import print_table, say
+
+__all__ = ["FROM_DOWNLOADS", "add_command", "check_output", "print_table", "say"]
+
+FROM_DOWNLOADS = "give the same command again, which takes what was downloaded from the cache"
+"""How to go on with a command that keeps what it downloads."""
 
 
-def add_command(commands, name, run, summary, examples=None):
+def add_command(commands, name, run, summary, examples=None, *, notes=(), go_on=FROM_DOWNLOADS):
+    """
+    Add a command.
+
+    Parameters
+    ----------
+    commands
+        Of `argparse.ArgumentParser.add_subparsers`.
+    name : str
+    run : callable or None
+        Takes the arguments and returns the exit code, None for 0.
+    summary : str
+        What it does, in a line.
+    examples : list of (str, str), or str, optional
+    notes : list of str, optional
+        As in `~astro_photz.cli._parser.CommandParser`.
+    go_on : str or callable, optional
+        How to go on after an interrupt; a function makes it of the arguments.
+
+    Returns
+    -------
+    `~astro_photz.cli._parser.CommandParser`
+    """
     made = commands.add_parser(
         name,
         help=summary,
         description=summary[0].upper() + summary[1:] + ".",
-        epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,  # --device of one command would be the --devices of another
+        examples=examples,
+        notes=notes,
     )
-    made.set_defaults(run=run)
+    made.add_argument(
+        "--traceback", action="store_true", default=argparse.SUPPRESS, help="show where in the code an error arose"
+    )
+    made.set_defaults(run=run, parser=made, go_on=go_on)
     return made
 
 
@@ -33,7 +61,3 @@ def check_output(output, *, overwrite):
         raise FileNotFoundError(f"{output}: there is no folder {output.parent}")
     if not os.access(output.parent, os.W_OK):
         raise PermissionError(f"{output}: no permission to write in {output.parent}")
-
-
-def say(line):
-    print(line, file=sys.stderr)

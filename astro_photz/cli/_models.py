@@ -5,32 +5,42 @@ The command ``models``.
 
 from pathlib import Path
 
-from ._common import add_command, say
+from ._common import add_command, print_table, say
 
 __all__ = ["add_commands"]
 
-_EXAMPLES = """\
-examples:
-  astro-photz models                                       those at hand
-  astro-photz models import hayat2021                      the published network, downloaded
-  astro-photz models import hayat2021 --kind pretrained --file pretrained_paper_model.pth.tar
-"""
+_EXAMPLES = [
+    ("astro-photz models", "those at hand"),
+    ("astro-photz models import hayat2021", "the published network, downloaded"),
+    (
+        "astro-photz models import hayat2021 --kind pretrained --file pretrained_paper_model.pth.tar",
+        "another one, of a file at hand",
+    ),
+]
 
 
 def add_commands(commands):
     """The commands' arguments."""
     models = add_command(
-        commands, "models", _list, "list the models that are at hand, or add a published one", _EXAMPLES
+        commands, "models", _list, "list the models that are at hand, or add a published one", _EXAMPLES, go_on=""
     )
     kinds = models.add_subparsers(title="commands", metavar="COMMAND")
-    add_command(kinds, "list", _list, "list the models that are at hand")
-    add = add_command(kinds, "import", _import, "make a model of published weights", _EXAMPLES)
+    add_command(kinds, "list", _list, "list the models that are at hand", go_on="")
+    add = add_command(
+        kinds,
+        "import",
+        _import,
+        "make a model of published weights",
+        _EXAMPLES,
+        go_on="no model was made; give the same command again, or download the file by other means and give --file",
+    )
     add.add_argument("name", metavar="hayat2021", help="publication")
     add.add_argument(
         "--kind",
         choices=("finetuned", "pretrained", "supervised"),
         default="finetuned",
-        help="which of its networks; a pretrained one gives no redshifts (default: %(default)s)",
+        metavar="KIND",
+        help="which of its networks: %(choices)s; a pretrained one gives no redshifts (default: %(default)s)",
     )
     add.add_argument("--file", type=Path, metavar="FILE", help="the published file, if it is at hand")
     add.add_argument("--sha256", metavar="HASH", help="of the file; if not given, it is recorded")
@@ -41,7 +51,7 @@ def add_commands(commands):
 def _list(arguments):
     from ..models import list_models
 
-    list_models().pprint_all()
+    print_table(list_models())
 
 
 def _import(arguments):

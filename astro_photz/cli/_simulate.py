@@ -10,23 +10,30 @@ from ._common import add_command, check_output, say
 
 __all__ = ["add_commands"]
 
-_SIMULATE_EXAMPLES = """\
-examples:
-  astro-photz simulate galaxies sky.h5 --n 10000 --seed 1
-  astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2
-  astro-photz simulate patches frames/ patches.h5          real sky, to simulate upon: [background] of a config
-  astro-photz simulate frames field/ --seed 1              whole fields, and the truth about them in field/truth.ecsv
-
-An unfinished file is gone on with when the same command is given again.
-"""
+_EXAMPLES = [
+    ("astro-photz simulate galaxies sky.h5 --n 10000 --seed 1", "stamps of galaxies, with known redshifts"),
+    (
+        "astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2",
+        "more of them, larger, by settings of your own",
+    ),
+    ("astro-photz simulate patches frames/ patches.h5", "real sky, to simulate upon: [background] of a config"),
+    ("astro-photz simulate frames field/ --seed 1", "whole fields, and the truth about them in field/truth.ecsv"),
+]
+_NOTES = ["An unfinished file of galaxies is gone on with when the same command is given again."]
 
 
 def add_commands(commands):
     """The commands' arguments."""
-    simulate = add_command(commands, "simulate", None, "make images of a simulated sky", _SIMULATE_EXAMPLES)
+    simulate = add_command(commands, "simulate", None, "make images of a simulated sky", _EXAMPLES, notes=_NOTES)
     kinds = simulate.add_subparsers(title="commands", metavar="COMMAND", required=True)
     galaxies = add_command(
-        kinds, "galaxies", _simulate_galaxies, "simulate galaxies into an HDF5 file of stamps", _SIMULATE_EXAMPLES
+        kinds,
+        "galaxies",
+        _simulate_galaxies,
+        "simulate galaxies into an HDF5 file of stamps",
+        _EXAMPLES,
+        notes=_NOTES,
+        go_on=_go_on,
     )
     galaxies.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
     galaxies.add_argument("--n", type=int, required=True, help="number of galaxies")
@@ -36,17 +43,30 @@ def add_commands(commands):
         "--workers", type=int, help="processes that work at a time (default: one a processor of the job, or one a GPU)"
     )
     frames = add_command(
-        kinds, "frames", _simulate_frames, "simulate whole fields into a folder of frames", _SIMULATE_EXAMPLES
+        kinds,
+        "frames",
+        _simulate_frames,
+        "simulate whole fields into a folder of frames",
+        _EXAMPLES,
+        notes=_NOTES,
+        go_on=_frames_anew,
     )
     frames.add_argument("output", type=Path, metavar="DIR", help="folder to write to")
-    frames.add_argument("--n", type=int, default=1, help="number of consecutive fields (default: %(default)s)")
+    number = frames.add_argument("--n", type=int, default=1, help="number of consecutive fields (default: %(default)s)")
+    number.parameters = ["n_fields"]  # what Python calls it, and so its errors
     frames.add_argument("--run", dest="run_number", type=int, default=9000, help="imaging run (default: %(default)s)")
     frames.add_argument("--camcol", type=int, default=3, help="camera column, 1 to 6 (default: %(default)s)")
     frames.add_argument("--field", type=int, default=11, help="number of the first field (default: %(default)s)")
     frames.add_argument("--ra", type=float, default=180.0, help="of the first field's centre (default: %(default)s)")
     frames.add_argument("--dec", type=float, default=30.0, help="of the first field's centre (default: %(default)s)")
     patches = add_command(
-        kinds, "patches", _cut_patches, "cut real sky out of a folder of frames, to simulate on", _SIMULATE_EXAMPLES
+        kinds,
+        "patches",
+        _cut_patches,
+        "cut real sky out of a folder of frames, to simulate on",
+        _EXAMPLES,
+        notes=_NOTES,
+        go_on="nothing was written; give the same command again",
     )
     patches.add_argument("frames", type=Path, metavar="DIR", help="folder of SDSS frames, of all five bands")
     patches.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
@@ -63,6 +83,18 @@ def add_commands(commands):
     for parser in (galaxies, frames, patches):
         parser.add_argument("--overwrite", action="store_true", help="replace what is there")
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _go_on(arguments):
+    begun = arguments.output.with_name(arguments.output.name + ".part").exists()
+    with_it = f", which goes on with {arguments.output}" if begun else ""
+    return f"give the same command again{with_it}"
+
+
+def _frames_anew(arguments):
+    written = any(arguments.output.glob("frame-*"))
+    replacing = f" with --overwrite, which replaces what is in {arguments.output}" if written else ""
+    return f"give the same command again{replacing}"
 
 
 def _simulate_galaxies(arguments):

@@ -3,32 +3,48 @@
 The commands that make a model: ``pretrain``, ``finetune``, ``export``, ``evaluate`` and ``card``.
 """
 
+from functools import partial
 from pathlib import Path
 
 from .._files import write_json
-from ._common import add_command, check_output, say
+from ._common import add_command, check_output, print_table, say
 
 __all__ = ["add_commands"]
 
-_EXAMPLES = """\
-examples:
-  astro-photz pretrain images.h5 pretrained/ --recipe small --validation validation.h5
-  astro-photz finetune labelled.h5 finetuned/ --recipe small --validation validation.h5 --init pretrained/
-  astro-photz finetune labelled.h5 scratch/ --recipe small --validation validation.h5
-  astro-photz finetune few_labels.h5 adapted/ --init bundled
-  astro-photz export finetuned/ mine/
-  astro-photz evaluate mine/ test.h5 --output metrics.json
-  astro-photz card mine/ metrics.json --output mine_card.rst
-
-An unfinished training is gone on with when the same command is given again. Settings of the recipe can be changed:
-  astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2
-Several GPUs, or machines, train together under torchrun or SLURM: see the chapter on training of the documentation.
-"""
+_EXAMPLES = [
+    (
+        "astro-photz pretrain images.h5 pretrained/ --recipe small --validation validation.h5",
+        "an encoder, learnt without redshifts",
+    ),
+    (
+        "astro-photz finetune labelled.h5 finetuned/ --recipe small --validation validation.h5 --init pretrained/",
+        "redshifts, beginning with it",
+    ),
+    (
+        "astro-photz finetune labelled.h5 scratch/ --recipe small --validation validation.h5",
+        "redshifts, beginning with random weights",
+    ),
+    ("astro-photz finetune few_labels.h5 adapted/ --init bundled", "the bundled model, adapted to your galaxies"),
+    ("astro-photz export finetuned/ mine/", "a model, calibrated"),
+    ("astro-photz evaluate mine/ test.h5 --output metrics.json", "how good it is"),
+    ("astro-photz card mine/ metrics.json --output mine_card.rst", "the page that tells"),
+    (
+        "astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2",
+        "a recipe, some settings changed",
+    ),
+]
+_NOTES = [
+    "An unfinished training is gone on with when the same command is given again.",
+    "Several GPUs, or machines, train together under torchrun or SLURM: see the chapter on training of the "
+    "documentation.",
+]
+_ANEW = "give the same command again"
 
 
 def add_commands(commands):
     """The commands' arguments."""
-    pretrain = add_command(commands, "pretrain", _pretrain, "train an encoder on images without redshifts", _EXAMPLES)
+    command = partial(add_command, commands, examples=_EXAMPLES, notes=_NOTES)
+    pretrain = command("pretrain", _pretrain, "train an encoder on images without redshifts", go_on=_go_on)
     _add_training(pretrain, recipe="small")
     pretrain.add_argument(
         "--validation", type=Path, metavar="FILE.h5", help="labelled images to probe the encoder with"
@@ -36,7 +52,7 @@ def add_commands(commands):
 
     pretrain.add_argument("--n-images", type=int, metavar="N", help="how many of the images to use (default: all)")
 
-    finetune = add_command(commands, "finetune", _finetune, "train redshifts, on images with redshifts", _EXAMPLES)
+    finetune = command("finetune", _finetune, "train redshifts, on images with redshifts", go_on=_go_on)
     _add_training(finetune, recipe=None)
     finetune.add_argument(
         "--validation",
@@ -52,7 +68,7 @@ def add_commands(commands):
     )
     finetune.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
 
-    export = add_command(commands, "export", _export, "make a model of a finished training", _EXAMPLES)
+    export = command("export", _export, "make a model of a finished training", go_on=_export_anew)
     export.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the training")
     export.add_argument("output", type=Path, metavar="MODEL", help="folder to write the model to")
     export.add_argument("--name", help="of the model (default: that of its folder)")
@@ -61,13 +77,13 @@ def add_commands(commands):
     export.add_argument("--int8", action="store_true", help="write it in 8-bit integers too: faster on processors")
     export.add_argument("--overwrite", action="store_true", help="replace MODEL if it exists")
 
-    evaluate = add_command(commands, "evaluate", _evaluate, "measure how good a model is", _EXAMPLES)
+    evaluate = command("evaluate", _evaluate, "measure how good a model is", go_on=_ANEW)
     evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
     evaluate.add_argument("data", type=Path, metavar="FILE.h5", help="images with redshifts, not trained on")
     evaluate.add_argument("--output", type=Path, metavar="FILE.json", help="file for all metrics, also in bins")
     evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
 
-    card = add_command(commands, "card", _card, "write the page that says what a model is, from its results", _EXAMPLES)
+    card = command("card", _card, "write the page that says what a model is, from its results", go_on=_ANEW)
     card.add_argument("model", metavar="MODEL", help="name or folder of a model")
     card.add_argument("results", type=Path, nargs="+", metavar="FILE.json", help="of evaluate --output, and others")
     card.add_argument("--output", type=Path, required=True, metavar="FILE.rst", help="page, with figures beside it")
@@ -100,6 +116,19 @@ def _add_training(parser, *, recipe):
     )
     parser.add_argument("--overwrite", action="store_true", help="remove a training that is in RUN")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _go_on(arguments):
+    """How to go on with a training, from its last checkpoint if it has one by now."""
+    if not (arguments.output / "checkpoints" / "last.ckpt").is_file():
+        return "give the same command again, which begins anew: there is no checkpoint yet"
+    removing = " but without --overwrite" if arguments.overwrite else ""
+    return f"give the same command again{removing}, which goes on from the last checkpoint in {arguments.output}"
+
+
+def _export_anew(arguments):
+    half = arguments.output.exists() and not arguments.overwrite  # the model, but not yet its 8-bit one
+    return _ANEW + (" with --overwrite" if half else "")
 
 
 def _pretrain(arguments):
@@ -191,7 +220,7 @@ def _evaluate(arguments):
     if arguments.output:
         check_output(arguments.output, overwrite=True)
     metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
-    comparison(metrics).pprint_all()
+    print_table(comparison(metrics))
     if arguments.output:
         write_json(arguments.output, metrics)
 

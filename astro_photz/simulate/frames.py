@@ -20,7 +20,7 @@ from astropy.io import fits
 from astropy.table import vstack
 
 from astro_photz._files import aside
-from astro_photz.cutouts.collect import progress_bar
+from astro_photz._progress import progress_bar
 from astro_photz.cutouts.frames import SIMULATED
 from astro_photz.sdss import BANDS, RERUN, FieldID, frame_name
 
@@ -67,7 +67,7 @@ def write_frames(
     overwrite : bool, optional
         Replace files that are there.
     progress : bool, optional
-        Whether to draw a progress bar on a terminal; by default for more than 100 fields.
+        Whether to draw a progress bar, on a terminal or in a notebook; it is drawn by default.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def write_frames(
     scan = Scan(recipe, first, coord.icrs)
     path.mkdir(parents=True, exist_ok=True)
     tables = []
-    with progress_bar(n_fields, progress) as advance:
+    with progress_bar(n_fields, progress, unit="fields", long=0) as advance:
         for number in range(n_fields):
             images, objects = scan.draw(number)
             _write_field(path, scan, number, images)
@@ -145,7 +145,7 @@ def _check_folder(path, names, overwrite):
         raise PermissionError(f"{path}: no permission to write there")
     there = [name for name in names if (path / name).exists()]
     if there and not overwrite:
-        raise FileExistsError(f"{path / there[0]} exists: choose another folder, or set overwrite=True (--overwrite)")
+        raise FileExistsError(f"{path / there[0]} exists: choose another folder, or set overwrite=True")
     others = sorted({file.name for file in path.glob("frame-*.fits*")} - {*names}) if there else []
     if others:
         raise FileExistsError(
@@ -196,13 +196,16 @@ def _header(scan, number, k, field_id):
 
 
 def _write_field(path, scan, number, images):
-    def write_band(k):
+    def compressed(k):
         buffer = io.BytesIO()
         _hdulist(scan, number, k, images[k]).writeto(buffer)
-        name = frame_name(BANDS[k], scan.first._replace(field=scan.first.field + number))
-        data = bz2.compress(buffer.getvalue())
-        with aside(path / name) as part:
-            part.write_bytes(data)
+        return bz2.compress(buffer.getvalue())
 
-    with ThreadPoolExecutor() as pool:  # bzip2 works without Python's lock
-        list(pool.map(write_band, range(len(BANDS))))
+    pool = ThreadPoolExecutor()  # bzip2 works without Python's lock
+    try:
+        for band, data in zip(BANDS, pool.map(compressed, range(len(BANDS))), strict=True):
+            name = frame_name(band, scan.first._replace(field=scan.first.field + number))
+            with aside(path / name) as part:
+                part.write_bytes(data)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt does not wait for what nobody will write

@@ -10,20 +10,20 @@ written in its first line, then the number of each finished block. The same call
 
 import json
 import os
+import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from io import FileIO
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 
 from astro_photz import __version__
 from astro_photz._files import NO_ROOM, aside, sha256
+from astro_photz._progress import progress_bar
 from astro_photz.cutouts.blocks import BlockWriter
-from astro_photz.cutouts.collect import progress_bar
 
 from .generate import BLOCK, Recipe, check_count, truth_columns
 from .seeds import SPLIT_SEED
@@ -65,7 +65,7 @@ def write(
     overwrite : bool, optional
         Replace a file that is there, or one that was begun with other settings.
     progress : bool, optional
-        Whether to draw a progress bar; by default for more than 100 galaxies on a terminal.
+        Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
     attributes : dict, optional
         What else to note in the file, besides that it is simulated, from which seed, split and settings: numbers, text.
 
@@ -178,11 +178,16 @@ class _Journal:
             difference = _difference(json.loads(begun), json.loads(task))
             raise FileExistsError(
                 f"{part} was begun with other settings ({difference}): give the same ones to go on with it, or set "
-                "overwrite=True (--overwrite) to start anew"
+                "overwrite=True to start anew"
             )
         path.unlink(missing_ok=True)
         part.unlink(missing_ok=True)  # its room is for the new one
-        return cls(path, task, start())
+        try:
+            return cls(path, task, start())
+        except BaseException:  # without a journal, the file is of no use
+            if not path.exists():
+                part.unlink(missing_ok=True)
+            raise
 
     def add(self, block):
         self._file.write(f"{block}\n".encode())
@@ -207,18 +212,44 @@ def _each(function, blocks, workers):
     # A process of its own kind: torch does not survive a fork.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_work)
     try:
-        yield from pool.map(function, blocks)
+        with _interrupts_later():  # the workers inherit this: Ctrl-C is for their parent to handle
+            results = pool.map(function, blocks)
+        yield from results
     except BrokenProcessPool as error:
         raise ChildProcessError(
             "a worker died before its work was done: was it killed, or short of memory? The same command goes on from "
             "here. (A script that calls this must keep its own work under if __name__ == '__main__')"
         ) from error
+    except BaseException:  # an interrupt waits for no block; what the journal has not is made again
+        _end_workers(pool)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_later():
+    """Block Ctrl-C, in this process and for good in those that are begun meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_workers(pool):
+    if hasattr(pool, "terminate_workers"):  # from Python 3.14 on
+        pool.terminate_workers()
+        return
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
+
+
 def _begin_work():
-    signal(SIGINT, SIG_IGN)  # an interrupt is for the parent to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where signals cannot be blocked
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -12,6 +12,7 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass, replace
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -20,6 +21,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 
 from astro_photz._files import sha256
+from astro_photz._progress import can_draw
 from astro_photz.cutouts.hdf5 import open_cutouts
 
 from ._lightning import lightning
@@ -29,6 +31,7 @@ from .calibrate import FEWEST, linear_layer
 from .callbacks import BestCheckpoint, LastCheckpoint, Patience, SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
 from .data import StampData
+from .interrupts import StopAfterStep
 from .optimizer import total_steps
 from .probe import RedshiftProbe
 from .recipe import Recipe
@@ -74,7 +77,7 @@ class Machine:
     checkpoint_every : int, optional
         Steps from one checkpoint to the next.
     progress : bool, optional
-        Whether to draw a progress bar.
+        Whether to draw a progress bar, on a terminal or in a notebook.
     """
 
     accelerator: str = "auto"
@@ -132,7 +135,7 @@ def pretrain(
     with _quietly():
         lightning.seed_everything(seed, verbose=False)
         if settings.patience and validation is None:
-            raise ValueError("patience needs validation, labelled stamps that the redshift probe judges the encoder by")
+            raise ValueError("patience needs validation=, labelled stamps for the probe to judge the encoder by")
         callbacks = [RedshiftProbe(validation, seed=seed), *_stopping(settings, "probe_sigma_mad", train_epoch=True)]
         callbacks.append(LastCheckpoint(folder.checkpoints, machine.checkpoint_every))
         trainer = _trainer(folder, settings, machine, callbacks, seed)
@@ -205,10 +208,10 @@ def finetune(
     recipe, machine, folder = _recipe(recipe), machine or Machine(), RunFolder(folder)
     settings = recipe.finetune
     if settings.frozen and init is None:
-        raise ValueError("frozen must be false, or init be given: random weights would stay what they are")
+        raise ValueError("frozen must be false, or init be given (init=): random weights would stay what they are")
     if not recipe.encoder:
         if init is None:
-            raise ValueError(f"recipe {recipe.name!r} has no table [encoder]: give it one, or init")
+            raise ValueError(f"recipe {recipe.name!r} has no table [encoder]: give it one, or init=")
         recipe = replace(recipe, encoder=read_weights(init)[0])
     with _quietly():
         lightning.seed_everything(seed, verbose=False)
@@ -309,6 +312,8 @@ def _groups(settings, trainer):
 def _trainer(folder, settings, machine, callbacks, seed):
     if machine.threads:
         torch.set_num_threads(machine.threads)
+    if machine.workers:
+        get_temp_dir()  # theirs too, then: what a signal kills does not remove its own
     loggers = [
         CSVLogger(folder.path, name="log", flush_logs_every_n_steps=50),
         TensorBoardLogger(folder.path, name="tensorboard"),
@@ -329,7 +334,7 @@ def _trainer(folder, settings, machine, callbacks, seed):
         "use_distributed_sampler": False,  # the data give each process its share
         "num_sanity_val_steps": 0,
         "log_every_n_steps": 10,
-        "enable_progress_bar": machine.progress,
+        "enable_progress_bar": machine.progress and can_draw(),
         "enable_model_summary": False,
     }
     try:
@@ -344,6 +349,8 @@ def _trainer(folder, settings, machine, callbacks, seed):
 
 def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwrite, keep, curves, start_counts=False):
     """Train, unless that has been done, and write down what came of it."""
+    stop = StopAfterStep(folder.last_path)
+    trainer.callbacks.insert(0, stop)
     if resume and folder.last and not overwrite:
         done = (folder.resumed, str(folder.last.resolve()))  # and gone on with: what is here is further
         resume = None if str(Path(resume).resolve()) in done else resume
@@ -360,8 +367,9 @@ def _run(trainer, model, stamps, folder, *, what, files, recipe, resume, overwri
         return folder.metrics
     if resume and trainer.is_global_zero:
         folder.take_along(resume)
-    start = _start(trainer, model, stamps) if start_counts and keep == "best" else None
-    trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
+    with stop.armed():
+        start = _start(trainer, model, stamps) if start_counts and keep == "best" else None
+        trainer.fit(model, stamps, ckpt_path=folder.last if goes_on else resume, weights_only=True)
     trainer.save_checkpoint(folder.last_path)
     if not trainer.is_global_zero:
         return {}

@@ -1,0 +1,135 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Ctrl-C and SIGTERM, which end a command alike: promptly, with its temporary files gone.
+
+This module is imported before all others, and so imports little itself.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+__all__ = ["Interrupts", "Stopped", "leave", "name_of"]
+
+_NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_AT_ONCE = 1.0  # second, within which further signals are the same wish: Ctrl-C twice, a signal to process and group
+_CLEARING = 3.0  # seconds that the last tidying may take
+_SWALLOWED = 0.05  # seconds until a signal is given again whose exception got lost
+
+
+class Stopped(KeyboardInterrupt):
+    """
+    A signal ended the command.
+
+    Parameters
+    ----------
+    signum : int
+    """
+
+    def __init__(self, signum):
+        super().__init__(_NAMES[signum])
+        self.signum = signum
+
+
+class Interrupts:
+    """
+    Raises `Stopped` on SIGINT and SIGTERM, in the main thread, for as long as it is entered.
+
+    What a library makes of the exception does not matter: ``received`` tells that there was a signal, and which. A
+    signal that is ignored, as under ``nohup``, stays ignored.
+
+    Attributes
+    ----------
+    received : int or None
+        The first signal.
+    """
+
+    def __init__(self):
+        self.received = None
+        self._last = -_AT_ONCE
+        self._before = {}
+        self._unraisable = None
+
+    def __enter__(self):
+        self._unraisable, sys.unraisablehook = sys.unraisablehook, self._swallowed
+        if threading.current_thread() is threading.main_thread():
+            for signum in _NAMES:
+                if signal.getsignal(signum) not in (signal.SIG_IGN, None):
+                    self._before[signum] = signal.signal(signum, self._stop)
+        return self
+
+    def __exit__(self, *_):
+        sys.unraisablehook = self._unraisable
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def unwound(self):
+        """What was begun is tidied up: further signals have nothing to end."""
+        self._last = float("inf")
+
+    def _stop(self, signum, frame):
+        now = time.monotonic()
+        if now - self._last < _AT_ONCE:
+            return
+        self._last = now
+        self.received = self.received or signum
+        raise Stopped(signum)
+
+    def _swallowed(self, unraisable):
+        """A callback or a destructor was interrupted, out of which no exception comes: give the signal once more."""
+        if not isinstance(unraisable.exc_value, Stopped):
+            self._unraisable(unraisable)
+            return
+        self._last = -_AT_ONCE
+        again = threading.Timer(_SWALLOWED, _send, [unraisable.exc_value.signum])
+        again.daemon = True
+        again.start()
+
+
+def _send(signum):
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signum)
+    else:
+        signal.raise_signal(signum)
+
+
+def name_of(signum):
+    """What a signal did to the command, str."""
+    return _NAMES[signum]
+
+
+def leave(code):
+    """
+    End the process without waiting for its threads, which may be in the midst of a download.
+
+    Parameters
+    ----------
+    code : int
+        Exit code.
+    """
+    import atexit
+
+    guard = threading.Timer(_CLEARING, os._exit, [code])
+    guard.daemon = True
+    guard.start()
+    try:
+        atexit._run_exitfuncs()  # of libraries, which end their processes there and remove their files
+        _remove_downloads()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except BaseException:  # it ends in any case: a closed pipe, a signal
+        pass
+    os._exit(code)
+
+
+def _remove_downloads():
+    """Remove what astropy's downloads in threads have not finished."""
+    if "astropy.utils.data" not in sys.modules:
+        return
+    from pathlib import Path
+    from tempfile import gettempdir
+
+    for path in Path(gettempdir()).glob(f"astropy-download-{os.getpid()}-*"):
+        path.unlink(missing_ok=True)

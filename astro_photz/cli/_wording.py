@@ -1,0 +1,117 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+What is said of an error: one line, which names the command's options where Python's parameters are meant.
+"""
+
+import re
+
+__all__ = ["describe", "first_line", "in_options"]
+
+# What is quoted is left alone; a parameter with a value, or without, stands apart from other words.
+_VALUE = r"True|False|None|'[^']*'|\"[^\"]*\"|[\w.+-]+"
+_PARAMETER = re.compile(
+    rf"(?<![\w=])(?:'[^']*'|\"[^\"]*\")(?!\w)|(?<![^\s(])(?P<name>[a-z]\w*)=(?P<value>{_VALUE})?(?=[\s,;:.)]|$)"
+)
+_SUBJECT = re.compile(r"(?P<name>[a-z]\w*)(?= must\b)")
+_TWICE = re.compile(r"(--[\w-]+) \(\1\)")
+
+
+def in_options(message, parser):
+    """
+    Name options of a command where a message names parameters.
+
+    Parameters
+    ----------
+    message : str
+        A parameter is a name with an equals sign behind it (``ra=``, ``overwrite=True``), or the first word where the
+        second is "must".
+    parser : `argparse.ArgumentParser`
+        Of the command that was given.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from argparse import ArgumentParser
+    >>> from astro_photz.cli._wording import in_options
+    >>> parser = ArgumentParser()
+    >>> for option in ("--size", "--ra"):
+    ...     _ = parser.add_argument(option)
+    >>> in_options("size must be a number", parser)
+    '--size must be a number'
+    >>> in_options("say ra='its name'; 'size=1' is no size", parser)
+    "say --ra its name; 'size=1' is no size"
+    """
+    options = _options(parser)
+
+    def option(found):
+        if found["name"] not in options:
+            return found[0]
+        value = found["value"]
+        given = "" if value in (None, "True") else f" {value.strip(chr(39) + chr(34))}"
+        return options[found["name"]][0] + given
+
+    message = _PARAMETER.sub(option, message)
+    subject = _SUBJECT.match(message)
+    # one that takes a column's name is called like the column, which has limits of its own
+    if subject and subject["name"] in options and options[subject["name"]][1] != "COLUMN":
+        message = options[subject["name"]][0] + message[subject.end() :]
+    return _TWICE.sub(r"\1", message)
+
+
+def _options(parser):
+    """Option and metavar, by the name of the parameter."""
+    found = {}
+    for action in parser._actions:
+        for option in action.option_strings:
+            if option.startswith("--"):
+                name = option.removeprefix("--").replace("-", "_")
+                for parameter in (name, action.dest, *getattr(action, "parameters", ())):
+                    found.setdefault(parameter, (option, action.metavar))
+    return found
+
+
+def describe(error, parser):
+    """
+    Say in a line what is wrong.
+
+    Parameters
+    ----------
+    error : Exception
+    parser : `argparse.ArgumentParser`
+        Of the command that was given.
+
+    Returns
+    -------
+    str
+    """
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {first_line(str(error))}" if str(error).strip() else "not enough memory"
+    message = in_options(first_line(_text(error)), parser)
+    if isinstance(error, _expected()) and message:
+        return message
+    where = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{where} (with --traceback it tells where)"
+
+
+def _text(error):
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    told_by_system = isinstance(error, OSError) and error.strerror and str(error).startswith("[Errno")
+    if told_by_system:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)
+
+
+def first_line(text):
+    """The first line of a text that says something, str."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _expected():
+    """What goes wrong with a user's input; anything else may be a fault of the code, and says what it is."""
+    from astropy.io.registry import IORegistryError
+
+    return OSError, ValueError, TypeError, KeyError, ImportError, IORegistryError
