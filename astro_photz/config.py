@@ -19,7 +19,9 @@ class Conf(ConfigNamespace):
     default_model = ConfigItem("sim-small-v1", "Model that is used where none is named.", cfgtype="string")
     threads = ConfigItem(2, "Threads that fetch and cut the frames of fields, a field each.", cfgtype="integer(min=1)")
     inference_threads = ConfigItem(
-        0, "Threads of onnxruntime; 0 leaves the choice to it: one a core.", cfgtype="integer(min=0)"
+        0,
+        "Threads of a model; 0 for as many as the process may use processors (those of its affinity).",
+        cfgtype="integer(min=0)",
     )
     queries_per_minute = ConfigItem(
         60, "Queries that are sent to the SDSS catalogue server in a minute, at most.", cfgtype="integer(min=1)"

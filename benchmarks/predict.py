@@ -39,15 +39,20 @@ class Graphs:
             self._head.run(None, {"embedding": embedding})
 
 
+def predict(cutouts, model, threads):
+    """Call `astro_photz.predict` with a number of threads."""
+    with astro_photz.conf.set_temp("inference_threads", threads):
+        astro_photz.predict(cutouts, model=model)
+
+
 def compare(path, cutouts, *, threads, repeats):
     """Rows of the table for a number of threads."""
-    with astro_photz.conf.set_temp("inference_threads", threads):
-        model = PhotozModel(path)
+    model = PhotozModel(path)
     graphs = Graphs(path, threads)
     functions = {
         BASELINE: partial(graphs.run, cutouts, batch=1),
         "ONNX graphs, batches of 64": partial(graphs.run, cutouts, batch=64),
-        "astro_photz.predict": partial(astro_photz.predict, cutouts, model=model),
+        "astro_photz.predict": partial(predict, cutouts, model, threads),
     }
     results = alternate({name: partial(measure, function) for name, function in functions.items()}, repeats=repeats)
     for name, result in results.items():
@@ -74,7 +79,7 @@ def main():
         for row in compare(model.path, cutouts, threads=threads, repeats=args.repeats)
     ]
     print(f"{model.name} {model.version}, {len(cutouts)} galaxies; medians of {args.repeats} alternating runs.")
-    print("Threads are those of onnxruntime; ratios are speeds over that of the baseline with as many threads.\n")
+    print("Threads are those of onnxruntime, or of predict's pool; ratios are over the baseline with as many threads.\n")
     print_table(("", "threads", "galaxies/s", "galaxies/CPU s", "ratio: wall", "CPU"), rows)
 
 

@@ -24,6 +24,7 @@ True
 """
 
 import email
+import errno
 import functools
 import io
 import json
@@ -56,7 +57,15 @@ from astro_photz.sdss import BANDS, EXTINCTION_COEFFICIENTS, FRAME_SHAPE, FieldI
 from frames import Geometry, make_run, make_sky
 from helpers import SHARED
 
-__all__ = ["LoopbackArchive", "Request", "photo_catalogue", "real_archive", "synthetic_archive"]
+__all__ = [
+    "UNREACHABLE",
+    "LoopbackArchive",
+    "Request",
+    "photo_catalogue",
+    "real_archive",
+    "synthetic_archive",
+    "unreachable",
+]
 
 PSF_FWHM = (1.5, 1.4, 1.3, 1.25, 1.25)
 """Seeing that the catalogues quote (arcsec)."""
@@ -69,7 +78,7 @@ ERROR_PAGE = (
 
 SEARCH_PATH = re.compile(r"/dr\d+/en/tools/search/x_results\.aspx", re.IGNORECASE)
 
-FAULTS = ("timeout", "disconnect", "html", "truncated", "cut off", "empty")
+FAULTS = ("timeout", "hang", "disconnect", "html", "truncated", "cut off", "empty")
 
 
 def photo_catalogue(coords, field_ids, rowc, colc, ebv, *, mode=1, coefficients="DR13", petro_radius=3.0):
@@ -182,6 +191,10 @@ class _Database:
             self._store("_upload", Table({"up_id": np.arange(len(positions)) + 1}))
             return self.select(sql)
 
+    def alter(self, column, value, object_id):
+        with self._lock:
+            self._connection.execute(f"UPDATE PhotoObjAll SET {column} = ? WHERE objID = ?", (value, int(object_id)))
+
     @functools.cached_property
     def schema(self):
         """Names of PhotoObjAll's columns as SkyServer's ``fDocColumns`` gives them."""
@@ -287,7 +300,7 @@ class LoopbackArchive:
         kind : {'schema', 'crossid', 'sql', 'frame', None}
             What to fail at; None for everything.
         mode : int or str
-            An HTTP status (429 asks to retry after 0 s), or 'timeout' (no answer for longer than any client
+            An HTTP status (429 asks to retry after 0 s), or 'timeout' or 'hang' (no answer for longer than any client
             waits), 'disconnect' (hangs up without an answer), 'html' (an error page with status 200), 'truncated'
             (half of the body, announced as if it were all), 'cut off' (hangs up after half of the body) or 'empty'.
         times : int, optional
@@ -299,6 +312,20 @@ class LoopbackArchive:
             raise ValueError(f"mode must be a HTTP status or one of {FAULTS}, got {mode!r}")
         with self._lock:
             self._faults.append(_Fault(kind, mode, times, path_contains))
+
+    def alter(self, column, value, *, row):
+        """
+        Change what the searches say of an object; positions are found where it is all the same.
+
+        Parameters
+        ----------
+        column : str
+        value : object
+            None comes as ``null``, text as it is.
+        row : int
+            Of the catalogue.
+        """
+        self._database.alter(column, value, self.catalogue["objID"][row])
 
     def mend(self):
         """Behave well again."""
@@ -325,7 +352,9 @@ class LoopbackArchive:
             stack.enter_context(sdss.conf.set_temp("skyserver_baseurl", url))
             stack.enter_context(sdss.conf.set_temp("sas_baseurl", url + "/sas"))
             stack.enter_context(_no_proxy("127.0.0.1"))
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="loopback-"))
+            # Threads that were let go may still write there.
+            folder = tempfile.TemporaryDirectory(prefix="loopback-", ignore_cleanup_errors=True)
+            directory = stack.enter_context(folder)
             self.cache = Path(stack.enter_context(set_temp_cache(directory)))
             field_names._cached_table_fields.clear()
             stack.callback(field_names._cached_table_fields.clear)
@@ -350,6 +379,63 @@ def _no_proxy(host):
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+UNREACHABLE = {
+    "refused": "connection refused",
+    "black hole": "no connection within",
+    "unknown name": "its name cannot be looked up",
+    "no route": "no route to it",
+    "proxy": "by its proxy",
+}
+"""Ways in which a server cannot be reached, and what is said of them."""
+
+
+@contextmanager
+def unreachable(way, monkeypatch):
+    """
+    Base of URLs to which there is no connection, in one of the ways of `UNREACHABLE`.
+
+    Parameters
+    ----------
+    way : str
+    monkeypatch : `pytest.MonkeyPatch`
+
+    Yields
+    ------
+    str
+    """
+    with socket.socket() as listener, ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        if way == "black hole":  # its backlog is full, and what comes then is dropped
+            listener.listen(0)
+            for _ in range(4):
+                client = stack.enter_context(socket.socket())
+                client.setblocking(False)
+                client.connect_ex(("127.0.0.1", port))
+        if way == "unknown name":
+            lookup = socket.getaddrinfo
+            monkeypatch.setattr(socket, "getaddrinfo", functools.partial(_unknown_name, lookup))
+            yield "http://nowhere.invalid"
+        elif way == "no route":
+            monkeypatch.setattr(socket.socket, "connect", _no_route)
+            yield f"http://127.0.0.1:{port}"
+        elif way == "proxy":
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+            yield "http://nowhere.invalid"
+        else:
+            yield f"http://127.0.0.1:{port}"
+
+
+def _unknown_name(lookup, host, *args, **options):
+    if str(host).endswith(".invalid"):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    return lookup(host, *args, **options)
+
+
+def _no_route(self, address):
+    raise OSError(errno.ENETUNREACH, "Network is unreachable")
 
 
 class _Server(ThreadingHTTPServer):
@@ -444,8 +530,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = archive._receive(self.command, path, kind)
         if archive.delay:
             self.server.closing.wait(archive.delay)
-        if fault in ("timeout", "disconnect"):
-            if fault == "timeout":
+        if fault in ("timeout", "hang", "disconnect"):
+            if fault != "disconnect":
                 self.server.closing.wait(60)
             self.close_connection = True
             return

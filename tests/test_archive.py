@@ -18,9 +18,10 @@ from astro_photz.catalog import read_positions
 from astro_photz.config import conf
 from astro_photz.cutouts import archive as archive_module
 from astro_photz.cutouts import remote as remote_module
+from astro_photz.cutouts._waiting import Waits
 from astro_photz.cutouts.archive import SDSSArchive
 from astro_photz.cutouts.frames import Frame
-from astro_photz.cutouts.remote import RateLimit, with_retries
+from astro_photz.cutouts.remote import Link, RateLimit
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, frame_path
 from frames import SHAPE
@@ -201,7 +202,7 @@ def test_rate_limit_lets_no_more_through_in_any_minute():
 
 def test_only_queries_that_go_out_count_against_the_limit(server, monkeypatch):
     waits = []
-    monkeypatch.setattr(remote_module._QUERIES, "wait", waits.append)
+    monkeypatch.setattr(remote_module._QUERIES, "wait", lambda per_minute, **_: waits.append(per_minute))
     fetch()
     asked = len(server.requests) - server.count("frame")
     assert len(waits) == asked > 0
@@ -350,7 +351,7 @@ def test_a_schema_that_is_not_there_is_asked_for_once(server):
 def test_a_server_is_asked_again_when_it_says(monkeypatch):
     """In seconds or at a time; but nobody waits for hours."""
     slept, now = [], datetime.now(UTC)
-    monkeypatch.setattr(remote_module.time, "sleep", slept.append)
+    monkeypatch.setattr(Waits, "sleep", lambda self, seconds: slept.append(seconds))
 
     def refused(after):
         def action():
@@ -360,14 +361,14 @@ def test_a_server_is_asked_again_when_it_says(monkeypatch):
 
     for after in ("7", format_datetime(now + timedelta(seconds=20), usegmt=True), "soon", None):
         with pytest.raises(urllib.error.HTTPError), conf.set_temp("retry_wait", 1.5):
-            with_retries(refused(after), forget=lambda: None)
+            Link().with_retries(refused(after), host="sky", forget=lambda: None)
     assert slept[:2] == [7, 7]
     assert np.all(np.abs(np.array(slept[2:4]) - 19) < 2)
     assert slept[4:] == [1.5, 3.0, 1.5, 3.0]
     slept.clear()
     for after in ("86400", format_datetime(now + timedelta(hours=1), usegmt=True)):
         with pytest.raises(urllib.error.HTTPError):
-            with_retries(refused(after), forget=lambda: None)
+            Link().with_retries(refused(after), host="sky", forget=lambda: None)
     assert slept == []
 
 

@@ -2,6 +2,9 @@
 """Sources of cutouts: one contract that all of them keep, the truth of their pixels, and what broken files do."""
 
 import functools
+import os
+import threading
+import time
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -9,6 +12,7 @@ import astropy.units as u
 import h5py
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from scene import FIELD, archive_of_scene, catalogue, gather, scene, write_scene
@@ -23,6 +27,7 @@ from astro_photz.cutouts.directory import FrameDirectory
 from astro_photz.cutouts.file import CutoutFile
 from astro_photz.cutouts.frames import Frame, read_header
 from astro_photz.cutouts.writer import CutoutWriter
+from astro_photz.dust import approximate_ebv
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
 from frames import SHAPE, Geometry, Source, make_edge, make_field, make_run, write_field
@@ -375,8 +380,9 @@ def test_broken_frame_is_flagged_and_the_rest_comes_back(tmp_path, reference, da
     np.testing.assert_array_equal(reasons[~hit], expected_reasons[~hit])
     np.testing.assert_array_equal(cutouts.flux[~hit], expected.flux[~hit])
     # Without its r frame, a galaxy may still be seen in another field.
-    lost = (reasons & (PhotozFlag.NO_IMAGE | PhotozFlag.NO_MATCH)) != 0
+    lost = reasons == PhotozFlag.NO_IMAGE
     assert lost[hit].any()
+    assert not (reasons[hit] & PhotozFlag.NO_MATCH).any()
     assert np.isfinite(cutouts.flux[hit & ~lost, :, 30:34, 30:34]).all()
     if band == "z":
         assert np.all(reasons[hit] == PhotozFlag.NO_IMAGE)
@@ -396,12 +402,199 @@ def test_missing_band(tmp_path, reference):
     np.testing.assert_array_equal(cutouts.flux[:, 1:], expected.flux[:, 1:])
 
 
+def _no_file(path):
+    path.unlink()
+
+
+def _link_to_nothing(path):
+    path.unlink()
+    path.symlink_to("elsewhere.fits")
+
+
+def _link_to_itself(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def _other_header(**keywords):
+    def damage(path):
+        with fits.open(path) as frame:
+            image, header = frame[0].data, frame[0].header
+        plain = fits.PrimaryHDU(image, header)
+        for name, value in keywords.items():
+            plain.header[name] = value
+        path.write_bytes(plain.header.tostring().encode() + image.astype(">f4").tobytes())
+
+    return damage
+
+
+UNREADABLE = {
+    "missing": _no_file,
+    "link to nothing": _link_to_nothing,
+    "link to itself": _link_to_itself,
+    "no place": _other_header(CD1_1=0.0, CD1_2=0.0),
+    "no pixels": _other_header(NAXIS1=-5),
+    "too many pixels": _other_header(NAXIS1=10**9),
+}
+
+
+@pytest.mark.parametrize("damage", UNREADABLE)
+def test_galaxies_on_an_r_frame_that_cannot_be_read_have_no_image(tmp_path, reference, damage):
+    """They have a match: other bands tell where the frame lies."""
+    directory = write_scene(tmp_path)
+    name = sdss.frame_name("r", FIELD)
+    UNREADABLE[damage](directory / name)
+    with pytest.warns(AstropyUserWarning, match="no r frame" if damage == "missing" else name):
+        cutouts, reasons = gather(FrameDirectory(directory), read_positions(catalogue()))
+    expected, expected_reasons = reference
+    hit = (expected.provenance["run"] == FIELD.run) & (expected.provenance["field"] == FIELD.field)
+    np.testing.assert_array_equal(cutouts.flux[~hit], expected.flux[~hit])
+    np.testing.assert_array_equal(reasons[~hit], expected_reasons[~hit])
+    assert (reasons[hit] == PhotozFlag.NO_IMAGE).any()
+    assert not (reasons[hit] & PhotozFlag.NO_MATCH).any()
+
+
+def test_a_number_of_the_reduction_that_is_none_is_no_matter(tmp_path, reference):
+    directory = write_scene(tmp_path)
+    _other_header(RERUN="new")(directory / sdss.frame_name("r", FIELD))
+    cutouts, _ = gather(FrameDirectory(directory), read_positions(catalogue()))
+    np.testing.assert_array_equal(cutouts.flux, reference[0].flux)
+    np.testing.assert_array_equal(cutouts.provenance["rerun"], reference[0].provenance["rerun"])
+
+
+@pytest.mark.parametrize("damage", ["empty", "html", "noise"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_field_of_which_nothing_can_be_read(tmp_path, reference, named, damage):
+    """Nobody knows where it lies: galaxies that are nowhere else may lie on it, unless the table says otherwise."""
+    directory = write_scene(tmp_path)
+    for band in BANDS:
+        path = directory / sdss.frame_name(band, FIELD)
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    expected, expected_reasons = reference
+    table = catalogue()
+    if named:
+        for name in ("run", "rerun", "camcol", "field"):
+            table[name] = np.where(expected_reasons == 0, expected.provenance[name], 301)
+        table["camcol"][expected_reasons != 0] = 2
+    with pytest.warns(AstropyUserWarning, match=rf"{sdss.frame_name('r', FIELD)}.*count as without an image"):
+        cutouts, reasons = gather(FrameDirectory(directory), read_positions(table))
+    hit = (expected.provenance["run"] == FIELD.run) & (expected.provenance["field"] == FIELD.field)
+    lost = hit & (reasons == PhotozFlag.NO_IMAGE)
+    assert lost.any()
+    assert np.isfinite(cutouts.flux[hit & ~lost, :, 30:34, 30:34]).all()
+    # Of other runs only what the table names is read, so that a stamp at an edge may end there.
+    whole = ~hit & (reasons == 0)
+    assert whole.sum() >= np.sum(~hit & (expected_reasons == 0)) - 1
+    np.testing.assert_array_equal(cutouts.flux[whole], expected.flux[whole])
+    off = expected_reasons == PhotozFlag.NO_MATCH
+    assert set(reasons[off]) == {PhotozFlag.NO_MATCH if named else PhotozFlag.NO_IMAGE}
+
+
+# Folders with links
+
+
+def _linked_files(real, folder):
+    for path in real.iterdir():
+        (folder / path.name).symlink_to(path)
+
+
+def _linked_folder(real, folder):
+    (folder / "link").symlink_to(real)
+
+
+def _linked_twice(real, folder):
+    (folder / "a").symlink_to(real)
+    (folder / "b").symlink_to(real)
+
+
+def _links_of_links(real, folder):
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "deep" / "er" / "link").symlink_to(real)
+    (folder / "short").symlink_to(folder / "deep")
+
+
+def _links_in_a_loop(real, folder):
+    (folder / "link").symlink_to(real)
+    (real / "back").symlink_to(folder)
+    (folder / "self").symlink_to("self")
+
+
+def _copies_that_lead_nowhere(real, folder):
+    (folder / "link").symlink_to(real)
+    for path in real.iterdir():
+        (folder / path.name).symlink_to("elsewhere")
+
+
+def _shouted(real, folder):
+    for path in real.iterdir():
+        (folder / path.name.upper()).symlink_to(path)
+
+
+LINKS = (_linked_files, _linked_folder, _linked_twice, _links_of_links, _links_in_a_loop)
+LINKS += (_copies_that_lead_nowhere, _shouted)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_links_are_followed(tmp_path, reference, link):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "folder").mkdir()
+    link(write_scene(tmp_path / "real"), tmp_path / "folder")
+    source = FrameDirectory(tmp_path / "folder")
+    assert repr(source).endswith(f"{len(BANDS) * len(scene()[0])} frames>")
+    cutouts, reasons = gather(source, read_positions(catalogue()))
+    np.testing.assert_array_equal(cutouts.flux, reference[0].flux)
+    np.testing.assert_array_equal(reasons, reference[1])
+
+
+def test_a_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch):
+    field, _ = isolated()
+    write_field(tmp_path, field)
+    (tmp_path / "secret").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if os.fspath(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.warns(AstropyUserWarning, match=r"secret cannot be read, and frames in it are not found: Permission"):
+        assert len(FrameDirectory(tmp_path).field_ids) == 1
+
+
 @pytest.mark.parametrize("name", ["SDSSArchive", "FrameDirectory-flat-bz2"])
 def test_memory_for_frames_does_not_matter(name, tmp_path, reference):
     with conf.set_temp("frame_cache", 0), SOURCES[name](tmp_path) as source:
         cutouts, reasons = gather(source, read_positions(catalogue()))
     np.testing.assert_array_equal(cutouts.flux, reference[0].flux)
     np.testing.assert_array_equal(reasons, reference[1])
+
+
+def test_whoever_stops_early_does_not_wait_for_frames(tmp_path, monkeypatch):
+    """And no thread begins another one."""
+    begun, stuck, go_on = [], threading.Event(), threading.Event()
+
+    def slowly(path, **options):
+        begun.append(path)
+        if stuck.wait(0.1):
+            go_on.wait(20)
+        return frames.read_frame(path, **options)
+
+    monkeypatch.setattr("astro_photz.cutouts.directory.read_frame", slowly)
+    before = set(threading.enumerate())
+    batches = FrameDirectory(write_scene(tmp_path), threads=2).batches(read_positions(catalogue()))
+    while next(batches).reasons.any():
+        pass
+    stuck.set()
+    start = time.monotonic()
+    batches.close()
+    assert time.monotonic() - start < 1
+    n_begun = len(begun)
+    go_on.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+    assert len(begun) <= n_begun + 2
+    assert len(begun) < len(BANDS) * len(scene()[0])
 
 
 def test_each_frame_is_read_once(tmp_path):
@@ -418,12 +611,15 @@ def test_directory_that_is_none(tmp_path):
         FrameDirectory(tmp_path)
 
 
-def test_directory_without_reddening_names_the_ways(tmp_path):
+def test_directory_without_reddening_needs_nothing_but_positions(tmp_path):
+    """The coarse map knows it roughly, where neither the table nor a map of the user's own tells it."""
     field, galaxies = isolated()
-    source = directory_of(tmp_path, field)
-    positions = Positions(positions_of(*galaxies).coord)
-    with pytest.raises(ValueError, match=r"(?s)ebv.*extinction_u.*map"):
-        next(source.batches(positions))
+    coord = positions_of(*galaxies).coord
+    silent = directory_of(tmp_path, field, dust_map=lambda coord: np.full(len(coord), np.nan))
+    for source in (FrameDirectory(tmp_path), silent):
+        cutouts = fetch(coord, source=source)
+        np.testing.assert_allclose(cutouts.ebv, approximate_ebv(coord))
+        assert (cutouts.flags == PhotozFlag.APPROXIMATE_EBV).all()
 
 
 def test_directory_with_a_dust_map(tmp_path):

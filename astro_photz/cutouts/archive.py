@@ -3,13 +3,12 @@
 Cutouts from the archive of the survey, by astroquery.
 """
 
+import threading
 import warnings
 from contextlib import closing
-from functools import partial
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 from astroquery.exceptions import RemoteServiceError
 from astroquery.sdss import conf as sdss_conf
@@ -18,19 +17,19 @@ from .. import sdss
 from ..config import conf
 from ..dust import ebv_from_extinction
 from ..flags import PhotozFlag
+from ._failures import FAILURES, Unreachable, explain, host_of
+from ._objects import DETAILS, PLACE, Objects, check_answer, is_field
 from .container import MINIMUM_SIZE
 from .fields import Targets, cut_fields, plan_tasks, stamp_reach
-from .remote import FAILURES, SkyServer, download_frame, with_retries
+from .frames import FrameError
+from .remote import Link, SkyServer, download_frame, kept_file
 from .source import without_image
 
 __all__ = ["SDSSArchive"]
 
-_FIELD = ("run", "rerun", "camcol", "field")
-_PLACE = ("ra", "dec", *_FIELD, "rowc_r", "colc_r")
-_EXTINCTION = tuple(f"extinction_{band}" for band in sdss.BANDS)
-_PSF = tuple(f"psffwhm_{band}" for band in sdss.BANDS)
 # Positions of a batch go up in one query; the server's own limit is on the time that it takes.
 _BATCH = 500
+_REMEDY = "check the network, or take the images from elsewhere: from a folder of frames or a file of cutouts (source)"
 
 
 class SDSSArchive:
@@ -66,7 +65,8 @@ class SDSSArchive:
     catalogue, unless its ``rerun`` is one of before DR8; its stamp then ends at the edge of the frame.
 
     The servers are asked at most ``conf.queries_per_minute`` queries of the catalogue, and each request
-    ``conf.attempts`` times.
+    ``conf.attempts`` times. A server that cannot be reached at all is not tried again in the same call. Waits of more
+    than some seconds are told through the logger ``astro_photz``.
 
     Examples
     --------
@@ -104,6 +104,11 @@ class SDSSArchive:
         ------
         `~astro_photz.cutouts.Batch`
 
+        Raises
+        ------
+        ConnectionError
+            If nothing can be had: the first server that is asked cannot be reached.
+
         Warns
         -----
         AstropyUserWarning
@@ -112,35 +117,84 @@ class SDSSArchive:
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=positions.ebv)
 
-        with closing(SkyServer(timeout=self.timeout)) as server:
-            catalogue = _Catalogue(self, server, positions)
-            fillers = catalogue.fillers(size)
-        yield from without_image(catalogue.failed, PhotozFlag.NO_IMAGE, size=size, ebv=positions.ebv)
-        yield from without_image(catalogue.unmatched, PhotozFlag.NO_MATCH, size=size, ebv=positions.ebv)
-        yield from cut_fields(
-            plan_tasks(catalogue.field_ids, fillers),
-            Targets(positions.coord, catalogue.ebv, catalogue.psf_fwhm, self.data_release),
-            load=partial(self._load, size=size),
-            size=size,
-            threads=self.threads or conf.threads,
-            max_bytes=conf.frame_cache * 2**20,
-        )
+        threads = self.threads or conf.threads
+        with closing(Link(threads=threads)) as link:
+            with closing(SkyServer(timeout=self.timeout, link=link)) as server:
+                catalogue = _Catalogue(self, server, link, positions)
+                fillers = catalogue.fillers(size)
+            yield from without_image(catalogue.failed, PhotozFlag.NO_IMAGE, size=size, ebv=positions.ebv)
+            yield from without_image(catalogue.unmatched, PhotozFlag.NO_MATCH, size=size, ebv=positions.ebv)
+            tasks = plan_tasks(catalogue.field_ids, fillers)
+            yield from cut_fields(
+                tasks,
+                Targets(positions.coord, catalogue.ebv, catalogue.psf_fwhm, self.data_release),
+                load=_Frames(self, link, tasks, size, alone=not catalogue.answered).load,
+                size=size,
+                threads=threads,
+                max_bytes=conf.frame_cache * 2**20,
+            )
 
-    def _load(self, field_id, band, coord, *, size):
-        url = f"{sdss_conf.sas_baseurl}/{sdss.frame_path(band, field_id, data_release=self.data_release)}"
-        return download_frame(url, coord=coord, size=size, timeout=self.timeout, cache=self.cache)
+    def frame_url(self, field_id, band):
+        """
+        Where the frame of a field is.
+
+        Parameters
+        ----------
+        field_id : `~astro_photz.sdss.FieldID`
+        band : str
+
+        Returns
+        -------
+        str
+        """
+        return f"{sdss_conf.sas_baseurl}/{sdss.frame_path(band, field_id, data_release=self.data_release)}"
+
+
+class _Frames:
+    """The frames of the archive."""
+
+    def __init__(self, archive, link, tasks, size, *, alone):
+        self._archive = archive
+        self._link = link
+        self._size = size
+        self._fields = {field_id for task in tasks for field_id in task.fields}
+        self._alone = alone  # nothing came of the catalogue
+        self._lock = threading.Lock()
+
+    def load(self, field_id, band, coord):
+        archive = self._archive
+        options = {"link": self._link, "size": self._size, "timeout": archive.timeout, "cache": archive.cache}
+        try:
+            frame = download_frame(archive.frame_url(field_id, band), coord=coord, **options)
+        except FrameError as error:
+            if isinstance(error.__cause__, Unreachable) and self._nothing_to_be_had():
+                raise _no_network(error.__cause__) from error
+            raise
+        self._alone = False
+        return frame
+
+    def _nothing_to_be_had(self):
+        """Whether neither the catalogue nor a frame came, and none lies in the cache."""
+        with self._lock:
+            urls = (self._archive.frame_url(field_id, band) for field_id in self._fields for band in sdss.BANDS)
+            self._alone = self._alone and not (self._archive.cache and any(map(kept_file, urls)))
+            self._fields = {}  # one look is enough
+            return self._alone
 
 
 class _Catalogue:
     """What the catalogue server says of the galaxies."""
 
-    def __init__(self, archive, server, positions):
+    def __init__(self, archive, server, link, positions):
         n = len(positions)
         self._archive = archive
         self._server = server
+        self._link = link
         self._coord = positions.coord
         self._depth = {}  # pixels from each matched object to the edge of its r frame
         self._off = {}  # pixels from it to the position
+        self._out_of_reach = False  # and it was said
+        self.answered = False
         self.field_ids = {}
         self.psf_fwhm = np.full((n, 5), np.nan, dtype=np.float32)
         self.ebv = np.full(n, np.nan, dtype=np.float32) if positions.ebv is None else positions.ebv.copy()
@@ -149,6 +203,7 @@ class _Catalogue:
         if positions.field_ids is not None:
             # Before DR8, fields had other reruns, of which there are no frames: the catalogue knows that of today.
             known = positions.valid & (positions.field_ids[:, 1] == sdss.RERUN) & np.isfinite(self.ebv)
+            known &= is_field(positions.field_ids)
             self.field_ids = {
                 row: sdss.FieldID(*positions.field_ids[row].tolist()) for row in np.flatnonzero(known).tolist()
             }
@@ -160,30 +215,43 @@ class _Catalogue:
     def _identify(self, asked):
         """Find the primary object of each galaxy; the rows for which the server failed."""
         extinction = np.full((len(self._coord), 5), np.nan, dtype=np.float32)
+        alone = not self.field_ids
         failed = []
         for start in range(0, len(asked), _BATCH):
             rows = asked[start : start + _BATCH]
             try:
-                objects = self._ask("query_crossid", rows, _PLACE + _EXTINCTION + _PSF)
+                objects = self._ask("query_crossid", rows, PLACE + DETAILS)
             except FAILURES as error:
-                _warn(f"the SDSS catalogue did not answer for {len(rows)} galaxies: {error}")
+                if alone and isinstance(error, Unreachable) and not self.answered:
+                    raise _no_network(error) from error
+                self._warn(error, f"the SDSS catalogue did not answer for {len(rows)} galaxies")
                 failed.extend(rows)
                 continue
-            for row, match, separation in self._match(rows, objects):
-                self.field_ids[row] = sdss.FieldID(*(int(match[name]) for name in _FIELD))
-                self._depth[row], self._off[row] = _depth(match), separation / sdss.PIXEL_SCALE
-                extinction[row] = [match[name] for name in _EXTINCTION]
-                self.psf_fwhm[row] = [match[name] for name in _PSF]
-        self.psf_fwhm[self.psf_fwhm <= 0] = np.nan  # the catalogue has -9999 for what was not measured
-        # All galaxies together tell which coefficients the release has.
-        self.ebv = np.where(np.isfinite(self.ebv), self.ebv, ebv_from_extinction(extinction))
+            for row, index, separation in self._match(rows, objects):
+                if objects.field_ids[index] is not None:
+                    self.field_ids[row] = objects.field_ids[index]
+                    self._depth[row], self._off[row] = objects.depth[index], separation / sdss.PIXEL_SCALE
+                extinction[row], self.psf_fwhm[row] = objects.extinction[index], objects.psf_fwhm[index]
+        self.ebv = np.where(np.isfinite(self.ebv), self.ebv, ebv_from_extinction(extinction, strict=False))
         return np.array(failed, dtype=int)
 
+    def _warn(self, error, what):
+        """Warn of a failure; of a server that cannot be reached once."""
+        if self._out_of_reach:
+            return
+        self._out_of_reach = isinstance(error, Unreachable)
+        ahead = ", nor will it for others" if self._out_of_reach else ""
+        warnings.warn(f"{what}{ahead}: {explain(error, self._host)}", AstropyUserWarning, stacklevel=5)
+
+    @property
+    def _host(self):
+        return host_of(sdss_conf.skyserver_baseurl)
+
     def _ask(self, method, rows, columns):
-        """Send positions to the server by a method of astroquery; the objects that it found, or None."""
+        """Send positions to the server by a method of astroquery; the `Objects` that it found."""
 
         def query():
-            objects = getattr(self._server, method)(
+            table = getattr(self._server, method)(
                 self._coord[rows],
                 radius=self._archive.match_radius,
                 photoobj_fields=list(columns),
@@ -191,9 +259,9 @@ class _Catalogue:
                 data_release=self._archive.data_release,
                 cache=self._archive.cache,
             )
-            if objects is not None:
-                _check_answer(objects, columns)
-            return objects
+            if table is not None:
+                check_answer(table, columns)
+            return Objects.of(table)
 
         def query_table():
             with warnings.catch_warnings():
@@ -202,21 +270,20 @@ class _Catalogue:
                 try:
                     return query()
                 except (AstropyUserWarning, LookupError, ValueError) as error:
-                    raise RemoteServiceError(f"the answer is no table: {error}") from error
+                    raise RemoteServiceError(str(error)) from error
 
-        objects = with_retries(query_table, forget=self._server.forget)
+        objects = self._link.with_retries(query_table, host=self._host, forget=self._server.forget)
         self._server.keep()
+        self.answered = True
         return objects
 
     def _match(self, rows, objects):
         """Rows, the nearest object of each and how far it is: the server leaves out rows, and gives no names."""
-        if objects is None:
+        if not objects.field_ids:
             return
-        places = SkyCoord(objects["ra"], objects["dec"], unit=u.deg)
-        nearest, separation, _ = self._coord[rows].match_to_catalog_sky(places)
+        nearest, separation, _ = self._coord[rows].match_to_catalog_sky(objects.coord)
         near = separation <= self._archive.match_radius
-        for row, index, apart in zip(rows[near], nearest[near], separation[near].arcsec, strict=True):
-            yield row, objects[index], apart
+        yield from zip(rows[near].tolist(), nearest[near].tolist(), separation[near].arcsec.tolist(), strict=True)
 
     def fillers(self, size):
         """
@@ -226,44 +293,37 @@ class _Catalogue:
         """
         fillers = {}
         reach = {row: stamp_reach(size) + off for row, off in self._off.items()}
-        edge = np.array([row for row, depth in self._depth.items() if depth < reach[row]], dtype=int)
+        # A depth that is not known may be any.
+        edge = np.array([row for row, depth in self._depth.items() if not depth >= reach[row]], dtype=int)
         for start in range(0, len(edge), _BATCH):
             rows = edge[start : start + _BATCH]
             try:
-                detections = self._ask("query_region", rows, _PLACE)
+                detections = self._ask("query_region", rows, PLACE)
             except FAILURES as error:
-                _warn(f"the SDSS catalogue did not answer; {len(rows)} stamps end at the edge of a frame: {error}")
+                self._warn(error, f"the SDSS catalogue did not answer; {len(rows)} stamps end at the edge of a frame")
                 continue
-            if detections is None:
-                continue
-            places = SkyCoord(detections["ra"], detections["dec"], unit=u.deg)
-            of_detection, of_row, *_ = self._coord[rows].search_around_sky(places, self._archive.match_radius)
-            for index, row in enumerate(rows):
-                found = {self.field_ids[row]: self._depth[row]}
-                for detection in detections[of_detection[of_row == index]]:
-                    field_id = sdss.FieldID(*(int(detection[name]) for name in _FIELD))
-                    found[field_id] = _depth(detection)
-                first, *others = sorted(found, key=found.get, reverse=True)
+            for row, seen in self._seen(rows, detections):
+                first, *others = sorted(seen, key=seen.get, reverse=True)
                 self.field_ids[row] = first
-                if found[first] < reach[row] and others:
+                if others and not reach[row] <= seen[first] < np.inf:
                     fillers[row] = others
         return fillers
 
+    def _seen(self, rows, detections):
+        """Each row with the fields that saw it, and how far from their edges (pixels)."""
+        of_detection, of_row, *_ = self._coord[rows].search_around_sky(detections.coord, self._archive.match_radius)
+        for index, row in enumerate(rows.tolist()):
+            own = self.field_ids[row]
+            # Where a depth is not known, the primary's field goes first and any other last.
+            seen = {own: np.nan_to_num(self._depth[row], nan=np.inf)}
+            for detection in of_detection[of_row == index]:
+                field_id, depth = detections.field_ids[detection], detections.depth[detection]
+                if field_id is not None and np.isfinite(depth):
+                    seen[field_id] = depth
+                elif field_id is not None:
+                    seen.setdefault(field_id, -np.inf)
+            yield row, seen
 
-def _warn(message):
-    warnings.warn(message, AstropyUserWarning, stacklevel=5)  # where the user's loop or call is
 
-
-def _check_answer(objects, columns):
-    """Tell an error page that was read as a table, or a table that breaks off, from an answer."""
-    missing = [name for name in columns if name not in objects.colnames]
-    if missing:
-        raise RemoteServiceError(f"the answer is no table of objects: it lacks {', '.join(missing)}")
-    if any(np.ma.is_masked(column) for column in objects.columns.values()):
-        raise RemoteServiceError("the answer breaks off in the middle of a row")
-
-
-def _depth(match):
-    """Pixels from an object to the nearest edge of its r frame."""
-    (rows, columns), column, row = sdss.FRAME_SHAPE, float(match["colc_r"]), float(match["rowc_r"])
-    return min(column, columns - column, row, rows - row)
+def _no_network(error):
+    return ConnectionError(f"no network: {error}; {_REMEDY}")

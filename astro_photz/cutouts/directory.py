@@ -3,11 +3,11 @@
 Cutouts from a folder of frames.
 """
 
-import re
 import warnings
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -18,14 +18,25 @@ from ..config import conf
 from ..dust import ebv_from_map
 from ..flags import PhotozFlag
 from ..sdss import PIXEL_SCALE, RERUN, FieldID
+from ._frame_files import find_frames
 from .container import MINIMUM_SIZE
-from .fields import Targets, cut_fields, plan_tasks, stamp_reach
+from .fields import BANDS_APART, Targets, cut_fields, plan_tasks, stamp_reach
 from .frames import FrameError, frame_wcs, read_frame, read_header
 from .source import without_image
 
 __all__ = ["FrameDirectory"]
 
-_NAME = re.compile(r"frame-(?P<band>[ugriz])-(?P<run>\d{6})-(?P<camcol>[1-6])-(?P<field>\d{4})\.fits(\.bz2|\.gz)?$")
+# Bands by whose frame a field is placed, if that of r cannot be read.
+_OTHERS = ("i", "g", "z", "u")
+
+
+class _Place(NamedTuple):
+    """Where a field lies on the sky."""
+
+    field_id: FieldID
+    shape: tuple
+    wcs: object
+    usable: bool  # whether its r frame is there, on whose pixels stamps lie
 
 
 class FrameDirectory:
@@ -36,9 +47,10 @@ class FrameDirectory:
     ----------
     path : str or path-like
         Folder with files ``frame-{band}-{run}-{camcol}-{field}.fits``, compressed by bzip2, gzip or not, side by side
-        or in the folders of the Science Archive Server.
+        or in the folders of the Science Archive Server. Links are followed.
     dust_map : str, path-like or callable, optional
-        Where E(B-V) comes from for galaxies whose table does not give it: see `~astro_photz.dust.ebv_from_map`.
+        Where E(B-V) comes from for galaxies whose table does not give it: see `~astro_photz.dust.ebv_from_map`. By
+        default, from the map at low resolution that comes with the package, with a flag.
     data_release : int, optional
         Of the frames, noted with the cutouts.
     threads : int, optional
@@ -63,7 +75,8 @@ class FrameDirectory:
         self.data_release = data_release
         self.threads = threads
         self._paths = _find_frames(self.path)
-        self._fields = {}
+        self._places = {}
+        self._broken = {}  # what is wrong with the frames of fields that have no place
 
     def __repr__(self):
         return f"<FrameDirectory {self.path}: {len(self._paths)} frames>"
@@ -71,7 +84,7 @@ class FrameDirectory:
     @property
     def field_ids(self):
         """The fields whose *r* frame is there and can be read, list of `~astro_photz.sdss.FieldID`."""
-        return list(self._index(self._keys))
+        return [place.field_id for place in self._index(self._keys) if place.usable]
 
     def frame_path(self, field_id, band):
         """
@@ -110,17 +123,20 @@ class FrameDirectory:
         ------
         `~astro_photz.cutouts.Batch`
 
-        Raises
-        ------
-        ValueError
-            If there is no way to know E(B-V).
+        Warns
+        -----
+        AstropyUserWarning
+            For each frame that is broken, if a galaxy may lie on it.
         """
         targets = self._targets(positions)
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=targets.ebv)
-        field_ids, fillers = self._locate(positions, size)
-        unmatched = [row for row in rows[positions.valid] if row not in field_ids]
-        yield from without_image(np.array(unmatched, dtype=int), PhotozFlag.NO_MATCH, size=size, ebv=targets.ebv)
+        keys = self._worth_reading(positions)
+        field_ids, fillers = self._locate(positions, self._index(keys), size)
+        unmatched = np.array([row for row in rows[positions.valid].tolist() if row not in field_ids], dtype=int)
+        hidden = self._may_be_hidden(positions, unmatched, keys)
+        yield from without_image(unmatched[hidden], PhotozFlag.NO_IMAGE, size=size, ebv=targets.ebv)
+        yield from without_image(unmatched[~hidden], PhotozFlag.NO_MATCH, size=size, ebv=targets.ebv)
         yield from cut_fields(
             plan_tasks(field_ids, fillers),
             targets,
@@ -136,12 +152,6 @@ class FrameDirectory:
         if self.dust_map is not None:
             unknown = np.isnan(ebv)
             ebv[unknown] = ebv_from_map(positions.coord[unknown], self.dust_map)
-        elif positions.ebv is None and n:
-            raise ValueError(
-                "E(B-V) of the galaxies is not known. Give it by a column ebv of the table (or ebv='its name'), by the "
-                "SDSS columns extinction_u ... extinction_z, or by a map: "
-                "FrameDirectory(path, dust_map='folder of the SFD map')."
-            )
         return Targets(positions.coord, ebv, np.full((n, 5), np.nan, dtype=np.float32), self.data_release)
 
     def _load(self, field_id, band, coord, *, size):
@@ -149,22 +159,48 @@ class FrameDirectory:
 
     @property
     def _keys(self):
-        """Run, camcol and field of every r frame, set."""
-        return {(run, camcol, field) for band, run, camcol, field in self._paths if band == "r"}
+        """Run, camcol and field of every frame, set."""
+        return {tuple(key) for _, *key in self._paths}
 
     def _index(self, keys):
-        """Shape and WCS of r frames by their field, of which each is read once."""
-        for run, camcol, field in sorted(keys - self._fields.keys()):
-            self._fields[run, camcol, field] = None
-            try:
-                header = read_header(self._paths["r", run, camcol, field])
-            except FrameError as error:
-                warnings.warn(str(error), AstropyUserWarning, stacklevel=4)
+        """The `_Place` of each field that has one; each header is read once."""
+        for key in sorted(keys - self._places.keys()):
+            self._places[key] = self._place(key)
+        return [self._places[key] for key in sorted(keys) if self._places[key]]
+
+    def _place(self, key):
+        """Place of a field, by the frame of another band if that of r is broken or missing: they lie pixels apart."""
+        problems = []
+        for band in ("r", *_OTHERS):
+            path = self._paths.get((band, *key))
+            if path is None:
                 continue
-            field_id = FieldID(run, int(header.get("RERUN", RERUN)), camcol, field)
-            self._fields[run, camcol, field] = field_id, (header["NAXIS2"], header["NAXIS1"]), frame_wcs(header)
-        known = (self._fields[key] for key in sorted(keys))
-        return {field_id: place for field_id, *place in filter(None, known)}
+            try:
+                header = read_header(path)
+            except FrameError as error:
+                problems.append(str(error))
+                continue
+            run, camcol, field = key
+            field_id = FieldID(run, _rerun(header), camcol, field)
+            return _Place(field_id, (header["NAXIS2"], header["NAXIS1"]), frame_wcs(header), band == "r")
+        self._broken[key] = problems[0]
+        return None
+
+    def _may_be_hidden(self, positions, rows, keys):
+        """
+        Which of the rows that no frame covers may lie on one that is broken, whose place nobody knows.
+
+        All of them, but for those whose table names another field.
+        """
+        broken = sorted(keys & self._broken.keys())
+        for key in broken:
+            what = "galaxies that no other frame covers may lie on it, and count as without an image"
+            warnings.warn(f"{self._broken[key]}; {what}", AstropyUserWarning, stacklevel=4)
+        hidden = np.full(len(rows), bool(broken))
+        if broken and positions.field_ids is not None:
+            named = positions.field_ids[rows][:, [0, 2, 3]]
+            hidden = (named < 0).any(axis=1) | [tuple(key) in self._broken for key in named.tolist()]
+        return hidden
 
     def _worth_reading(self, positions):
         """
@@ -181,27 +217,39 @@ class FrameDirectory:
         named = np.unique(named, axis=0).tolist()
         return self._keys & {(run, camcol, field + step) for run, camcol, field in named for step in (-1, 0, 1)}
 
-    def _locate(self, positions, size):
+    @staticmethod
+    def _locate(positions, fields, size):
         """The field of each row in which it is most central, and those that hold the rest of its stamp."""
         places = defaultdict(list)
-        fields = self._index(self._worth_reading(positions))
-        for field_id, rows in _near(positions, fields, size):
-            shape, wcs = fields[field_id]
-            coord = positions.coord[rows]
-            x, y = wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
-            # pixels to the nearest edge
-            depth = np.min([x + 0.5, shape[1] - 0.5 - x, y + 0.5, shape[0] - 0.5 - y], axis=0)
-            for row, pixels in zip(rows, depth, strict=True):
-                if pixels > -size:
-                    places[row].append((float(pixels), field_id))
+        for place, rows in _near(positions, fields, size):
+            for row, depth in zip(rows.tolist(), _depths(place, positions.coord[rows]).tolist(), strict=True):
+                if depth > -size:
+                    places[row].append((place.usable, depth, place.field_id))
         field_ids, fillers = {}, {}
         for row, found in places.items():
-            (depth, field_id), *others = sorted(found, reverse=True)
-            if depth > 0:
-                field_ids[row] = field_id
-                if depth < stamp_reach(size) and others:
-                    fillers[row] = [other for _, other in others]
+            # Any usable field goes before one without its r frame, which is not where another band says to a pixel.
+            found.sort(reverse=True)
+            covering = [field_id for usable, depth, field_id in found if depth > (0 if usable else -BANDS_APART)]
+            if covering:
+                field_ids[row] = covering[0]
+                others = [field_id for usable, _, field_id in found if usable and field_id != covering[0]]
+                if found[0][1] < stamp_reach(size) and others:
+                    fillers[row] = others
         return field_ids, fillers
+
+
+def _depths(place, coord):
+    """Pixels from each position to the nearest edge of a field."""
+    rows, columns = place.shape
+    x, y = place.wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
+    return np.min([x + 0.5, columns - 0.5 - x, y + 0.5, rows - 0.5 - y], axis=0)
+
+
+def _rerun(header):
+    try:
+        return int(header["RERUN"])
+    except (KeyError, TypeError, ValueError):  # not there, or no number
+        return RERUN
 
 
 def _near(positions, fields, size):
@@ -209,24 +257,20 @@ def _near(positions, fields, size):
     rows = np.flatnonzero(positions.valid)
     if not fields or not len(rows):
         return
-    centres = [wcs.all_pix2world(shape[1] / 2, shape[0] / 2, 0) for shape, wcs in fields.values()]
-    reach = max(np.hypot(*shape) / 2 + 1.5 * size for shape, _ in fields.values()) * PIXEL_SCALE * u.arcsec
+    centres = [place.wcs.all_pix2world(place.shape[1] / 2, place.shape[0] / 2, 0) for place in fields]
+    reach = max(np.hypot(*place.shape) / 2 + 1.5 * size for place in fields) * PIXEL_SCALE * u.arcsec
     in_field, in_rows, *_ = positions.coord[rows].search_around_sky(SkyCoord(centres, unit=u.deg), reach)
     order = np.argsort(in_field, kind="stable")
     ends = np.searchsorted(in_field[order], np.arange(len(fields) + 1))
-    for field_id, start, stop in zip(fields, ends[:-1], ends[1:], strict=True):
+    for place, start, stop in zip(fields, ends[:-1], ends[1:], strict=True):
         if stop > start:
-            yield field_id, rows[in_rows[order[start:stop]]]
+            yield place, rows[in_rows[order[start:stop]]]
 
 
 def _find_frames(path):
     if not path.is_dir():
         raise FileNotFoundError(f"no folder {path}")
-    found = {}
-    for file in sorted(path.rglob("frame-*.fits*"), key=lambda file: len(file.name), reverse=True):
-        match = _NAME.match(file.name)
-        if match:  # of several copies the one with the shortest name stays: it is not compressed
-            found[match["band"], int(match["run"]), int(match["camcol"]), int(match["field"])] = file
+    found = find_frames(path)
     if not any(band == "r" for band, *_ in found):
         raise FileNotFoundError(
             f"{path} has no frames of the r band, on whose pixels stamps lie: no file named like "

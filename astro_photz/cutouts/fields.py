@@ -10,7 +10,8 @@ there, up to a limit.
 import threading
 import warnings
 from collections import Counter, OrderedDict, defaultdict, deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +24,13 @@ from .container import PROVENANCE, Cutouts
 from .frames import AffineMap, FrameError, resample
 from .source import BATCH_SIZE, Batch
 
-__all__ = ["FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks", "stamp_reach"]
+__all__ = ["BANDS_APART", "FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks", "stamp_reach"]
 
 # Pixels along the edges that are left to other frames, if there are any: first those where the spline errs by more
 # than 0.1 % of the gradient, at last none.
 _TRIMS = (6, 4, 2, 0)
-_BANDS_APART = 12  # pixels by which the frames of a field lie off that of the r band, at most
+BANDS_APART = 12
+"""Pixels by which the frames of a field lie off that of the *r* band, at most."""
 
 
 class Targets(NamedTuple):
@@ -119,6 +121,7 @@ class FrameStore:
         self._max_bytes = max_bytes
         self._frames = OrderedDict()
         self._lock = threading.Lock()
+        self._closed = threading.Event()
 
     def get(self, field_id, band):
         """
@@ -137,7 +140,11 @@ class FrameStore:
         ------
         FrameError
             If it cannot be had; also each time that it is asked for again.
+        ~concurrent.futures.CancelledError
+            If the store is closed.
         """
+        if self._closed.is_set():
+            raise CancelledError
         key = field_id, band
         with self._lock:
             future = self._frames.get(key)
@@ -153,6 +160,10 @@ class FrameStore:
                 future.set_exception(error)
             self._evict()
         return future.result()
+
+    def close(self):
+        """Give no more frames: threads that nobody waits for end with the one that they read."""
+        self._closed.set()
 
     def release(self, task):
         """
@@ -197,7 +208,7 @@ def stamp_reach(size):
     float
         Pixels from the target to the edge.
     """
-    return size / 2 + 1 + _BANDS_APART
+    return size / 2 + 1 + BANDS_APART
 
 
 def plan_tasks(field_ids, fillers):
@@ -280,31 +291,34 @@ def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
         finally:
             store.release(task)
 
-    for batch, problems in _in_threads(cut, tasks, threads):
-        for problem in problems:
-            if problem not in told:
-                told.add(problem)
-                warnings.warn(problem, AstropyUserWarning, stacklevel=2)
-        yield batch
+    with closing(store), closing(_in_threads(cut, tasks, threads)) as results:
+        for batch, problems in results:
+            for problem in problems:
+                if problem not in told:
+                    told.add(problem)
+                    warnings.warn(problem, AstropyUserWarning, stacklevel=2)
+            yield batch
 
 
 def _in_threads(function, items, threads):
-    """Like ``map``, some items ahead in threads but no more than there are threads: results can be large."""
+    """
+    Like ``map``, some items ahead in threads but no more than there are threads: results can be large.
+
+    Whoever stops early, by an interrupt for instance, does not wait for what is under way.
+    """
     if threads == 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        ahead = deque()
-        try:
-            for item in items:
-                ahead.append(pool.submit(function, item))
-                if len(ahead) > threads:
-                    yield ahead.popleft().result()
-            while ahead:
+    pool, ahead = ThreadPoolExecutor(threads), deque()
+    try:
+        for item in items:
+            ahead.append(pool.submit(function, item))
+            if len(ahead) > threads:
                 yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _FieldCutter:

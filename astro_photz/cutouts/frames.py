@@ -19,6 +19,8 @@ from astropy.wcs import WCS
 from scipy import ndimage
 from scipy.interpolate import BSpline, PPoly
 
+from ._missing import missing_pixels
+
 __all__ = [
     "SIMULATED",
     "AffineMap",
@@ -35,6 +37,7 @@ SIMULATED = "SIMULATE"
 """Keyword of the header by which a frame says that it is simulated."""
 
 _WCS_KEYWORDS = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
+_LARGEST = 20_000  # pixels along a side: what says more is broken, and would take all memory
 _ORDER = 5
 # Pixels read around a stamp: the taps of the spline and the tail of its prefilter (0.43 ** 12 is 4e-5).
 _MARGIN = 12
@@ -125,16 +128,25 @@ def read_frame(path, *, coord=None, size=0):
     try:
         with open_decompressed(path) as file:
             header = _header(file)
-            wcs, shape = frame_wcs(header), (header["NAXIS2"], header["NAXIS1"])
+            wcs, shape = frame_wcs(header), _shape(header)
             rows = shape[0] if coord is None else _rows_needed(wcs, coord, size, shape[0])
             image = np.full(shape, np.nan, dtype=np.float32)
             if rows:
                 image[:rows] = _first_rows(file, header, rows)
+                _blank_missing(image)
             if coord is None or isinstance(file, gzip.GzipFile):
                 file.read()  # gzip has its checksum at the end, bzip2 one for each block
         return Frame(image, wcs, bool(header.get(SIMULATED, False)))
     except _BROKEN as error:
         raise FrameError(f"{path} is broken, truncated or no frame: {error}") from error
+
+
+def _blank_missing(image):
+    """Put NaN where a frame holds no data; one drawn without noise, which has no pixel below its sky, is whole."""
+    missing = missing_pixels(image)
+    data = image[~missing & ~np.isnan(image)]
+    if missing.any() and (not data.size or (data < 0).any()):
+        image[missing] = np.nan
 
 
 def read_header(path):
@@ -157,7 +169,7 @@ def read_header(path):
     try:
         with open_decompressed(path) as file:
             header = _header(file)
-        frame_wcs(header), header["NAXIS1"], header["NAXIS2"]  # so that what is no frame is told here
+        frame_wcs(header), _shape(header)  # so that what is no frame is told here
         return header
     except _BROKEN as error:
         raise FrameError(f"{path} has no header of a frame: {error}") from error
@@ -165,9 +177,21 @@ def read_header(path):
 
 def _header(file):
     start = file.peek(9)[:9]
+    if not start:
+        raise EOFError("it is empty")
+    if start.lstrip().startswith(b"<"):
+        raise ValueError("it is a page of the web")
     if start != b"SIMPLE  =":
         raise ValueError(f"a FITS file does not begin with {start!r}")
     return fits.Header.fromfile(file)
+
+
+def _shape(header):
+    """Rows and columns of a frame's image."""
+    shape = header["NAXIS2"], header["NAXIS1"]
+    if not all(isinstance(n, int) and 0 < n <= _LARGEST for n in shape):
+        raise ValueError(f"an image has no {shape[0]} x {shape[1]} pixels")
+    return shape
 
 
 def _rows_needed(wcs, coord, size, rows):
@@ -205,9 +229,14 @@ def frame_wcs(header):
     ------
     KeyError
         If a keyword is missing.
+    ValueError
+        If they tell no place.
     """
     # Only the keywords of the WCS proper: the headers have others (RADECSYS, ...) at which wcslib warns.
-    return WCS({name: header[name] for name in _WCS_KEYWORDS} | {"RADESYS": "ICRS"})
+    wcs = WCS({name: header[name] for name in _WCS_KEYWORDS} | {"RADESYS": "ICRS"}, fix=False)
+    if not np.isfinite(wcs.all_pix2world(0, 0, 0)).all():
+        raise ValueError("its keywords tell no place on the sky")
+    return wcs
 
 
 @dataclass(frozen=True)

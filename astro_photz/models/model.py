@@ -14,16 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from .._files import sha256
-from ..config import conf
 from ..cutouts import Cutouts
 from ..pdf import RedshiftPDF
+from ._threads import in_threads
 
 __all__ = ["ModelError", "PhotozModel"]
 
 IMAGE_SIZE = 64
 _CARD_KEYS = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
-# Stamps that go through the graph at once: enough to keep the processor busy, few enough to stay in its cache.
-_BATCH = 64
+# Stamps that go through the graph at once, in a thread: enough to keep a processor busy, few enough to stay in its
+# cache and to be shared out evenly.
+_BATCH = 16
 
 
 class ModelError(ValueError):
@@ -112,7 +113,7 @@ class PhotozModel:
 
     def encode(self, flux, ebv):
         """
-        Embed images.
+        Embed images that come as arrays.
 
         Parameters
         ----------
@@ -131,13 +132,31 @@ class PhotozModel:
         TypeError, ValueError
             If ``flux`` is not what `~astro_photz.Cutouts` takes.
         """
-        cutouts = Cutouts(flux, ebv=ebv)
+        return self.embed(Cutouts(flux, ebv=ebv))
+
+    def embed(self, cutouts):
+        """
+        Embed the images of cutouts.
+
+        Parameters
+        ----------
+        cutouts : `~astro_photz.Cutouts` (N,)
+            The central 64 pixels of each stamp are used.
+
+        Returns
+        -------
+        embedding : `~numpy.ndarray` (N, D) float32
+            NaN for a galaxy without a pixel or E(B-V), of which the network would make something none the less.
+        """
         cutouts = cutouts.crop(IMAGE_SIZE)
         embedding = np.empty((len(cutouts), self.card["embedding_dim"]), dtype=np.float32)
-        for start in range(0, len(cutouts), _BATCH):
+
+        def embed(start):
             part = slice(start, start + _BATCH)
             feed = {"flux": np.ascontiguousarray(cutouts.flux[part]), "ebv": cutouts.ebv[part]}
             (embedding[part],) = self._encoder.run(["embedding"], feed)
+
+        in_threads(embed, range(0, len(cutouts), _BATCH))
         known = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0) & ~np.isnan(cutouts.flux).all(axis=(1, 2, 3))
         embedding[~known] = np.nan
         return embedding
@@ -253,7 +272,9 @@ def _session(file):
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = conf.inference_threads
+    # The threads are ours, a batch each. Those of onnxruntime spin while they wait for each other, so that a neighbour
+    # on the machine costs more than its share, and are pinned to cores that may not be this process's.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

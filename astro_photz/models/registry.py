@@ -113,10 +113,10 @@ def load_model(name_or_path=None):
     if not path.is_dir():
         raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")
     changed = (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0
-    return _load(path.resolve(), changed, conf.inference_threads)
+    return _load(path.resolve(), changed)
 
 
 @lru_cache(maxsize=4)
-def _load(path, _changed, _threads):
-    """A model is opened once, until its card or the threads change: in a worker that maps over partitions too."""
+def _load(path, _changed):
+    """A model is opened once, until its card changes: in a worker that maps over partitions too."""
     return PhotozModel(path)

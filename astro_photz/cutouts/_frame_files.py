@@ -1,0 +1,73 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The frames that a folder holds, told by their names.
+"""
+
+import os
+import re
+import warnings
+from pathlib import Path
+
+from astropy.utils.exceptions import AstropyUserWarning
+
+__all__ = ["find_frames"]
+
+_NAME = re.compile(
+    r"frame-(?P<band>[ugriz])-(?P<run>\d{6})-(?P<camcol>[1-6])-(?P<field>\d{4})\.fits(\.bz2|\.gz)?$", re.IGNORECASE
+)
+
+
+def find_frames(folder):
+    """
+    Find the frames in a folder and in those below it, also behind links.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+
+    Returns
+    -------
+    dict of (str, int, int, int) to `~pathlib.Path`
+        By band, run, camcol and field. Of several copies, one that is there goes before a link that leads nowhere, and
+        one that is not compressed before others.
+
+    Warns
+    -----
+    AstropyUserWarning
+        For each folder that cannot be read.
+    """
+    found = {}
+    for path in sorted(_files(folder), key=_last_best):
+        match = _NAME.match(path.name)
+        found[match["band"].lower(), int(match["run"]), int(match["camcol"]), int(match["field"])] = path
+    return found
+
+
+def _last_best(path):
+    return path.is_file(), -len(path.name), path
+
+
+def _files(folder):
+    """All files with a frame's name; each folder is looked into once, however many links lead to it."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_warn):
+        folders[:] = [name for name in sorted(folders) if _is_new(os.path.join(root, name), seen)]
+        for path in (Path(root, name) for name in names if _NAME.match(name)):
+            if path.is_file() or path.is_symlink():  # a pipe would never end
+                yield path
+
+
+def _is_new(folder, seen):
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        _warn(error)
+        return False
+    known = len(seen)
+    seen.add((status.st_dev, status.st_ino))
+    return len(seen) > known
+
+
+def _warn(error):
+    message = f"{error.filename} cannot be read, and frames in it are not found: {error.strerror}"
+    warnings.warn(message, AstropyUserWarning, stacklevel=6)

@@ -1,0 +1,171 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Waits for servers: they speak when they are long, and end when the work is stopped.
+
+A thread that hangs in a socket, or in the system's look-up of a name, cannot be called back. So what may block goes
+into a thread of its own, which nobody waits for once the work is stopped, nor when Python ends.
+"""
+
+import logging
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, InvalidStateError, wait
+from contextlib import contextmanager, suppress
+
+__all__ = ["Announcer", "Progress", "Waits"]
+
+_LOG = logging.getLogger("astro_photz")
+_QUIET = 6.0  # s without a sign of life before a wait speaks: then there is a connection, or there was none
+_SLOW = 30.0  # s before a transfer speaks, though something comes
+_AGAIN = 10.0  # s before the same is said again; twice as long each time
+_SELDOM = 120.0  # s, the longest of these
+
+
+class Announcer:
+    """Lines for the user, none of which is said again at once, whatever the number of threads that would."""
+
+    def __init__(self):
+        self._said = {}
+        self._lock = threading.Lock()
+
+    def say(self, key, line):
+        """
+        Say a line, unless its like was said a while ago.
+
+        Parameters
+        ----------
+        key : hashable
+            The same for lines of which one is enough.
+        line : str
+        """
+        now = time.monotonic()
+        with self._lock:
+            before, gap = self._said.get(key, (-float("inf"), 0.0))
+            if now - before < gap:
+                return
+            on_and_on = now - before < 2 * gap
+            self._said[key] = now, min(2 * gap, _SELDOM) if on_and_on else _AGAIN
+        _LOG.warning(line)
+
+
+# One for the process: several calls in threads write to the same screen.
+_ANNOUNCER = Announcer()
+
+
+class Progress:
+    """What has come of an answer."""
+
+    def __init__(self):
+        self.began = self.heard = time.monotonic()
+        self.n_bytes = 0
+
+    def add(self, n_bytes):
+        """
+        Note that something came.
+
+        Parameters
+        ----------
+        n_bytes : int
+        """
+        self.n_bytes += n_bytes
+        self.heard = time.monotonic()
+
+    def due(self):
+        """Seconds until the wait is long enough to be spoken of, float."""
+        return min(self.heard + _QUIET, self.began + _SLOW) - time.monotonic()
+
+    def words(self):
+        """How long it takes, and what came so far, str."""
+        came = f", {self.n_bytes / 1e6:.1f} MB have come" if self.n_bytes else ""
+        return f"since {time.monotonic() - self.began:.0f} s{came}"
+
+
+class Waits:
+    """The waits of one call."""
+
+    def __init__(self):
+        self._stopped = Future()
+        self._turn = threading.local()  # which attempt at a request each thread makes
+
+    def stop(self):
+        """End all waits, those of other threads too, with a `~concurrent.futures.CancelledError`."""
+        with suppress(InvalidStateError):  # stopped already
+            self._stopped.set_result(None)
+
+    @contextmanager
+    def turn(self, attempt, attempts):
+        """
+        Say with each wait in this context which attempt it is.
+
+        Parameters
+        ----------
+        attempt, attempts : int
+        """
+        self._turn.words = f" (attempt {attempt} of {attempts})"
+        try:
+            yield
+        finally:
+            self._turn.words = ""
+
+    def say(self, key, line):
+        """
+        Say a line to the user, unless its like was said a while ago.
+
+        Parameters
+        ----------
+        key : hashable
+        line : str
+        """
+        _ANNOUNCER.say(key, line)
+
+    def sleep(self, seconds):
+        """
+        Wait a while.
+
+        Parameters
+        ----------
+        seconds : float
+        """
+        if wait([self._stopped], timeout=seconds).done:
+            raise CancelledError
+
+    def run(self, action, *, host, limit):
+        """
+        Do something that may block, and wait for it.
+
+        Parameters
+        ----------
+        action : callable
+            Takes a `Progress`. After a stop its result is lost.
+        host : str
+            On which it waits.
+        limit : float
+            After how long it gives up (s).
+
+        Returns
+        -------
+        object
+            What ``action`` returned.
+        """
+        progress, outcome = Progress(), Future()
+        threading.Thread(target=_settle, args=(outcome, action, progress), name=f"wait-{host}", daemon=True).start()
+        pause = progress.due()
+        while True:
+            wait([outcome, self._stopped], timeout=pause, return_when=FIRST_COMPLETED)
+            if outcome.done():
+                return outcome.result()
+            if self._stopped.done():
+                raise CancelledError
+            pause = progress.due()
+            if pause <= 0:
+                turn = getattr(self._turn, "words", "")
+                line = f"waiting for {host} {progress.words()}; it is given up after {limit:g} s without a sign{turn}"
+                self.say((host, "waits"), line)
+                pause = 1.0
+
+
+def _settle(outcome, action, progress):
+    try:
+        outcome.set_result(action(progress))
+    except BaseException as error:
+        outcome.set_exception(error)

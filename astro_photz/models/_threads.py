@@ -1,0 +1,51 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Threads that share the work of a model: as many as this process may use processors.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from ..config import conf
+
+__all__ = ["in_threads", "number_of_threads"]
+
+
+def number_of_threads():
+    """
+    How many threads a model takes.
+
+    Returns
+    -------
+    int
+        ``conf.inference_threads``; where that is 0, the processors that the process may use, which in a container or
+        under a batch system are not all that there are.
+    """
+    if conf.inference_threads:
+        return conf.inference_threads
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def in_threads(function, items):
+    """
+    Call a function with each of some items, in threads if there is more than one.
+
+    Parameters
+    ----------
+    function : callable
+        Returns nothing.
+    items : sequence
+    """
+    threads = min(number_of_threads(), len(items))
+    if threads <= 1:
+        for item in items:
+            function(item)
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for future in [pool.submit(function, item) for item in items]:
+            future.result()
+    finally:  # an interrupt does not wait for what is under way
+        pool.shutdown(wait=False, cancel_futures=True)
