@@ -79,7 +79,7 @@ def main():
         for row in compare(model.path, cutouts, threads=threads, repeats=args.repeats)
     ]
     print(f"{model.name} {model.version}, {len(cutouts)} galaxies; medians of {args.repeats} alternating runs.")
-    print("Threads are those of onnxruntime, or of predict's pool; ratios are over the baseline with as many threads.\n")
+    print("Threads are those of onnxruntime, or of predict's pool; ratios are to the baseline with as many.\n")
     print_table(("", "threads", "galaxies/s", "galaxies/CPU s", "ratio: wall", "CPU"), rows)
 
 
