@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What to say of a name that is not known.
+Suggest the nearest valid name.
 """
 
 from difflib import get_close_matches

@@ -5,6 +5,7 @@ Tables out of whatever a user holds galaxies in, and pandas frames back.
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.io import fits
 from astropy.table import Column, MaskedColumn, QTable, Row, Table
 
+from astropy.utils.exceptions import AstropyUserWarning
+
 from ._arrays import values_and_mask
 from ._sky import direction_of
 
 __all__ = ["as_table", "frame_with", "is_frame"]
 
 _KINDS = (
-    "an astropy Table, QTable or Row, a SkyCoord or a list of them, a pandas DataFrame, a dict of columns, the path of "
-    "a table, or Cutouts"
+    "an astropy Table, QTable or Row, a SkyCoord or a list of them, a pandas DataFrame, a dict of columns or the path "
+    "of a table"
 )
 
 
@@ -65,7 +68,7 @@ def as_table(data):
     if isinstance(data, str | os.PathLike):
         from .tables import read_table
 
-        return QTable(read_table(Path(data).expanduser()))
+        return _with_units(read_table(Path(data).expanduser()))
     if isinstance(data, dict):
         return _of_dict(data)
     if isinstance(data, fits.BinTableHDU | fits.TableHDU):
@@ -130,6 +133,13 @@ def frame_with(frame, columns, *, prefix, record):
     return result
 
 
+def _with_units(table):
+    """A QTable of a table; text that has a unit, as sexagesimal angles do, stays a column."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        return QTable(table)
+
+
 def _of_skycoord(coord):
     if coord.ndim > 1:
         raise ValueError(
@@ -146,13 +156,19 @@ def _of_skycoords(coords):
 
 
 def _of_dict(columns):
-    if columns and all(np.ndim(values) == 0 and not isinstance(values, SkyCoord) for values in columns.values()):
-        columns = {name: [value] for name, value in columns.items()}  # one galaxy
+    if columns and all(_is_single(values) for values in columns.values()):  # one galaxy
+        columns = {
+            name: value.reshape(1) if isinstance(value, SkyCoord) else [value] for name, value in columns.items()
+        }
     try:
         return QTable({str(name): _column(values) for name, values in columns.items()})
     except (TypeError, ValueError) as error:  # a number for a column is a TypeError
         lengths = ", ".join(f"{name}: {np.size(values)}" for name, values in columns.items())
         raise ValueError(f"data must be a dict of columns of one length; got {lengths} ({error})") from error
+
+
+def _is_single(value):
+    return value.isscalar if isinstance(value, SkyCoord) else np.ndim(value) == 0
 
 
 def _column(values):

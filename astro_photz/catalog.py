@@ -207,7 +207,7 @@ def _find_coord(table, coord, ra, dec, ra_unit):
 
 
 def _no_coordinates(table):
-    """What to say of a table without coordinates under a known name."""
+    """Error message for a table without coordinates under a known name."""
     ra, dec = (nearest(table.colnames, {pair[axis] for pair in _PAIRS}) for axis in (0, 1))
     if ra and dec and ra != dec:
         remedy = f"if they are {ra!r} and {dec!r}, say so by ra={ra!r} and dec={dec!r}"

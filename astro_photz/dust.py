@@ -15,7 +15,8 @@ import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
-from ._arrays import POSITIVE_SENTINELS, SENTINELS, filled, numbers
+from ._arrays import POSITIVE_SENTINELS, SENTINELS, numbers
+from ._sky import direction_of
 from .sdss import EXTINCTION_COEFFICIENTS
 
 __all__ = [
@@ -177,7 +178,8 @@ def extinction_from_ebv(ebv, *, coefficients="DR13"):
     >>> extinction_from_ebv(0.1).round(4)
     array([0.4239, 0.3303, 0.2285, 0.1698, 0.1263], dtype=float32)
     """
-    return filled(ebv, np.float32)[..., np.newaxis] * EXTINCTION_COEFFICIENTS[coefficients]
+    ebv = numbers(ebv, unit=u.mag, sentinels=_UNKNOWN).astype(np.float32)
+    return ebv[..., np.newaxis] * EXTINCTION_COEFFICIENTS[coefficients]
 
 
 def _transmission(ebv, flux):
@@ -270,8 +272,8 @@ def ebv_from_map(coord, dust_map):
     """
     if not callable(dust_map):
         dust_map = _sfd_map(dust_map)
-    coord = coord.icrs
-    known = np.isfinite(coord.ra.deg) & np.isfinite(coord.dec.deg)
+    coord = direction_of(coord)
+    known = np.isfinite(coord.ra.deg)
     ebv = np.full(len(coord), np.nan, dtype=np.float32)
     if known.any():
         told = numbers(dust_map(coord[known]), unit=u.mag, sentinels=_UNKNOWN)

@@ -107,9 +107,21 @@ def predict(
     Raises
     ------
     TypeError
-        If ``data`` is of another kind.
+        If ``data`` or ``source`` is of another kind.
     ValueError
         If the positions cannot be found, or if a column of that name is there.
+    KeyError
+        If a named column is not there.
+    FileNotFoundError
+        If there is no such file or folder.
+    ConnectionError
+        If nothing can be had because the archive cannot be reached.
+
+    Warns
+    -----
+    AstropyUserWarning
+        For what concerns several rows: extinctions of no release, right ascensions that look like hours, frames that
+        are broken, servers that failed.
 
     Examples
     --------
@@ -122,7 +134,7 @@ def predict(
     True
     """
     model = model if isinstance(model, PhotozModel) else load_model(model)
-    data = _galaxies(data)
+    given, data = data, _galaxies(data)
     table = _output_table(data)
     names = [f"{prefix}{name}" for name in (*_COLUMNS, "_ood", "_flags", "_pdf")]
     taken = [name for name in names if name in table.colnames]
@@ -154,8 +166,8 @@ def predict(
             description="Probability in each bin of redshift",
         )
     record = _record(model, source)
-    if is_frame(data):
-        return frame_with(data.drop(columns=taken), columns, prefix=prefix, record=record)
+    if is_frame(given):
+        return frame_with(given.drop(columns=taken), columns, prefix=prefix, record=record)
     table.remove_columns(taken)
     for name, column in columns.items():
         table.add_column(column, name=name, copy=False)
@@ -191,8 +203,8 @@ def embed(
 
     Raises
     ------
-    TypeError, ValueError
-        As in `predict`.
+    TypeError, ValueError, KeyError, OSError
+        As in `predict`, which also warns alike.
 
     Examples
     --------
@@ -215,8 +227,8 @@ def embed(
 
 
 def _galaxies(data):
-    """A table, a DataFrame or cutouts, of whatever a user gives."""
-    if isinstance(data, Cutouts) or is_frame(data):
+    """A table or cutouts, of whatever a user gives."""
+    if isinstance(data, Cutouts):
         return data
     if isinstance(data, str | os.PathLike) and _holds_cutouts(Path(data).expanduser()):
         return Cutouts.read(Path(data).expanduser())
@@ -236,7 +248,7 @@ def _holds_cutouts(path):
 def _output_table(data):
     """The table that is given back, without the new columns."""
     if not isinstance(data, Cutouts):
-        return as_table(data).copy()
+        return data.copy()
     table = QTable({"id": data.ids})
     if data.coord is not None:
         table["coord"] = data.coord
@@ -252,7 +264,7 @@ def _source_of(data, source):
 def _batches(data, source, progress, **columns):
     if source is None:
         return _batches_of_cutouts(data, progress)
-    return collect_batches(read_positions(as_table(data), **columns), source=source, size=IMAGE_SIZE, progress=progress)
+    return collect_batches(read_positions(data, **columns), source=source, size=IMAGE_SIZE, progress=progress)
 
 
 def _batches_of_cutouts(cutouts, progress):
@@ -285,7 +297,7 @@ def _estimate(batches, model, n, pdf):
 
 
 def _record(model, source):
-    """What a reader of the table must know to make it again."""
+    """Record of model and source for the table's meta."""
     return {
         "astro_photz": __version__,
         "model": model.name,

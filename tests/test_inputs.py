@@ -190,7 +190,7 @@ def test_sources_by_name(sky, tmp_path):
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        ("absent", FileNotFoundError, "source='absent' must be 'sdss', a folder of frames or an HDF5 file"),
+        ("absent", FileNotFoundError, "source='absent': neither 'sdss', nor a folder of frames, nor an HDF5 file"),
         ("sky", FileNotFoundError, "no frames of the r band"),
         ("sky/hosts.csv", OSError, "is not an HDF5 file"),
         (FrameDirectory, TypeError, r"give an object of it, FrameDirectory\(...\)"),

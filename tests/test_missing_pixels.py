@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from astro_photz import Cutouts, FrameDirectory, fetch, predict
-from astro_photz.cutouts._missing import missing_pixels
+from astro_photz.cutouts.missing import missing_pixels
 from astro_photz.flags import MISSING, PhotozFlag
 from frames import Geometry, Source, make_field, write_field
 from helpers import SHARED, SKY_RMS, gaussian_cutouts, needs_shared

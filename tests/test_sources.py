@@ -622,6 +622,27 @@ def test_directory_without_reddening_needs_nothing_but_positions(tmp_path):
         assert (cutouts.flags == PhotozFlag.APPROXIMATE_EBV).all()
 
 
+def test_reddening_that_is_known_later_is_approximate_no_more(tmp_path):
+    cutouts = gaussian_cutouts(3)
+    cutouts.flags[:] = PhotozFlag.APPROXIMATE_EBV
+    cutouts.write(tmp_path / "stamps.h5")
+    table = Table({"coord": cutouts.coord, "ebv": [0.05, np.nan, 0.07]})
+    again = fetch(table, source=tmp_path / "stamps.h5")
+    np.testing.assert_allclose(again.ebv, [0.05, 0.03, 0.07], rtol=1e-5)
+    assert again.flags.tolist() == [0, PhotozFlag.APPROXIMATE_EBV, 0]
+
+
+def test_no_training_takes_a_reddening_that_is_approximate(tmp_path):
+    cutouts = gaussian_cutouts(3)
+    cutouts.ebv[1] = np.nan
+    cutouts.write(tmp_path / "stamps.h5")
+    for whole, kept in ((False, [True, True, True]), (True, [True, False, True])):
+        table = Table({"coord": cutouts.coord})
+        done = fetch_to_file(table, tmp_path / f"{whole}.h5", source=tmp_path / "stamps.h5", whole=whole)
+        assert done.kept.tolist() == kept
+        assert done.flags.tolist() == [0, PhotozFlag.APPROXIMATE_EBV, 0]
+
+
 def test_directory_with_a_dust_map(tmp_path):
     field, galaxies = isolated()
     source = directory_of(tmp_path, field, dust_map=lambda coord: np.full(len(coord), 0.07))

@@ -16,7 +16,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
-from astro_photz.tables import read_table
+from astro_photz.tables import _delimited, read_table
 
 ID = 1237651943176138868
 needs_pyarrow = pytest.mark.skipif(not find_spec("pyarrow"), reason="needs pyarrow")
@@ -403,3 +403,56 @@ def test_importing_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"h5py", "pyarrow", "pandas", "scipy", "torch"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [str, lambda row: "" if row % 3 else "7", lambda row: f"gal {row}", lambda row: "nan" if row % 2 else f"{row}.5"],
+)
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_the_quick_way_is_the_careful_one(monkeypatch, delimiter, value):
+    lines = [f"{1237651943176138868 + row}{delimiter}{row / 7:.6f}{delimiter}{value(row)}" for row in range(300)]
+    text = "\n".join([delimiter.join(("objid", "ra", "x")), *lines]) + "\n"
+    monkeypatch.setattr(_delimited, "_LARGE", 0)
+    quick = _delimited._quickly(text, delimiter)
+    assert quick is not None
+    monkeypatch.setattr(_delimited, "_LARGE", 10**9)
+    careful = _delimited.read_delimited(text)
+    for name in ("objid", "ra", "x"):
+        assert quick[name].dtype == careful[name].dtype
+        one, other = (np.ma.asarray(table[name]) for table in (quick, careful))
+        np.testing.assert_array_equal(np.ma.getmaskarray(one), np.ma.getmaskarray(other))
+        np.testing.assert_array_equal(one.compressed(), other.compressed())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ra,dec\n1,2\n# a comment\n3,4\n",
+        'name,ra\n"a, b",2\n',
+        "run,ra\n003900,2\n",
+        "ra;dec\n1,5;2,5\n",
+        "ra,dec\n1,2\n3\n",
+        f"objid,ra\n{2**64 - 1},2\n",
+        f"objid,ra\n{2**62 + 1},2\nnan,3\n",
+        "1,2\n3,4\n",
+        "ra,ra\n1,2\n",
+        "ra,dec\n1.5D+02,2\n",
+    ],
+)
+def test_what_is_not_plain_is_read_with_care(monkeypatch, text):
+    monkeypatch.setattr(_delimited, "_LARGE", 0)
+    assert _delimited._quickly(text, ";" if ";" in text else ",") is None
+
+
+def test_a_fits_file_whose_last_block_is_not_filled(tmp_path):
+    """As some programs leave it: all rows are there."""
+    path = tmp_path / "hosts.fits"
+    Table({"ra": np.arange(5.0), "dec": np.arange(5.0)}).write(path)
+    whole = path.read_bytes()
+    header = whole.rfind(b"END" + b" " * 77) // 2880 * 2880 + 2880
+    path.write_bytes(whole[: header + 5 * 16])
+    assert len(read_table(path)) == 5
+    path.write_bytes(whole[: header + 3 * 16])
+    with pytest.raises(ValueError, match="hosts.fits: it"):
+        read_table(path)

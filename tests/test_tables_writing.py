@@ -336,10 +336,11 @@ def test_records_of_two_runs_and_comments(tmp_path, ending, comments):
     table = with_record(**comments)
     write_table(table, path)
     again = read_table(path)
-    again.meta["second"] = {"model": "other", "z_edges": [0.0, 1.0]}
+    again.meta["z_phot_b"] = {"model": "other", "z_edges": [0.0, 1.0]}  # which begins as the other does
     write_table(again, path)
     meta = read_table(path).meta
-    assert (meta["z_phot"]["z_edges"], meta["second"]["z_edges"]) == (EDGES, [0, 1])
+    assert (meta["z_phot"]["z_edges"], meta["z_phot_b"]["z_edges"]) == (EDGES, [0, 1])
+    assert (meta["z_phot"]["model"], meta["z_phot_b"]["model"]) == ("mine", "other")
     if ending == "fits":
         said = fits.getheader(path, 1).get("COMMENT", [])
         assert "z_phot model: mine" in list(said)

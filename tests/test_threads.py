@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import astro_photz
+from astro_photz import _processors
 from astro_photz.models import _threads
 from astro_photz.models._threads import in_threads, number_of_threads
 from helpers import gaussian_cutouts
@@ -47,6 +48,23 @@ def test_all_threads_stay_on_the_cores_of_the_process(threads):
     assert done.returncode == 0
     assert done.stdout.split() == [str(core)]
     assert done.stderr == ""
+
+
+@pytest.fixture(autouse=True)
+def no_container(monkeypatch, tmp_path):
+    """Whatever this machine is: a container has a quota."""
+    monkeypatch.setattr(_processors, "_QUOTA", tmp_path / "cpu.max")
+
+
+@needs_affinity
+@pytest.mark.parametrize(
+    ("quota", "usable"),
+    [("max 100000", 4), ("200000 100000", 2), ("50000 100000", 1), ("900000 100000", 4), ("", 4), ("350000 100000", 3)],
+)
+def test_a_container_has_a_quota(monkeypatch, tmp_path, quota, usable):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    assert number_of_threads() == usable
 
 
 @needs_affinity

@@ -299,7 +299,7 @@ def test_a_redshift_at_the_end_of_the_bins_is_within_them(tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["a row a chunk", "compressed"])
-@pytest.mark.parametrize("value", [np.nan, 0.0, -9999.0])
+@pytest.mark.parametrize("value", [np.nan, 0.0, 0.5, -0.25])
 def test_stamps_without_an_image_are_refused(tmp_path, layout, value):
     path = rewrite_images(write_stamps(tmp_path / "stamps.h5", flux=no_pixels), **LAYOUTS[layout])
     with h5py.File(path, "r+") as file:
@@ -308,6 +308,16 @@ def test_stamps_without_an_image_are_refused(tmp_path, layout, value):
         check_stamps(path)
     with pytest.raises(ValueError, match=r"1 stamps have no image"):
         StampData(write_stamps(tmp_path / "good.h5"), validation=path, batch_size=4)
+
+
+@pytest.mark.parametrize("value", [-9999.0, -99.0, 9999.0])
+@pytest.mark.parametrize("band", [0, 4, slice(None)])
+def test_stamps_filled_with_what_no_sky_has_are_refused(tmp_path, value, band):
+    path = write_stamps(tmp_path / "stamps.h5")
+    with h5py.File(path, "r+") as file:
+        file["images"][7, band] = value
+    with pytest.raises(ValueError, match="1 stamps have values that no sky has, such as -9999, the first in row 7: put"):
+        check_stamps(path)
 
 
 def test_missing_pixels_are_no_harm(tmp_path):

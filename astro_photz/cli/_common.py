@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What the commands share.
+Shared parts of the commands.
 """
 
 import argparse
@@ -55,9 +55,12 @@ def check_output(output, *, overwrite):
     """Tell before the work, not after it, that its result cannot be written."""
     if output.is_dir():
         raise IsADirectoryError(f"{output} is a folder: give the name of a file")
+    if output.exists() and not output.is_file():  # a device or a pipe
+        return
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists: choose another name, or say --overwrite")
-    if not output.parent.is_dir():
-        raise FileNotFoundError(f"{output}: there is no folder {output.parent}")
-    if not os.access(output.parent, os.W_OK):
-        raise PermissionError(f"{output}: no permission to write in {output.parent}")
+    folder = output.resolve().parent if output.is_symlink() else output.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{output}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{output}: no permission to write in {folder}")

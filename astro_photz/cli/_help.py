@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What ``astro-photz --help`` says beside the commands.
+Examples and exit codes in ``astro-photz --help``.
 """
 
 __all__ = ["CODES", "EXAMPLES"]

@@ -29,7 +29,12 @@ _REDSHIFT, _FLUX, _RADIUS = "specz_redshift", "catalog_flux", "catalog_radius"
 def add_commands(commands):
     """The commands' arguments."""
     command = partial(add_command, commands)
-    demo = command("demo", _demo, "estimate the redshifts of two dozen simulated galaxies that come with the package")
+    demo = command(
+        "demo",
+        _demo,
+        "estimate the redshifts of two dozen simulated galaxies that come with the package",
+        go_on="give the same command again",
+    )
     demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
 
     predict = command("predict", _predict, "add photometric redshifts to a table of galaxies", _PREDICT_EXAMPLES)
@@ -69,7 +74,7 @@ def add_commands(commands):
     training.add_argument(
         "--whole",
         action="store_true",
-        help="leave out galaxies without image, E(B-V) or redshift: no training takes them",
+        help="leave out galaxies without image, good E(B-V) or redshift: no training takes them",
     )
 
 
@@ -89,11 +94,12 @@ def _add_input(parser):
         metavar="sdss|DIR|FILE.h5",
         help="where the images come from: the SDSS archive (default), a folder of frames, an HDF5 file of cutouts",
     )
-    parser.add_argument("--data-release", type=int, default=17, metavar="N", help="of SDSS (default: %(default)s)")
+    parser.add_argument("--data-release", type=int, metavar="N", help="of SDSS (default: 17 for the archive)")
     parser.add_argument(
         "--dust-map",
         metavar="DIR",
-        help="folder of the SFD map, for a folder of frames and a table without E(B-V)",
+        help="folder of the SFD map, for a folder of frames and a table without E(B-V) "
+        "(default: a coarse map that comes with the package)",
     )
     for name, what in (
         ("coord", "of the coordinates"),
@@ -181,7 +187,7 @@ def _fetch(arguments):
     )
     say(f"{arguments.output}: {kept.sum()} galaxies, {(flags[kept] == 0).sum()} with a whole image")
     if not kept.all():
-        say(f"  {(~kept).sum():6d} left out, without image, E(B-V) or redshift")
+        say(f"  {(~kept).sum():6d} left out, without image, good E(B-V) or redshift")
     _tell_flags(flags)
     return _NOTHING_ESTIMATED if len(table) and not ((flags & MISSING) == 0).any() else 0
 
@@ -206,18 +212,9 @@ def _options(arguments):
 
 
 def _source(arguments):
-    from ..cutouts import CutoutFile, FrameDirectory, SDSSArchive
+    from ..cutouts.collect import source_or_archive
 
-    path = Path(arguments.source).expanduser()
-    if arguments.dust_map and (arguments.source == "sdss" or path.is_file()):
-        raise ValueError(f"--dust-map {arguments.dust_map} is for a folder of frames, not for --source {path}")
-    if arguments.source == "sdss":
-        return SDSSArchive(data_release=arguments.data_release)
-    if path.is_dir():
-        return FrameDirectory(path, dust_map=arguments.dust_map, data_release=arguments.data_release)
-    if path.is_file():
-        return CutoutFile(path)
-    raise FileNotFoundError(f"--source {arguments.source}: neither 'sdss', nor a folder of frames, nor an HDF5 file")
+    return source_or_archive(arguments.source, data_release=arguments.data_release, dust_map=arguments.dust_map)
 
 
 def _tell_flags(flags):

@@ -3,9 +3,9 @@
 The command ``simulate``, which has two of its own.
 """
 
-import os
 from pathlib import Path
 
+from .._processors import usable_processors
 from ._common import add_command, check_output, say
 
 __all__ = ["add_commands"]
@@ -19,7 +19,7 @@ _EXAMPLES = [
     ("astro-photz simulate patches frames/ patches.h5", "real sky, to simulate upon: [background] of a config"),
     ("astro-photz simulate frames field/ --seed 1", "whole fields, and the truth about them in field/truth.ecsv"),
 ]
-_NOTES = ["An unfinished file of galaxies is gone on with when the same command is given again."]
+_NOTES = ["An unfinished file of galaxies is resumed when the same command is given again."]
 
 
 def add_commands(commands):
@@ -149,7 +149,4 @@ def _simulation(arguments):
 
 
 def _workers(device):
-    """As many as there are processors that are ours, which on a cluster are not all."""
-    if device != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable_processors() if device == "cpu" else 1

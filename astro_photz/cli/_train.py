@@ -34,7 +34,7 @@ _EXAMPLES = [
     ),
 ]
 _NOTES = [
-    "An unfinished training is gone on with when the same command is given again.",
+    "An unfinished run is resumed when the same command is given again.",
     "Several GPUs, or machines, train together under torchrun or SLURM: see the chapter on training of the "
     "documentation.",
 ]

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What is said of an error: one line, which names the command's options where Python's parameters are meant.
+Error messages in one line, with the command's option names for Python's parameters.
 """
 
 import re

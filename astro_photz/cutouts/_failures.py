@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a request to a server may end in, and how that is said in a short phrase.
+Failures of requests, explained in a short phrase.
 
 The libraries say it in up to 400 characters, with the name of the host, which is what matters, deep in the middle.
 """
@@ -32,7 +32,7 @@ FAILURES = (
     AstroqueryTimeoutError,
     OSError,  # with urllib's URLError and HTTPError, TimeoutError, FrameError and Unreachable
 )
-"""What a request to an archive may raise through no fault of the caller."""
+"""Exceptions that a request to an archive may raise through no fault of the caller."""
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 _NEVER_CONNECTED = (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 __all__ = ["Announcer", "Progress", "Waits"]
 
 _LOG = logging.getLogger("astro_photz")
-_QUIET = 6.0  # s without a sign of life before a wait speaks: then there is a connection, or there was none
+_QUIET = 4.0  # s without a sign of life before a wait speaks: then there is a connection, or there was none
 _SLOW = 30.0  # s before a transfer speaks, though something comes
 _AGAIN = 10.0  # s before the same is said again; twice as long each time
 _SELDOM = 120.0  # s, the longest of these
@@ -53,7 +53,7 @@ _ANNOUNCER = Announcer()
 
 
 class Progress:
-    """What has come of an answer."""
+    """Progress of an answer."""
 
     def __init__(self):
         self.began = self.heard = time.monotonic()

@@ -29,7 +29,7 @@ __all__ = ["SDSSArchive"]
 
 # Positions of a batch go up in one query; the server's own limit is on the time that it takes.
 _BATCH = 500
-_REMEDY = "check the network, or take the images from elsewhere: from a folder of frames or a file of cutouts (source)"
+_REMEDY = "check the network, or take the images from a folder of frames or a file of cutouts, by source="
 
 
 class SDSSArchive:
@@ -178,7 +178,7 @@ class _Frames:
         with self._lock:
             urls = (self._archive.frame_url(field_id, band) for field_id in self._fields for band in sdss.BANDS)
             self._alone = self._alone and not (self._archive.cache and any(map(kept_file, urls)))
-            self._fields = {}  # one look is enough
+            self._fields = set()  # one look is enough
             return self._alone
 
 

@@ -67,6 +67,17 @@ def fetch(
         If ``data`` or ``source`` is of another kind.
     ValueError
         If the table's positions cannot be found.
+    KeyError
+        If a named column is not there.
+    FileNotFoundError
+        If there is no such file or folder.
+    ConnectionError
+        If nothing can be had because the archive cannot be reached.
+
+    Warns
+    -----
+    AstropyUserWarning
+        For what concerns several rows, as in `~astro_photz.predict`.
 
     Examples
     --------
@@ -87,7 +98,7 @@ def fetch(
 
 class Fetched(NamedTuple):
     """
-    What became of the galaxies of a table, whose images were wanted in a file.
+    Flags and kept rows of a fetch to a file.
 
     Parameters
     ----------
@@ -135,8 +146,9 @@ def fetch_to_file(
     columns : dict of array_like (N, ...), optional
         More data sets, e.g. ``{"specz_redshift": table["z"]}``.
     whole : bool, optional
-        Leave out the galaxies that no training takes: without an image or E(B-V), or with a ``specz_redshift``, if that
-        is among the columns, which is masked, NaN or negative.
+        Leave out the galaxies that no training takes: without an image, with an E(B-V) that is unknown or only that of
+        the map at low resolution, or with a ``specz_redshift``, if that is among the columns, which is not known or
+        negative.
     overwrite : bool, optional
         Replace a file that is there.
     source, size, progress, coord, ra, dec, ra_unit, ebv, extinction_release
@@ -186,7 +198,7 @@ def fetch_to_file(
         if not whole:
             return fetched._replace(kept=np.ones(len(positions), dtype=bool))
         if not fetched.kept.any():
-            raise ValueError("whole leaves out every galaxy: none has an image, E(B-V) and, if wanted, a redshift")
+            raise ValueError("whole=True leaves out every galaxy: none has an image, a good E(B-V) and, if wanted, a redshift")
         if not fetched.kept.all():
             keep_rows(part, np.flatnonzero(fetched.kept))
     return fetched
@@ -210,12 +222,13 @@ def _write(path, positions, batches, columns, *, size, dtype):
             part[:] = images
             part.flags[:] = flags[rows] = reasons
             kept[rows] = np.isfinite(part.ebv) & np.isfinite(part.flux).any(axis=(1, 2, 3))
+            kept[rows] &= (reasons & PhotozFlag.APPROXIMATE_EBV) == 0
             kept[rows] &= own["specz_redshift"] >= 0 if "specz_redshift" in own else True
             writer.write(rows, part, **own)
     return Fetched(flags, kept)
 
 
-def source_or_archive(source=None):
+def source_or_archive(source=None, *, data_release=None, dust_map=None):
     """
     Make a source of what a user names.
 
@@ -224,6 +237,10 @@ def source_or_archive(source=None):
     source : `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
         A source as it is; the path of a folder of frames or of an HDF5 file of cutouts; ``"sdss"`` for the archive of
         SDSS, which is the default too.
+    data_release : int, optional
+        Of the archive, 17 by default, or of the frames.
+    dust_map : str, path-like or callable, optional
+        For a folder of frames: see `~astro_photz.FrameDirectory`.
 
     Returns
     -------
@@ -235,13 +252,16 @@ def source_or_archive(source=None):
         If there is neither a folder nor a file of that name.
     TypeError
         If it is something else.
+    ValueError
+        If one of the other parameters is not for that kind of source.
     """
     if source is None or source == "sdss":
         from .archive import SDSSArchive
 
-        return SDSSArchive()
+        _refuse("dust_map", dust_map, "a folder of frames", "sdss")
+        return SDSSArchive() if data_release is None else SDSSArchive(data_release=data_release)
     if isinstance(source, str | os.PathLike):
-        return _source_at(Path(source).expanduser())
+        return _source_at(Path(source).expanduser(), data_release, dust_map)
     if isinstance(source, type):
         raise TypeError(f"source={source.__name__} is the class: give an object of it, {source.__name__}(...)")
     if isinstance(source, Cutouts):
@@ -254,17 +274,22 @@ def source_or_archive(source=None):
     return source
 
 
-def _source_at(path):
+def _source_at(path, data_release, dust_map):
     from .directory import FrameDirectory
     from .file import CutoutFile
 
     if path.is_dir():
-        return FrameDirectory(path)
+        return FrameDirectory(path, dust_map=dust_map, data_release=-1 if data_release is None else data_release)
     if path.is_file():
+        _refuse("dust_map", dust_map, "a folder of frames", path)
+        _refuse("data_release", data_release, "the archive or a folder of frames", path)
         return CutoutFile(path)
-    raise FileNotFoundError(
-        f"source={str(path)!r} must be 'sdss', a folder of frames or an HDF5 file: nothing is there"
-    )
+    raise FileNotFoundError(f"source={str(path)!r}: neither 'sdss', nor a folder of frames, nor an HDF5 file")
+
+
+def _refuse(name, value, what, source):
+    if value is not None:
+        raise ValueError(f"{name}={str(value)!r} is for {what}, not for source={str(source)!r}")
 
 
 def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):

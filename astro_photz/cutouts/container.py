@@ -14,7 +14,7 @@ from astropy.utils.masked import Masked
 from .._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
 from .._units import own_unit
 from ..sdss import CAMCOLS
-from ._missing import missing_pixels
+from .missing import missing_pixels
 
 __all__ = ["Cutouts"]
 

@@ -115,8 +115,9 @@ class CutoutFile:
                 part = found[start : start + BATCH_SIZE]
                 cutouts = self._read(file, stored[part]).crop(size)
                 if positions.ebv is not None:  # what the user says of a galaxy goes before what the file says
-                    given = positions.ebv[part]
-                    cutouts.ebv = np.where(np.isfinite(given), given, cutouts.ebv)
+                    known = np.isfinite(positions.ebv[part])
+                    cutouts.ebv = np.where(known, positions.ebv[part], cutouts.ebv)
+                    cutouts.flags[known] &= ~PhotozFlag.APPROXIMATE_EBV
                 yield Batch(part, cutouts, cutouts.flags)
 
     def _check_distinct(self, coord):

@@ -19,7 +19,7 @@ from astropy.wcs import WCS
 from scipy import ndimage
 from scipy.interpolate import BSpline, PPoly
 
-from ._missing import missing_pixels
+from .missing import missing_pixels
 
 __all__ = [
     "SIMULATED",

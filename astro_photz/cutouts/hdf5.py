@@ -257,21 +257,20 @@ def read_column(file, name, rows=slice(None)):
     return _numbers(name, Column(values, unit=unit.decode() if isinstance(unit, bytes) else unit))
 
 
-def read_ebv(file, rows=slice(None)):
+def read_ebv(file):
     """
     Read E(B-V) of an open file, out of ``e_bv``, which is an extinction.
 
     Parameters
     ----------
     file : `h5py.File`
-    rows : slice, optional
 
     Returns
     -------
     `~numpy.ndarray` (N,) float32
         NaN where unknown, or the extinctions belong to no release of SDSS.
     """
-    return ebv_from_extinction(read_column(file, "e_bv", rows), strict=False)
+    return ebv_from_extinction(read_column(file, "e_bv"), strict=False)
 
 
 def is_simulated(file):
@@ -335,7 +334,7 @@ def read_rows(file, rows):
     has_coord = "ra" in file and "dec" in file
     return Cutouts(
         flux,
-        ebv=read_ebv(file, slice(first, last))[rows - first],
+        ebv=ebv_from_extinction(column("e_bv"), strict=False),
         coord=icrs_from_degrees(column("ra"), column("dec")) if has_coord else None,
         ids=column("ObjID"),
         target_xy=column("target_xy"),

@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Manners towards the survey's servers: astroquery's client with a limit of queries, retries, and a memory for what it
-cached.
+Clients of the survey's servers: rate limit, retries, caches.
 """
 
 import pickle
@@ -30,8 +29,8 @@ __all__ = ["Link", "RateLimit", "SkyServer", "download_frame", "kept_file"]
 
 _MINUTE = 60
 _PATIENCE = 120  # s that a server may ask for
-_CONNECT = 5.0  # s for a connection
-_TO_REACH = 25.0  # s for all attempts at a connection
+_CONNECT = 3.5  # s for a connection: two packets may be lost
+_TO_REACH = 20.0  # s for all attempts at a connection
 _HELD_BACK = 3.0  # s that the limit of queries may hold back, or attempts at a connection take, without a word
 _BLOCK = 2**16
 
@@ -209,7 +208,7 @@ def _delay(error, attempt):
 
 
 class _PoliteAdapter(requests.adapters.HTTPAdapter):
-    """Holds back requests, which answers from the cache do not become, beyond ``conf.queries_per_minute``."""
+    """Rate-limit requests to ``conf.queries_per_minute``; cached answers do not count."""
 
     def __init__(self, link):
         super().__init__()

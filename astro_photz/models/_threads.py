@@ -3,9 +3,9 @@
 Threads that share the work of a model: as many as this process may use processors.
 """
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
+from .._processors import usable_processors
 from ..config import conf
 
 __all__ = ["in_threads", "number_of_threads"]
@@ -18,14 +18,9 @@ def number_of_threads():
     Returns
     -------
     int
-        ``conf.inference_threads``; where that is 0, the processors that the process may use, which in a container or
-        under a batch system are not all that there are.
+        ``conf.inference_threads``; where that is 0, as many as the processors that the process may use.
     """
-    if conf.inference_threads:
-        return conf.inference_threads
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return conf.inference_threads or usable_processors()
 
 
 def in_threads(function, items):

@@ -18,7 +18,7 @@ _DAY = 1e-11  # of a day: a microsecond
 
 
 class Loss(NamedTuple):
-    """What a format loses of a column: where, and how."""
+    """Loss in a column: row and kind."""
 
     column: str
     row: int | None
@@ -133,7 +133,7 @@ def _mask(column):
 
 
 def _missing(column):
-    """What has no value: masked, NaN, or empty text."""
+    """Mask of values that are masked, NaN or empty."""
     data, mask = np.ma.getdata(_bare(column)), _mask(column)
     if data.dtype.kind in "fc":
         return mask | np.isnan(data)
@@ -165,7 +165,7 @@ def _equal(values, others, present):
     """Where two arrays are equal, and a note if one is text and the other is not."""
     if values.dtype.kind == "O":
         pairs = zip(values.ravel(), others.ravel(), strict=True)
-        return np.array([bool(one == other) for one, other in pairs]).reshape(values.shape), None
+        return np.array([np.array_equal(one, other) for one, other in pairs]).reshape(values.shape), None
     values_text, others_text = (array.dtype.kind in "US" for array in (values, others))
     note = None
     if values_text and others_text:

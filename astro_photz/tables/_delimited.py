@@ -9,10 +9,12 @@ which lines are comments.
 import csv
 import io
 import re
+import warnings
 from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+from astropy.io import ascii
 from astropy.table import Table
 from astropy.units import Unit
 
@@ -25,6 +27,11 @@ _DELIMITERS = (",", "\t", ";", "|", " ")  # of two that fit equally well, the fi
 _SAMPLE_ROWS, _SAMPLE_TEXT = 200, 200_000
 _RULE = re.compile(r"[-=+|:]+").fullmatch  # of a line that is drawn below the names
 _NEEDS_NO_QUOTES = re.compile(r"[\w.+:-]+").fullmatch
+_LARGE = 1_000_000  # characters, of a text that is worth a quick way
+_NOT_PLAIN = re.compile(  # a comment, a quote, a zero before other digits, a power of Fortran's, another end of lines
+    r'^[ \t]*#|"|(?:^|[,;|\t])[ \t]*[+-]?0\d|\d[dD][+-]?\d|\r(?!\n)|\n[ \t]*\r?\n', re.MULTILINE
+)
+_EXACT = 2**53  # up to which a float tells one integer from the next
 _SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # how Excel is told the delimiter
 
 
@@ -66,6 +73,9 @@ def read_delimited(text, *, delimiter=None):
     if found := _SEP.match(text):
         delimiter, text = delimiter or found[1], text[found.end() :]
     delimiter = delimiter or _sniff(text)
+    quick = _quickly(text, delimiter)
+    if quick is not None:
+        return quick
     rows = list(_rows(text, delimiter))
     if not rows:
         raise ValueError("it holds no table, only comments or blank lines")
@@ -80,6 +90,30 @@ def read_delimited(text, *, delimiter=None):
         if units and units[index]:
             table[name].unit = Unit(units[index], parse_strict="silent")
     return table
+
+
+def _quickly(text, delimiter):
+    """
+    Read a large table by astropy's fast reader, which takes a tenth of the time; None if the text is not plain enough.
+
+    It is if it begins with names, and has no comments, quotes or decimal commas, and no numbers that begin with zeros or
+    are too large, whose digits that reader does not keep.
+    """
+    if len(text) < _LARGE or delimiter == " " or (delimiter != "," and "," in text) or _NOT_PLAIN.search(text):
+        return None
+    first, _, below = text.lstrip("\ufeff").partition("\n")
+    names = next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])
+    names = [name.strip() for name in names]
+    if not all(names) or any(map(is_number, names)) or len(set(names)) < len(names) or first.startswith("#"):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            table = ascii.read(below, format="fast_no_header", delimiter=delimiter, names=names, guess=False)
+        except Exception:  # of rows that are ragged, and the like: the careful way tells which
+            return None
+    rounded = any((np.abs(table[name]) > _EXACT).any() for name in names if table[name].dtype.kind == "f")
+    return None if rounded else table
 
 
 def write_delimited(table, path, *, delimiter):

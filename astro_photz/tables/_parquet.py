@@ -44,7 +44,7 @@ def _column(chunked):
         chunked = chunked.cast(chunked.type.value_type)
     if pa.types.is_decimal(chunked.type):
         chunked = chunked.cast(pa.float64())
-    missing = chunked.is_null().to_numpy(zero_copy_only=False) if isinstance(chunked, pa.Array) else _nulls(chunked)
+    missing = np.asarray(chunked.is_null(), dtype=bool)
     kind = chunked.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         values = np.array([value or "" for value in chunked.to_pylist()], dtype=str)
@@ -59,10 +59,6 @@ def _column(chunked):
     if values.dtype.kind == "O" and missing.any():
         missing = np.zeros(len(missing), dtype=bool)  # None says it
     return MaskedColumn(values, mask=missing) if missing.any() else Column(values)
-
-
-def _nulls(chunked):
-    return np.asarray(chunked.is_null().to_numpy(), dtype=bool)
 
 
 def _stacked(rows):

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What the meta of a table says of how redshifts were made, ``meta["z_phot"]``, among what the user has there.
+Records of how redshifts were made, ``meta["z_phot"]``, in a table's meta.
 """
 
 __all__ = ["EDGES", "split_records"]

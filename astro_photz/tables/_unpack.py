@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a file is, told by its first bytes.
+Kind and compression of a file, from its first bytes.
 """
 
 import bz2

@@ -69,7 +69,8 @@ def _simplify(table, name):
 def _take_params(table, params):
     """Parameters go into the meta of the table, those of a record into one dict of its prefix."""
     found = {str(param.name): _plain(param.value) for param in params}
-    for edges in [name for name in found if name.endswith(f"_{EDGES}")]:
+    records = [name for name in found if name.endswith(f"_{EDGES}")]
+    for edges in sorted(records, key=len, reverse=True):  # z_phot is the beginning of z_phot_b
         prefix = edges.removesuffix(EDGES)
         names = [name for name in found if name.startswith(prefix)]
         table.meta[prefix[:-1]] = {name.removeprefix(prefix): found.pop(name) for name in names}

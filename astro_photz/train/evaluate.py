@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a model is worth: its redshifts beside the spectroscopic ones of a data set, and beside published figures.
+Compare a model's redshifts with the spectroscopic ones of a data set, and with published figures.
 
 It is judged as it is used: the exported graphs, run by onnxruntime on stamps from an HDF5 file, so that a number here
 is what a user of `astro_photz.predict` gets. The file is read batch by batch, and only the scores of each galaxy stay.

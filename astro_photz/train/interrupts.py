@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What Ctrl-C and SIGTERM do to a training: it ends after the step that is being done, with a checkpoint to go on from.
+Stop a training after its current step on Ctrl-C or SIGTERM, with a checkpoint to resume from.
 """
 
 import contextlib

@@ -102,7 +102,7 @@ def pretrain(
     data : str or path-like
         HDF5 file of stamps.
     folder : str or path-like
-        Where everything goes: see `astro_photz.train.run_folder`. An unfinished training there is gone on with.
+        Where everything goes: see `astro_photz.train.run_folder`. An unfinished run there is resumed.
     validation : str or path-like, optional
         HDF5 file of labelled stamps, for the redshift probe alone: nothing is learnt from it.
     n_images : int, optional
@@ -175,7 +175,7 @@ def finetune(
     data : str or path-like
         HDF5 file of labelled stamps.
     folder : str or path-like
-        Where everything goes: see `astro_photz.train.run_folder`. An unfinished training there is gone on with.
+        Where everything goes: see `astro_photz.train.run_folder`. An unfinished run there is resumed.
     validation : str or path-like, optional
         HDF5 file of labelled stamps, by which the best epoch is chosen, if the recipe keeps that. Without it, the
         larger of 100 galaxies and a fifth of ``data``, drawn by the seed, are held out for that.

@@ -17,13 +17,16 @@ import numpy as np
 
 from astro_photz._arrays import integers
 from astro_photz._files import sha256
-from astro_photz.cutouts._missing import missing_pixels
+from astro_photz.cutouts.missing import impossible, missing_pixels
 from astro_photz.cutouts.hdf5 import open_cutouts, read_column, read_ebv
+
+from astro_photz.sdss import BANDS
 
 from ._torch import torch
 
 __all__ = ["Stamps", "check_pixels", "check_stamps", "data_hash", "read_groups"]
 
+_R = BANDS.index("r")
 _CATALOG = ("catalog_flux", "catalog_radius")
 
 
@@ -135,6 +138,16 @@ class Stamps(torch.utils.data.Dataset):
                 batch[name] = values[indices]
         return {name: torch.from_numpy(value) for name, value in batch.items()}
 
+    def centres(self):
+        """
+        Read the central pixels of all stamps.
+
+        Returns
+        -------
+        `~numpy.ndarray` (N, 5, 4, 4) float32
+        """
+        return self._images.centres(self.rows).astype(np.float32)
+
     def without_image(self, *, block=1024):
         """
         Rows whose stamp holds no data: NaN or a constant as a whole.
@@ -148,9 +161,9 @@ class Stamps(torch.utils.data.Dataset):
         -------
         `~numpy.ndarray` of int
         """
-        # The central pixel first: to read all of them would take as long as an epoch.
-        centre = self._images.centre(self.rows)
-        suspects = self.rows[~((centre != 0) & (centre > -1))]
+        # A few pixels first: to read all of them would take as long as an epoch.
+        centre = self.centres()[:, _R]
+        suspects = self.rows[np.isnan(centre).any(axis=(1, 2)) | (np.ptp(centre, axis=(1, 2)) == 0)]
         blocks = np.split(suspects, np.arange(block, len(suspects), block))
         return np.concatenate([rows[_is_empty(self._images.read(rows))] for rows in blocks])
 
@@ -243,12 +256,13 @@ class _Images:
                 images[place] = self._mapped(source, rows[place])
         return images
 
-    def centre(self, rows):
-        """The central pixel in the r band of each row."""
+    def centres(self, rows):
+        """The central pixels of each row (N, 5, 4, 4)."""
         source, middle = self._source(), self.shape[-1] // 2
+        part = np.s_[..., middle - 2 : middle + 2, middle - 2 : middle + 2]
         if self._offsets is None:
-            return source[:, 2, middle, middle][rows]
-        return np.array([self._mapped(source, row)[2, middle, middle] for row in rows])
+            return source[part][rows]
+        return np.array([self._mapped(source, row)[part] for row in rows])
 
     def _mapped(self, source, row):
         return np.ndarray(self.shape, self.dtype, source, self._offsets[row])
@@ -302,7 +316,8 @@ def check_stamps(path, *, labelled=True, size=64, z_max=0.4):
         If there is no such file, or it is not HDF5.
     ValueError
         If a data set is missing; a redshift is NaN, negative or beyond the bins; an E(B-V) is not finite; stamps are
-        smaller than needed or not square; or a stamp has no pixel with data.
+        smaller than needed or not square; or a stamp has no pixel with data, or a value that no sky
+        has at its centre.
     """
     check_pixels(Stamps(path, labelled=labelled, size=size, z_max=z_max))
 
@@ -318,8 +333,14 @@ def check_pixels(stamps):
     Raises
     ------
     ValueError
-        If one has no pixel with data.
+        If one has no pixel with data, or at its centre a value that no sky has.
     """
+    wrong = impossible(stamps.centres()).any(axis=(1, 2, 3))
+    if wrong.any():
+        raise ValueError(
+            f"{stamps.path}: {wrong.sum()} stamps have values that no sky has, such as -9999, the first in row "
+            f"{stamps.rows[np.argmax(wrong)]}: put NaN where there is no data"
+        )
     empty = stamps.without_image()
     if len(empty):
         raise ValueError(

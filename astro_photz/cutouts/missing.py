@@ -8,7 +8,7 @@ of one value holds no data, and no pixel of a sky-subtracted image lies far belo
 
 import numpy as np
 
-__all__ = ["missing_pixels"]
+__all__ = ["impossible", "missing_pixels"]
 
 # Neighbours in a real frame, which counts in whole DN, are equal in 3 to 7 % of cases, and the longest line of equal
 # pixels in 30 frames has 9: neither a square nor a line as large as these comes about by chance.
@@ -38,7 +38,7 @@ def missing_pixels(flux):
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_photz.cutouts._missing import missing_pixels
+    >>> from astro_photz.cutouts.missing import missing_pixels
     >>> flux = np.random.default_rng(0).normal(0, 0.03, (1, 5, 64, 64)).astype(np.float32)
     >>> flux[0, 3, :, :32] = 0
     >>> missing_pixels(flux).sum(axis=(0, 2, 3))
@@ -49,10 +49,26 @@ def missing_pixels(flux):
     for start in range(0, len(images), _BLOCK):
         part = images[start : start + _BLOCK]
         found = missing[start : start + _BLOCK]
-        found[:] = (part < _LOWEST) | (part > _HIGHEST) | (part == _FILLED[0]) | (part == _FILLED[1])
+        found[:] = impossible(part)
         for row in np.flatnonzero(_may_be_constant(part)):
             found[row] |= _constant(part[row])
     return missing.reshape(flux.shape)
+
+
+def impossible(flux):
+    """
+    Find values that no sky has.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray` (...) float32
+        Sky-subtracted (nanomaggies).
+
+    Returns
+    -------
+    `~numpy.ndarray` (...) of bool
+    """
+    return (flux < _LOWEST) | (flux > _HIGHEST) | (flux == _FILLED[0]) | (flux == _FILLED[1])
 
 
 def _may_be_constant(images):
