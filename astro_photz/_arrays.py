@@ -36,6 +36,8 @@ SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -99.9, -99.99, -99.999, -99
 POSITIVE_SENTINELS = (99.0, 99.9, 99.99, 99.999, 999.0, 999.9, 999.99, 9999.0, 99999.0)
 """Others, where no number as large can be meant."""
 
+_SENTINEL_WORDS = tuple(f"{number:g}{end}" for number in SENTINELS[:5] for end in ("", ".0"))
+_MOST = np.iinfo(np.int32).max
 _HUGE = 1e20  # nothing here is as large: 1e20, 1e30 and 1.6e38 (IRAF's INDEF) stand for no value
 
 
@@ -103,16 +105,18 @@ def numbers(values, *, unit=None, sentinels=SENTINELS):
     return np.where(unknown, np.nan, found) * factor
 
 
-def integers(values, *, unknown=-1):
+def integers(values, *, unknown=-1, most=_MOST):
     """
     Convert values to whole numbers of 0 or more.
 
     Parameters
     ----------
     values : array_like
-        As in `numbers`; no larger than 2^53.
+        As in `numbers`.
     unknown : int, optional
         What stands for a value that is not known, or is no such number.
+    most : int, optional
+        The largest that can be.
 
     Returns
     -------
@@ -125,7 +129,7 @@ def integers(values, *, unknown=-1):
     array([1043,   -1,   -1,   -1])
     """
     found = numbers(values)
-    known = (found >= 0) & (found == np.floor(found))
+    known = (found >= 0) & (found <= most) & (found == np.floor(found))
     return np.where(known, np.where(known, found, 0).astype(int), unknown)
 
 
@@ -158,10 +162,11 @@ def identifiers(values):
         unknown = mask | (np.isin(plain, np.array(SENTINELS[:5], dtype=int)) if signed else False)
         return np.where(unknown, np.array(-1 if signed else 0, dtype=plain.dtype), plain)
     if plain.dtype.kind == "f":
-        return np.where(mask, np.nan, plain)
+        return np.where(mask | _is_one_of(plain, SENTINELS), np.nan, plain)
     if plain.dtype.kind in "US":
         text = _text(plain)
-        return np.where(mask | np.isin(np.char.lower(np.char.strip(text)), list(NULL_WORDS)), "", text)
+        words = np.char.lower(np.char.strip(text))
+        return np.where(mask | np.isin(words, [*NULL_WORDS, *_SENTINEL_WORDS]), "", text)
     return plain
 
 
@@ -228,13 +233,20 @@ def _from_objects(plain, mask):
     """Python's own objects as whole numbers if they are such, else as text."""
     none = [unknown or value is None or value is np.ma.masked for value, unknown in zip(plain, mask, strict=True)]
     known = [value for value, unknown in zip(plain, none, strict=True) if not unknown and str(value).lower() != "nan"]
-    if known and all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in known):
-        kind = np.uint64 if max(known) > np.iinfo(np.int64).max else np.int64
+    whole_numbers = known and all(
+        isinstance(value, int | np.integer) and not isinstance(value, bool) for value in known
+    )
+    kind = next((kind for kind in (np.int64, np.uint64) if whole_numbers and _all_fit(known, kind)), None)
+    if kind is not None:
         missing = 0 if kind is np.uint64 else -1
         whole = (value if isinstance(value, int | np.integer) else missing for value in plain)
         return np.array([missing if unknown else value for value, unknown in zip(whole, none, strict=True)], dtype=kind)
     words = ("" if unknown else value for value, unknown in zip(plain, none, strict=True))
     return np.array([word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in words])
+
+
+def _all_fit(numbers, kind):
+    return np.iinfo(kind).min <= min(numbers) and max(numbers) <= np.iinfo(kind).max
 
 
 def _text(plain):

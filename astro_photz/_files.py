@@ -12,10 +12,25 @@ import secrets
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["NO_ROOM", "aside", "full_disk_told", "sha256", "take_room", "write_json"]
+__all__ = ["NO_ROOM", "aside", "expanded", "full_disk_told", "sha256", "take_room", "write_json"]
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What the system says where a file does not fit."""
+
+
+def expanded(path):
+    """
+    Path with the user's home for ``~``; a file whose name begins like that stays itself.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    `~pathlib.Path`
+    """
+    return Path(os.path.expanduser(path))
 
 
 @contextmanager

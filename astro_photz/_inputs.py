@@ -6,16 +6,16 @@ Tables out of whatever a user holds galaxies in, and pandas frames back.
 import os
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
+from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, SkyCoord
 from astropy.io import fits
-from astropy.table import Column, MaskedColumn, QTable, Row, Table
-
+from astropy.table import Column, MaskedColumn, QTable, Row, Table, vstack
 from astropy.utils.exceptions import AstropyUserWarning
 
 from ._arrays import values_and_mask
+from ._files import expanded
 from ._sky import direction_of
 
 __all__ = ["as_table", "frame_with", "is_frame"]
@@ -47,7 +47,12 @@ def as_table(data):
     TypeError
         If ``data`` is something else; the message says what would do.
     ValueError
-        If it has no rows that a table could have.
+        If its columns are not those of a table.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If a DataFrame has several columns of one name.
 
     Examples
     --------
@@ -68,20 +73,22 @@ def as_table(data):
     if isinstance(data, str | os.PathLike):
         from .tables import read_table
 
-        return _with_units(read_table(Path(data).expanduser()))
+        return _with_units(read_table(expanded(data)))
     if isinstance(data, dict):
         return _of_dict(data)
     if isinstance(data, fits.BinTableHDU | fits.TableHDU):
         return QTable(Table.read(data))
-    if isinstance(data, np.ndarray) and data.dtype.names:
+    if isinstance(data, fits.FITS_rec):  # which knows units and null values
+        return QTable(Table.read(fits.BinTableHDU(data)))
+    if isinstance(data, np.ndarray | np.void) and data.dtype.names:
         return QTable(np.atleast_1d(data))
     if isinstance(data, list | tuple) and len(data):
-        if all(isinstance(one, SkyCoord) for one in data):
-            return _of_skycoords(data)
+        if all(isinstance(one, SkyCoord | BaseCoordinateFrame) for one in data):
+            return _of_skycoords(list(map(SkyCoord, data)))
         if all(isinstance(one, dict) for one in data):
             return QTable(rows=list(data))
         if all(isinstance(one, Row) for one in data):
-            return Table(rows=[tuple(one) for one in data], names=data[0].colnames)
+            return vstack([as_table(one) for one in data], metadata_conflicts="silent")
     raise TypeError(f"data must be {_KINDS}; got {type(data).__name__}. {_remedy(data)}")
 
 
@@ -175,6 +182,8 @@ def _column(values):
     """A column as astropy takes it; of pandas, or with None in it, as a masked one."""
     if hasattr(values, "isna") or (isinstance(values, list) and any(value is None for value in values)):
         return _masked(*values_and_mask(np.array(values, dtype=object) if isinstance(values, list) else values))
+    if isinstance(values, list) and any(isinstance(value, u.Quantity) for value in values):
+        return u.Quantity(values)
     return values
 
 
@@ -185,10 +194,23 @@ def _masked(plain, mask):
 
 
 def _of_frame(frame):
-    table = Table()
+    if frame.columns.nlevels > 1:
+        raise ValueError(
+            "data has columns of several levels: give them one name each, "
+            'data.columns = ["_".join(map(str, names)) for names in data.columns]'
+        )
+    table, twice = Table(), []
     for place, name in enumerate(map(str, frame.columns)):
-        unique = name if name not in table.colnames else f"{name}_{place + 1}"
-        table[unique] = _masked(*values_and_mask(frame.iloc[:, place]))
+        if name in table.colnames:
+            twice.append(name)
+            name = f"{name}_{place + 1}"
+        table[name] = _masked(*values_and_mask(frame.iloc[:, place]))
+    if twice:
+        warnings.warn(
+            f"data has several columns of the name {', '.join(map(repr, twice))}: the first is taken",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
     return table
 
 

@@ -59,7 +59,12 @@ def can_draw():
     -------
     bool
     """
-    return _in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    if _in_notebook():
+        return True
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):  # there is none, or something else in its place, or it is closed
+        return False
 
 
 def write_line(text):
@@ -70,6 +75,8 @@ def write_line(text):
     ----------
     text : str
     """
+    if sys.stderr is None:  # print would take stdout instead
+        return
     tqdm = sys.modules.get("tqdm")
     if tqdm is None:
         print(text, file=sys.stderr, flush=True)

@@ -59,7 +59,7 @@ def direction_of(coord):
     Raises
     ------
     ValueError
-        If there is more than one axis.
+        If there is more than one axis, or the frame does not convert to ICRS.
 
     Examples
     --------
@@ -115,6 +115,11 @@ def _transformed(coord, rows, longitude, latitude, distance):
     frame = coord if rows.all() else coord[rows]
     try:
         icrs = SkyCoord(frame.frame.realize_frame(place)).transform_to(ICRS())
-    except ConvertError:
-        return np.nan, np.nan
+    except (ConvertError, u.UnitsError, ValueError, TypeError, AttributeError) as error:  # astropy has one for each frame
+        if distance is None and not rows.all():
+            return np.nan, np.nan
+        needs = " without distances" if distance is None else ""
+        raise ValueError(
+            f"coordinates in the frame {frame.frame.name}{needs} do not convert to ICRS: {error}"
+        ) from error
     return icrs.ra.deg, icrs.dec.deg

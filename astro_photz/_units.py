@@ -57,7 +57,7 @@ def parse_unit(text):
     bare = spelt.strip(" .[](){}").strip("\"'" if len(spelt) > 2 else "").lower()
     if bare in _NONE and spelt not in ("'", '"'):
         return None
-    known = _BY_NAME.get(bare) or _BY_NAME.get(spelt)
+    known = _BY_NAME.get(bare) or _BY_NAME.get(spelt) or _BY_NAME.get(spelt.lower())
     if known is not None:
         return known
     if isinstance(text, u.UnitBase) and not isinstance(text, u.UnrecognizedUnit):

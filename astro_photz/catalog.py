@@ -169,6 +169,7 @@ def read_positions(data, *, coord=None, ra=None, dec=None, ra_unit=None, ebv=Non
 
 
 def _column(table, name, parameter):
+    name = name if isinstance(name, str) else str(name)  # as pandas may have it
     if name not in table.colnames:
         raise KeyError(f"{parameter}={name!r}: the table has no such column; {advice(name, table.colnames)}")
     return table[name]
@@ -197,13 +198,16 @@ def _find_coord(table, coord, ra, dec, ra_unit):
             candidates[f"{ra!r}/{dec!r}"] = _from_columns(table[ra], table[dec], ra_unit)
     if not candidates:
         raise ValueError(_no_coordinates(table))
-    first, *others = candidates.values()
-    if not all(_same_place(first[0], other) for other, _ in others):
-        raise ValueError(
-            f"the table has several coordinates that differ: {', '.join(candidates)}; "
-            "say which by coord= (a SkyCoord column) or by ra= and dec="
-        )
-    return first
+    (place, like_hours), *others = candidates.values()
+    for other, _ in others:
+        if not _same_place(place, other):
+            raise ValueError(
+                f"the table has several coordinates that differ: {', '.join(candidates)}; "
+                "say which by coord= (a SkyCoord column) or by ra= and dec="
+            )
+        known = np.isfinite(place.ra.deg)
+        place = icrs_from_degrees(*(np.where(known, *each) for each in _angles_of(place, other)))
+    return place, like_hours
 
 
 def _no_coordinates(table):
@@ -221,10 +225,13 @@ def _no_coordinates(table):
 
 
 def _same_place(one, other):
+    """Whether two positions are the same in all rows in which both are known."""
     separation = one.separation(other)
-    both = np.isfinite(separation)
-    same_rows = np.array_equal(np.isfinite(one.ra), np.isfinite(other.ra))
-    return same_rows and bool((separation[both] < _SAME_PLACE).all())
+    return bool((separation[np.isfinite(separation)] < _SAME_PLACE).all())
+
+
+def _angles_of(one, other):
+    return (one.ra.deg, other.ra.deg), (one.dec.deg, other.dec.deg)
 
 
 def _of_skycoord(column, name):
@@ -336,13 +343,16 @@ def _magnitudes(column):
 
 def _clean_ebv(values, data_release):
     """E(B-V) with NaN for what cannot be; five numbers a row are A_ugriz, as in the published data sets."""
-    if values.ndim == 2:
+    if values.ndim > 1:
         return ebv_from_extinction(values, data_release=data_release)
     return np.where(values >= 0, values, np.nan).astype(np.float32)
 
 
 def _find_field_ids(table):
-    found = {name: named(table, name)[:1] for name in ("run", "rerun", "camcol", "field")}
+    found = {
+        name: [column for column in named(table, name) if len(table[column].shape) == 1][:1]
+        for name in ("run", "rerun", "camcol", "field")
+    }
     if not (found["run"] and found["camcol"] and found["field"]):
         return None
     known = {name: integers(table[column]) for name, columns in found.items() for column in columns}

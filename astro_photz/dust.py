@@ -52,7 +52,7 @@ def ebv_from_extinction(extinction, *, data_release=None, strict=True):
     data_release : int, optional
         The release they are of, where their digits are too few to tell.
     strict : bool, optional
-        Whether it is an error if the extinctions of no galaxy belong to a release.
+        Whether it is an error if there are several galaxies, and the extinctions of none belong to a release.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def ebv_from_extinction(extinction, *, data_release=None, strict=True):
 
 
 def _coefficients(data_release):
-    if data_release < 1:
-        raise ValueError(f"data_release must be that of an SDSS catalogue, such as 12 or 17; got {data_release}")
+    if not isinstance(data_release, int | np.integer) or data_release < 1:
+        raise ValueError(f"data_release must be that of an SDSS catalogue, such as 12 or 17; got {data_release!r}")
     return EXTINCTION_COEFFICIENTS["DR12" if data_release <= 12 else "DR13"]
 
 
@@ -111,7 +111,7 @@ def _ebv_of_a_release(extinction, rows, strict):
     ebv[both] = np.where(half_width <= _GOOD_ENOUGH, best.mean(axis=0), np.nan)[both]
 
     strange = ~fits.any(axis=0)
-    if strange.all() and strict:
+    if strict and len(extinction) > 1 and strange.all():
         raise ValueError(_of_no_release(extinction[0]) + " Give E(B-V) itself instead, by ebv=.")
     told = []
     if strange.any():
@@ -137,10 +137,10 @@ def _range(extinction, slack, coefficients):
 
 def _rounding(extinction):
     """Half of the last digit (N, 1) that the values of each row (N, 5) were rounded to."""
-    rounding = np.full((len(extinction), 1), 1e-6)
+    rounding = np.zeros((len(extinction), 1))
     for decimals in reversed(_DECIMALS):
         scaled = extinction * 10.0**decimals
-        whole = (np.abs(scaled - np.rint(scaled)) < 2e-3).all(axis=1)
+        whole = (np.abs(scaled - np.rint(scaled)) <= 1e-6 * scaled).all(axis=1)  # also as float32
         rounding[whole] = 0.5 * 10.0**-decimals
     return rounding
 

@@ -7,18 +7,18 @@ The main job: from a table of galaxies to the same table with redshifts.
 
 import os
 from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from astropy.table import MaskedColumn, QTable
 
 from . import __version__
+from ._files import expanded
 from ._inputs import as_table, frame_with, is_frame
 from ._progress import progress_bar
 from .catalog import read_positions
 from .cutouts import Batch, Cutouts
-from .cutouts.collect import collect_batches, source_or_archive, with_ebv
+from .cutouts.collect import collect_batches, completed, source_or_archive
 from .flags import MISSING, PhotozFlag
 from .models import PhotozModel, load_model
 from .models.model import IMAGE_SIZE
@@ -134,6 +134,8 @@ def predict(
     True
     """
     model = model if isinstance(model, PhotozModel) else load_model(model)
+    if not isinstance(prefix, str) or not prefix:
+        raise ValueError(f"prefix must be a text that begins the names of columns; got {prefix!r}")
     given, data = data, _galaxies(data)
     table = _output_table(data)
     names = [f"{prefix}{name}" for name in (*_COLUMNS, "_ood", "_flags", "_pdf")]
@@ -142,6 +144,11 @@ def predict(
         raise ValueError(
             f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}, or replace=True if it "
             "is of an earlier run"
+        )
+    if taken and f"{prefix}_flags" not in taken:
+        raise ValueError(
+            f"the column {taken[0]!r} is not of an earlier run, which would have left {prefix}_flags too: give another "
+            f"prefix than {prefix!r}"
         )
     source = _source_of(data, source)
     options = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
@@ -230,8 +237,8 @@ def _galaxies(data):
     """A table or cutouts, of whatever a user gives."""
     if isinstance(data, Cutouts):
         return data
-    if isinstance(data, str | os.PathLike) and _holds_cutouts(Path(data).expanduser()):
-        return Cutouts.read(Path(data).expanduser())
+    if isinstance(data, str | os.PathLike) and _holds_cutouts(expanded(data)):
+        return Cutouts.read(expanded(data))
     return as_table(data)
 
 
@@ -272,8 +279,7 @@ def _batches_of_cutouts(cutouts, progress):
         for start in range(0, len(cutouts), _BATCH):
             rows = np.arange(start, min(start + _BATCH, len(cutouts)))
             part = cutouts[start : start + _BATCH].crop(IMAGE_SIZE)
-            batch = Batch(rows, part, part.flags)
-            yield batch if cutouts.coord is None else with_ebv(batch, cutouts.coord)
+            yield completed(Batch(rows, part, part.flags), cutouts.coord)
             advance(len(rows))
 
 

@@ -379,11 +379,16 @@ def test_skycoord_against_columns():
         read_positions(table)
 
 
-def test_candidates_of_which_one_lacks_a_row():
-    table = make_table(where=SKY)
-    table["ra"][1] = np.nan
-    with pytest.raises(ValueError, match="several coordinates that differ"):
-        read_positions(table)
+@pytest.mark.parametrize("unknown", [np.nan, -9999.0])
+def test_candidates_of_which_one_lacks_a_row(unknown):
+    """The other tells it."""
+    table = make_table(where=SKY, RAJ2000=SKY.ra.deg, DEJ2000=SKY.dec.deg)
+    table["ra"][1] = unknown
+    table["DEJ2000"][0] = unknown
+    assert_same_place(read_positions(table))
+    table.remove_column("where")
+    table["RAJ2000"][1] = unknown
+    assert read_positions(table).valid.tolist() == [True, False, True]
 
 
 def test_candidates_that_agree():

@@ -153,6 +153,32 @@ def test_one_impossible_extinction_is_one_unknown_reddening(value, band):
     np.testing.assert_allclose(ebv_from_extinction(extinction), [0.02, np.nan, 0.3], rtol=1e-5)
 
 
+@pytest.mark.parametrize("ebv", [1e-5, 1e-4, 3e-4, 0.0012])
+@pytest.mark.parametrize("coefficients", EXTINCTION_COEFFICIENTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hardly_any_dust(ebv, coefficients, dtype):
+    extinction = extinction_from_ebv([ebv], coefficients=coefficients).astype(dtype)
+    np.testing.assert_allclose(ebv_from_extinction(extinction), ebv, rtol=1e-4)
+
+
+def test_one_galaxy_alone_is_told_of_and_no_error():
+    extinction = extinction_from_ebv([0.1, np.nan])
+    extinction[0, 0] *= 3
+    with pytest.warns(AstropyUserWarning, match="in 1 rows"):
+        assert np.isnan(ebv_from_extinction(extinction)).all()
+
+
+@pytest.mark.parametrize("data_release", ["17", 0, 12.5])
+def test_release_that_is_none(data_release):
+    with pytest.raises(ValueError, match="data_release must be that of an SDSS catalogue"):
+        ebv_from_extinction(extinction_from_ebv([0.1]), data_release=data_release)
+
+
+@pytest.mark.parametrize("ebv", [100 * u.mmag, [0.1] * u.mag, Column([100.0], unit="mmag")])
+def test_units_of_reddening(ebv):
+    np.testing.assert_allclose(np.ravel(extinction_from_ebv(ebv)), 0.1 * R_UGRIZ, rtol=1e-5)
+
+
 def test_one_band_without_extinction_is_of_no_release():
     extinction = extinction_from_ebv([0.1, 0.1, 0.2])
     extinction[1, 1] = 0

@@ -53,6 +53,12 @@ KINDS = {
     "SkyCoords of several frames": (lambda table: [coords(table)[:3].galactic, coords(table)[3]], QTable),
     "structured array": (structured, QTable),
     "FITS table": (lambda table: fits.BinTableHDU(table), QTable),
+    "FITS records": (lambda table: fits.BinTableHDU(table).data, QTable),
+    "list of frames of astropy": (lambda table: [ICRS(row["ra"] * u.deg, row["dec"] * u.deg) for row in table], QTable),
+    "list of rows with units": (
+        lambda table: list(QTable({"ra": table["ra"] * u.deg, "dec": table["dec"] * u.deg})),
+        QTable,
+    ),
     "DataFrame": (frame_of, pd.DataFrame),
     "DataFrame of arrow": (lambda table: frame_of(table).convert_dtypes(dtype_backend="pyarrow"), pd.DataFrame),
     "DataFrame of nullable columns": (lambda table: frame_of(table).convert_dtypes(), pd.DataFrame),
@@ -126,6 +132,28 @@ def test_a_frame_comes_back_as_it_was(sky):
     np.testing.assert_array_equal(again["zp"], result["zp"])
     with pytest.raises(ValueError, match="has a column 'zp' already"):
         predict(result, source=path, prefix="zp")
+
+
+def test_units_of_records_and_rows(sky):
+    path, table, _ = sky
+    table = Table(table["ra", "dec"], copy=True)
+    table["ra"] = np.deg2rad(table["ra"])
+    table["ra"].unit, table["dec"].unit = "rad", "deg"
+    table["ebv"] = [30.0, 40.0, 50.0, 60.0]
+    table["ebv"].unit = "mmag"
+    for data in (fits.BinTableHDU(table).data, list(table), list(QTable(table)), tuple(table)):
+        np.testing.assert_allclose(fetch(data, source=path).ebv, [0.03, 0.04, 0.05, 0.06], rtol=1e-6)
+
+
+def test_frames_that_cannot_be_told_apart(sky):
+    path, table, _ = sky
+    frame = frame_of(table)
+    twice = pd.concat([frame, frame[["ra"]]], axis=1)
+    with pytest.warns(UserWarning, match="several columns of the name 'ra': the first is taken"):
+        assert len(predict(twice, source=path)) == 4
+    frame.columns = pd.MultiIndex.from_product([["sdss"], frame.columns])
+    with pytest.raises(ValueError, match="columns of several levels: give them one name each"):
+        predict(frame, source=path)
 
 
 def test_a_frame_without_rows(sky):

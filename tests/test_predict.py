@@ -186,6 +186,38 @@ def test_reddening_that_nobody_knows_is_that_of_the_map(ebv):
     assert astro_photz.predict(cutouts)["z_phot_flags"][1] & PhotozFlag.NO_EBV
 
 
+@pytest.mark.parametrize("value", [0.0, -9999.0, 0.25])
+def test_images_that_are_changed_later_are_looked_at_too(value):
+    """In place, as the images of a source of one's own are filled."""
+    cutouts = gaussian_cutouts(4)
+    cutouts.flux[1, 3] = value
+    cutouts.flux[2] = value
+    cutouts.flux[3, :, :20] = value
+    result = astro_photz.predict(cutouts)
+    table = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts))
+    for flags in (result["z_phot_flags"], table["z_phot_flags"]):
+        assert [int(flag) for flag in flags] == [
+            0,
+            PhotozFlag.NO_BAND | PhotozFlag.PARTIAL,
+            PhotozFlag.NO_IMAGE,
+            PhotozFlag.PARTIAL,
+        ]
+    assert np.isnan(astro_photz.embed(cutouts)).all(axis=1).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("prefix", ["", None, 7])
+def test_prefix_that_is_none(prefix):
+    with pytest.raises(ValueError, match="prefix must be a text"):
+        astro_photz.predict(gaussian_cutouts(1), prefix=prefix)
+
+
+def test_columns_of_somebody_else_are_not_replaced():
+    cutouts = gaussian_cutouts(2)
+    for prefix in ("ra", "name"):
+        with pytest.raises(ValueError, match=f"column '{prefix}' is not of an earlier run"):
+            astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts), prefix=prefix, replace=True)
+
+
 def test_a_missing_corner_is_a_doubt():
     cutouts = gaussian_cutouts(2)
     cutouts.flux[0, :, :10, :10] = np.nan
@@ -208,6 +240,7 @@ def test_columns_are_never_replaced():
     table["z_phot_err"] = 0.1
     with pytest.raises(ValueError, match="has a column 'z_phot_err' already: give another prefix than 'z_phot'"):
         astro_photz.predict(table, source=Shuffled(cutouts))
+    table["z_phot_flags"] = 0
     again = astro_photz.predict(table, source=Shuffled(cutouts), replace=True, pdf=True)
     assert (again["z_phot_err"] != 0.1).all()
     without = astro_photz.predict(again, source=Shuffled(cutouts), replace=True)

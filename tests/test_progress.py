@@ -2,6 +2,7 @@
 """Long work shows how far it is, on a terminal and in a notebook, and nowhere else."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -180,9 +181,16 @@ def test_an_error_ends_the_bar(folder):
     assert "ZeroDivisionError" in screen
 
 
-def test_without_a_stderr(monkeypatch):
-    """As under pythonw."""
-    monkeypatch.setattr(sys, "stderr", None)
+def closed():
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize("stream", [None, object(), io.StringIO(), closed()], ids=["none", "other", "text", "closed"])
+def test_without_a_stderr(monkeypatch, stream):
+    """As under pythonw, or in what captures it."""
+    monkeypatch.setattr(sys, "stderr", stream)
     with progress_bar(1000) as advance:
         advance(1000)
 

@@ -8,6 +8,7 @@ import lzma
 import subprocess
 import sys
 import warnings
+from decimal import Decimal
 from importlib.util import find_spec
 
 import h5py
@@ -415,7 +416,9 @@ def test_the_quick_way_is_the_careful_one(monkeypatch, delimiter, value):
     text = "\n".join([delimiter.join(("objid", "ra", "x")), *lines]) + "\n"
     monkeypatch.setattr(_delimited, "_LARGE", 0)
     quick = _delimited._quickly(text, delimiter)
-    assert quick is not None
+    assert quick is not None or (delimiter == "\t" and "\t\n" in text)  # which astropy strips
+    if quick is None:
+        return
     monkeypatch.setattr(_delimited, "_LARGE", 10**9)
     careful = _delimited.read_delimited(text)
     for name in ("objid", "ra", "x"):
@@ -445,6 +448,59 @@ def test_what_is_not_plain_is_read_with_care(monkeypatch, text):
     assert _delimited._quickly(text, ";" if ";" in text else ",") is None
 
 
+@pytest.mark.parametrize(
+    ("words", "right"),
+    [
+        (["1237651943176138868", "-999.0"], ["1237651943176138868", "-999.0"]),
+        (["1237651943176138868.0", "1237651943176138869.0"], ["1237651943176138868.0", "1237651943176138869.0"]),
+        (["1.237654321098765433e18", "1"], ["1.237654321098765433e18", "1"]),
+        (["1E0657", "2E0336"], ["1E0657", "2E0336"]),
+        (["1e20", "2.5"], [1e20, 2.5]),
+        (["inf", "2.5"], [np.inf, 2.5]),
+        (["1.7976931348623157e308", "1"], [1.7976931348623157e308, 1.0]),
+    ],
+)
+def test_no_digit_of_a_name_is_lost(tmp_path, words, right):
+    text = "\n".join(["name,ra", *(f"{word},1.5" for word in words)])
+    assert read_table(written(tmp_path, text.encode()))["name"].tolist() == right
+
+
+@needs_pyarrow
+def test_decimal_numbers_of_databases(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    ids = [1237654321098765433, 1237654321098765434]
+    columns = {
+        "id": pa.array(list(map(Decimal, ids)), pa.decimal128(19, 0)),
+        "large": pa.array([Decimal(10**30), Decimal(1)], pa.decimal128(38, 0)),
+        "z": pa.array([Decimal("0.12"), None], pa.decimal128(5, 2)),
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
+    table = read_table(tmp_path / "a.parquet")
+    assert table["id"].tolist() == ids
+    assert table["large"].tolist() == [str(10**30), "1"]
+    assert np.ma.filled(table["z"], -1).tolist() == [0.12, -1]
+
+
+def test_rows_that_are_taken_for_comments_are_told(tmp_path):
+    path = written(tmp_path, b"name,ra\nA1,1\n#2,2\n# of two nights\nA3,3\n")
+    with pytest.warns(UserWarning, match=r"1 of them look like rows, the first is line 3"):
+        assert len(read_table(path)) == 2
+
+
+@pytest.mark.parametrize("name", ["[Fe/H]", "<z>", "[OIII] 5007", "{x}"])
+def test_names_in_brackets(tmp_path, name):
+    assert read_table(written(tmp_path, f"{name},ra\n0.1,2\n".encode())).colnames == [name, "ra"]
+
+
+def test_the_objects_of_sextractor_and_not_its_header(tmp_path):
+    header = fits.BinTableHDU(Table({"Field Header Card": ["SIMPLE"]}), name="LDAC_IMHEAD")
+    objects = fits.BinTableHDU(Table({"ALPHA_J2000": [1.5]}), name="LDAC_OBJECTS")
+    fits.HDUList([fits.PrimaryHDU(), header, objects]).writeto(tmp_path / "a.fits")
+    assert read_table(tmp_path / "a.fits").colnames == ["ALPHA_J2000"]
+
+
 def test_a_fits_file_whose_last_block_is_not_filled(tmp_path):
     """As some programs leave it: all rows are there."""
     path = tmp_path / "hosts.fits"
@@ -454,5 +510,5 @@ def test_a_fits_file_whose_last_block_is_not_filled(tmp_path):
     path.write_bytes(whole[: header + 5 * 16])
     assert len(read_table(path)) == 5
     path.write_bytes(whole[: header + 3 * 16])
-    with pytest.raises(ValueError, match="hosts.fits: it"):
+    with pytest.raises(ValueError, match=r"hosts\.fits: it"):
         read_table(path)

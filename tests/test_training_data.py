@@ -316,7 +316,9 @@ def test_stamps_filled_with_what_no_sky_has_are_refused(tmp_path, value, band):
     path = write_stamps(tmp_path / "stamps.h5")
     with h5py.File(path, "r+") as file:
         file["images"][7, band] = value
-    with pytest.raises(ValueError, match="1 stamps have values that no sky has, such as -9999, the first in row 7: put"):
+    with pytest.raises(
+        ValueError, match="1 stamps have values that no sky has, such as -9999, the first in row 7: put"
+    ):
         check_stamps(path)
 
 

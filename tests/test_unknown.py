@@ -99,6 +99,9 @@ def test_numbers_in_a_unit_that_does_not_convert(values):
         (pd.Series([1237653651835781245, None], dtype="Int64"), [1237653651835781245, -1]),
         (pd.Series([1237653651835781245, None], dtype="int64[pyarrow]"), [1237653651835781245, -1]),
         (["NGC 1", "--"], ["NGC 1", ""]),
+        (["5", "-9999"], ["5", ""]),
+        (np.array([2**65, 1, 2], dtype=object), [str(2**65), "1", "2"]),
+        (np.array([2**63 + 5, -9999], dtype=object), [str(2**63 + 5), ""]),
         (np.array([b"NGC 1", b"caf\xc3\xa9"]), ["NGC 1", "café"]),
         (MaskedColumn(["a", "b"], mask=[True, False]), ["", "b"]),
         (np.array(["a", None], dtype=object), ["a", ""]),
@@ -246,6 +249,37 @@ def test_data_sets_of_a_file(tmp_path, name, values, expected):
         np.testing.assert_array_equal(read_column(file, name), expected)
 
 
+@pytest.mark.parametrize("unit", ["Jy", "mag", "no unit", ["count"]])
+def test_images_in_another_unit_are_refused(tmp_path, unit):
+    path = write_file(tmp_path / "stamps.h5")
+    with h5py.File(path, "r+") as file:
+        file["images"].attrs["unit"] = unit
+    with pytest.raises(ValueError, match=r"images have the unit .*convert them to nanomaggies"):
+        CutoutFile(path)
+
+
+@pytest.mark.parametrize("unit", ["nmgy", "nanomaggy", b"nanomaggies", ["nmgy"]])
+def test_images_in_nanomaggies(tmp_path, unit):
+    path = write_file(tmp_path / "stamps.h5")
+    with h5py.File(path, "r+") as file:
+        file["images"].attrs["unit"] = unit
+    assert len(Cutouts.read(path)) == 3
+
+
+@pytest.mark.parametrize("name", ["images", "ra", "e_bv"])
+@pytest.mark.parametrize("kind", ["group", "empty"])
+def test_what_is_no_data_set(tmp_path, name, kind):
+    path = write_file(tmp_path / "stamps.h5")
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        if kind == "group":
+            file.create_group(name)
+        else:
+            file[name] = h5py.Empty("f4")
+    with pytest.raises(ValueError, match=f"{name} must be a data set with values"):
+        CutoutFile(path)
+
+
 def test_unit_of_a_data_set(tmp_path):
     path = write_file(tmp_path / "stamps.h5", psf_fwhm=np.full((3, 5), 0.02))
     with h5py.File(path, "r+") as file:
@@ -357,6 +391,15 @@ def test_directions_of_coordinates_of_any_kind(coord):
         positions = read_positions(data)
         assert positions.valid.all()
         assert positions.coord.separation(places()).max() < 1e-3 * u.arcsec
+
+
+@pytest.mark.parametrize("frame", ["hcrs", "heliocentrictrueecliptic", "lsr", "galacticlsr"])
+def test_a_frame_that_needs_distances(frame):
+    """A row without one is unknown; none at all is an error."""
+    some = SkyCoord(places().ra, places().dec, distance=[100, NAN, 100] * u.Mpc, frame=frame)
+    assert read_positions(some).valid.tolist() == [True, False, True]
+    with pytest.raises(ValueError, match=f"coordinates in the frame {frame} without distances do not convert"):
+        read_positions(SkyCoord(places().ra, places().dec, frame=frame))
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (1, 3), (2, 1, 3)])

@@ -44,8 +44,13 @@ def _ended(run):
         code = run()
     except SystemExit as leaving:
         code = leaving.code or 0
-    sys.stdout.flush()
+    _flush()
     return code
+
+
+def _flush():
+    if sys.stdout is not None:  # as in >&-
+        sys.stdout.flush()
 
 
 def _cut_short(code):
@@ -90,7 +95,7 @@ def _run(arguments):
 
     with in_lines(arguments.parser, quiet=getattr(arguments, "quiet", False)):
         code = arguments.run(arguments)
-        sys.stdout.flush()  # here, or a closed pipe is noticed too late
+        _flush()  # here, or a closed pipe is noticed too late
     return code or 0
 
 
@@ -124,7 +129,7 @@ def _wants_traceback(arguments):
 
 def _nobody_reads():
     """Whether the reader of what is printed has gone, as ``head`` does; the rest of it then goes nowhere."""
-    gone = [stream for stream in (sys.stdout, sys.stderr) if _is_broken(stream)]
+    gone = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and _is_broken(stream)]
     for stream in gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return bool(gone)

@@ -6,6 +6,7 @@ Shared parts of the commands.
 import argparse
 import os
 
+from .._files import expanded
 from ._terminal import print_table, say
 
 __all__ = ["FROM_DOWNLOADS", "add_command", "check_output", "print_table", "say"]
@@ -53,6 +54,7 @@ def add_command(commands, name, run, summary, examples=None, *, notes=(), go_on=
 
 def check_output(output, *, overwrite):
     """Tell before the work, not after it, that its result cannot be written."""
+    output = expanded(output)
     if output.is_dir():
         raise IsADirectoryError(f"{output} is a folder: give the name of a file")
     if output.exists() and not output.is_file():  # a device or a pipe

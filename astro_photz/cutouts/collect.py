@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from .._files import aside, full_disk_told
+from .._files import aside, expanded, full_disk_told
 from .._inputs import as_table
 from .._progress import progress_bar
 from ..catalog import read_positions
@@ -20,7 +20,7 @@ from ..dust import approximate_ebv
 from ..flags import PhotozFlag
 from .container import MINIMUM_SIZE, Cutouts
 
-__all__ = ["Fetched", "collect_batches", "fetch", "fetch_to_file", "source_or_archive", "with_ebv"]
+__all__ = ["Fetched", "collect_batches", "completed", "fetch", "fetch_to_file", "source_or_archive"]
 
 _NOWHERE = PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH
 
@@ -198,7 +198,9 @@ def fetch_to_file(
         if not whole:
             return fetched._replace(kept=np.ones(len(positions), dtype=bool))
         if not fetched.kept.any():
-            raise ValueError("whole=True leaves out every galaxy: none has an image, a good E(B-V) and, if wanted, a redshift")
+            raise ValueError(
+                "whole=True leaves out every galaxy: none has an image, a good E(B-V) and, if wanted, a redshift"
+            )
         if not fetched.kept.all():
             keep_rows(part, np.flatnonzero(fetched.kept))
     return fetched
@@ -261,7 +263,7 @@ def source_or_archive(source=None, *, data_release=None, dust_map=None):
         _refuse("dust_map", dust_map, "a folder of frames", "sdss")
         return SDSSArchive() if data_release is None else SDSSArchive(data_release=data_release)
     if isinstance(source, str | os.PathLike):
-        return _source_at(Path(source).expanduser(), data_release, dust_map)
+        return _source_at(expanded(source), data_release, dust_map)
     if isinstance(source, type):
         raise TypeError(f"source={source.__name__} is the class: give an object of it, {source.__name__}(...)")
     if isinstance(source, Cutouts):
@@ -323,7 +325,7 @@ def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
         for batch in batches:
             np.add.at(times, batch.rows, 1)
             unmatched += np.count_nonzero(batch.reasons & PhotozFlag.NO_MATCH)
-            yield with_ebv(batch, positions.coord)
+            yield completed(batch, positions.coord)
             advance(len(batch.rows))
     n_valid = np.count_nonzero(positions.valid)
     if positions.like_hours and unmatched > n_valid / 2:
@@ -351,24 +353,25 @@ def _ended(batches):
             close()
 
 
-def with_ebv(batch, coord):
+def completed(batch, coord):
     """
-    Fill in what reddening is not known, from the map at low resolution, and flag it.
+    Make plain what no data is, and fill in what reddening is not known, from the map at low resolution, with its flag.
 
     Parameters
     ----------
     batch : `~astro_photz.cutouts.Batch` (M,)
-    coord : `~astropy.coordinates.SkyCoord` (N,)
-        Of all galaxies.
+    coord : `~astropy.coordinates.SkyCoord` (N,) or None
+        Of all galaxies, if it is known.
 
     Returns
     -------
     `~astro_photz.cutouts.Batch` (M,)
-        The same images; galaxies that are nowhere stay without an E(B-V).
+        With NaN for pixels without data. Galaxies that are nowhere stay without an E(B-V).
     """
+    batch = batch._replace(cutouts=batch.cutouts.without_filling())
     ebv = batch.cutouts.ebv
     unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((batch.reasons & _NOWHERE) == 0)
-    if not unknown.any():
+    if coord is None or not unknown.any():
         return batch
     filled = ebv.copy()
     filled[unknown] = approximate_ebv(coord[batch.rows[unknown]])

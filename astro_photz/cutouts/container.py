@@ -183,6 +183,20 @@ class Cutouts:
             self.provenance[name][item] = other.provenance[name]
         self.simulated |= other.simulated
 
+    def without_filling(self):
+        """
+        The same stamps with NaN where they hold no data: see `~astro_photz.cutouts.missing.missing_pixels`.
+
+        What comes as an array is looked at when it comes; ``flux`` may have been changed since.
+
+        Returns
+        -------
+        `Cutouts`
+            Itself, if there is nothing to be done.
+        """
+        missing = missing_pixels(self.flux)
+        return self._replaced(flux=np.where(missing, np.nan, self.flux)) if missing.any() else self
+
     def crop(self, size):
         """
         The central part of each stamp.

@@ -6,7 +6,6 @@ Cutouts from a folder of frames.
 import warnings
 from collections import defaultdict
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 
+from .._files import expanded
 from ..config import conf
 from ..dust import ebv_from_map
 from ..flags import PhotozFlag
@@ -69,7 +69,7 @@ class FrameDirectory:
     """
 
     def __init__(self, path, *, dust_map=None, data_release=-1, threads=None):
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.name = f"frames in {self.path.name}"
         self.dust_map = dust_map
         self.data_release = data_release

@@ -3,12 +3,11 @@
 Cutouts from an HDF5 file.
 """
 
-from pathlib import Path
-
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
+from .._files import expanded
 from ..flags import PhotozFlag
 from .container import MINIMUM_SIZE
 from .hdf5 import is_simulated, open_cutouts, read_column, read_coord, read_rows
@@ -51,7 +50,7 @@ class CutoutFile:
     """
 
     def __init__(self, path, *, match_radius=1 * u.arcsec):
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.name = self.path.name
         self.match_radius = u.Quantity(match_radius, u.arcsec)
         with self._open():

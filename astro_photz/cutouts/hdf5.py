@@ -15,8 +15,9 @@ import numpy as np
 from astropy import units as u
 from astropy.table import Column, Table
 
-from .._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
+from .._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers, values_and_mask
 from .._sky import direction_of, icrs_from_degrees
+from .._units import parse_unit
 from ..dust import ebv_from_extinction, extinction_from_ebv
 from ..sdss import BANDS, PIXEL_SCALE
 from .container import MINIMUM_SIZE, PROVENANCE, Cutouts
@@ -141,13 +142,20 @@ def plain_columns(columns):
 
 
 def _plain(name, values):
+    if name == "images":
+        raise ValueError("columns must have other names than images, which are there already")
+    if name in _NAMES:
+        return identifiers(values)
     if name in _NUMBERS:
         kind = getattr(values, "dtype", None)
         found = _numbers(name, values)
+        if found.shape[1:] != _NUMBERS[name][0] or not found.ndim:
+            wanted = ", ".join(["N", *map(str, _NUMBERS[name][0])])
+            raise ValueError(f"{name} must have the shape ({wanted}), a row for each galaxy; got {found.shape}")
         return found.astype(kind) if isinstance(kind, np.dtype) and kind.kind == "f" else found
-    values = np.asanyarray(values)  # a column of pandas has a mask too, which is something else
-    mask = getattr(values, "mask", False)
-    plain = np.asarray(np.ma.getdata(getattr(values, "unmasked", values)))
+    plain, mask = values_and_mask(values)
+    if plain.dtype.kind == "O":
+        return identifiers(values)
     if not np.any(mask):
         return plain
     if plain.dtype.kind != "f":
@@ -207,8 +215,14 @@ def open_cutouts(path, *, needs=("images", "e_bv")):
 
 def _check_shapes(path, file):
     """Make sure that each data set of the layout has a row, of its shape, for each image."""
+    for name in ("images", *_ROWS):
+        if name in file and (not isinstance(file[name], h5py.Dataset) or file[name].shape is None):
+            raise ValueError(f"{path}: {name} must be a data set with values, got {type(file[name]).__name__}")
     if "images" not in file:
         return
+    if file["images"].dtype.kind not in "fiu":
+        raise ValueError(f"{path}: images must be real numbers, got {file['images'].dtype}")
+    _check_unit(path, file["images"])
     shape = file["images"].shape
     if len(shape) != 4 or shape[1] != len(BANDS) or shape[2] != shape[3] or shape[2] < MINIMUM_SIZE:
         raise ValueError(
@@ -221,6 +235,25 @@ def _check_shapes(path, file):
             raise ValueError(
                 f"{path}: {name} must have the shape {wanted}, a row for each of the images; got {file[name].shape}"
             )
+
+
+def _check_unit(path, images):
+    try:
+        unit = parse_unit(_attribute(images, "unit"))
+    except ValueError:
+        unit = u.m
+    if unit is not None and unit != u.nmgy:
+        raise ValueError(
+            f"{path}: images have the unit {_attribute(images, 'unit')}: convert them to nanomaggies (a magnitude is "
+            "22.5 - 2.5 log10 of the flux)"
+        )
+
+
+def _attribute(item, name):
+    """Text of an attribute, None if it is not there."""
+    value = item.attrs.get(name)
+    value = value.ravel()[0] if isinstance(value, np.ndarray) and value.size else value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _remedy(shape):
@@ -253,8 +286,7 @@ def read_column(file, name, rows=slice(None)):
         return identifiers(values)
     if name in _WHOLE_NUMBERS:
         return integers(values)
-    unit = dataset.attrs.get("unit")
-    return _numbers(name, Column(values, unit=unit.decode() if isinstance(unit, bytes) else unit))
+    return _numbers(name, Column(values, unit=_attribute(dataset, "unit")))
 
 
 def read_ebv(file):
@@ -285,7 +317,8 @@ def is_simulated(file):
     -------
     bool
     """
-    return bool(file.attrs.get("simulated", False))
+    simulated = file.attrs.get("simulated", False)
+    return str(simulated).lower() not in ("false", "0", "no", "")
 
 
 def read_coord(file):

@@ -49,7 +49,7 @@ def missing_pixels(flux):
     for start in range(0, len(images), _BLOCK):
         part = images[start : start + _BLOCK]
         found = missing[start : start + _BLOCK]
-        found[:] = impossible(part)
+        found[:] = impossible(part) if _has_impossible(part) else False
         for row in np.flatnonzero(_may_be_constant(part)):
             found[row] |= _constant(part[row])
     return missing.reshape(flux.shape)
@@ -69,6 +69,13 @@ def impossible(flux):
     `~numpy.ndarray` (...) of bool
     """
     return (flux < _LOWEST) | (flux > _HIGHEST) | (flux == _FILLED[0]) | (flux == _FILLED[1])
+
+
+def _has_impossible(images):
+    """Whether there is a value that no sky has, or one that could be."""
+    with np.errstate(invalid="ignore"):
+        lowest, highest = np.fmin.reduce(images, axis=None), np.fmax.reduce(images, axis=None)
+    return lowest < _LOWEST or highest >= _FILLED[0]
 
 
 def _may_be_constant(images):

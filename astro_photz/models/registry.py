@@ -14,6 +14,7 @@ from pathlib import Path
 from astropy.config import get_cache_dir
 from astropy.table import Table
 
+from .._files import expanded
 from ..config import conf
 from .model import PhotozModel, has_head, read_card
 
@@ -39,7 +40,11 @@ def _known():
     """Folders of all models by name. Those that come with the package go before others of their name."""
     bundled = Path(str(files("astro_photz"))) / "data" / "models"
     known = {}
-    for root in (bundled, model_directory()):
+    try:
+        roots = bundled, model_directory()
+    except OSError:  # a home in which nothing can be written
+        roots = (bundled,)
+    for root in roots:
         for card in sorted(root.glob("*/card.json")):
             if card.parent.suffix != ".part":  # which is not finished
                 known.setdefault(card.parent.name, card.parent)
@@ -109,7 +114,7 @@ def load_model(name_or_path=None):
     known = _known()
     if str(name) == BUNDLED:
         name = type(conf).default_model.defaultvalue
-    path = known.get(str(name), Path(name).expanduser())
+    path = known.get(str(name), expanded(name))
     if not path.is_dir():
         raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")
     changed = (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0

@@ -79,6 +79,7 @@ def read_delimited(text, *, delimiter=None):
     rows = list(_rows(text, delimiter))
     if not rows:
         raise ValueError("it holds no table, only comments or blank lines")
+    _tell_commented_rows(text, rows[0], delimiter)
     names, line, units, body = _names(rows, _comments(text), delimiter)
     names, body = _even(names, line, body)
     columns = [list(words) for words in zip(*(row.fields for row in body), strict=True)] or [[] for _ in names]
@@ -94,10 +95,10 @@ def read_delimited(text, *, delimiter=None):
 
 def _quickly(text, delimiter):
     """
-    Read a large table by astropy's fast reader, which takes a tenth of the time; None if the text is not plain enough.
+    Read a large table by astropy's fast reader, which takes less than half the time; None if it is not plain enough.
 
-    It is if it begins with names, and has no comments, quotes or decimal commas, and no numbers that begin with zeros or
-    are too large, whose digits that reader does not keep.
+    It is plain if it begins with names, and has no comments, quotes or decimal commas, and no numbers that begin with
+    zeros or are too large, whose digits that reader does not keep.
     """
     if len(text) < _LARGE or delimiter == " " or (delimiter != "," and "," in text) or _NOT_PLAIN.search(text):
         return None
@@ -188,6 +189,26 @@ def _comments(text):
             break
         found.append(line.strip().lstrip("#").strip())
     return found
+
+
+def _tell_commented_rows(text, first, delimiter):
+    """Warn of comments below the first row that look like rows: names may begin with # too."""
+    if delimiter == " " or len(first.fields) < 2:
+        return
+    found = [
+        number
+        for number, line in enumerate(io.StringIO(text, newline=""), 1)
+        if number > first.line
+        and line.lstrip().startswith("#")
+        and '"' not in line  # which may have begun in the line before
+        and line.count(delimiter) + 1 == len(first.fields)
+    ]
+    if found:
+        warnings.warn(
+            f"lines that begin with # are comments, and {len(found)} of them look like rows, the first is line "
+            f"{found[0]}: put what begins with # into quotes, if it is a name",
+            stacklevel=3,
+        )
 
 
 def _sniff(text):

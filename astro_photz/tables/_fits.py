@@ -54,7 +54,8 @@ def read_fits(file):
         tables = [hdu for hdu in hdus if isinstance(hdu, _TABLES) and not isinstance(hdu, fits.CompImageHDU)]
         if not tables:
             raise ValueError(f"it is a FITS file of {len(hdus)} image(s), without a table: give that of the galaxies")
-        hdu = next((hdu for hdu in tables if hdu.header["NAXIS2"]), tables[0])
+        filled = [hdu for hdu in tables if hdu.header["NAXIS2"] and hdu.name != "LDAC_IMHEAD"]  # SExtractor's header
+        hdu = next(iter(filled), tables[0])
         header = hdu.header  # from which astropy makes the columns, once they are asked for
         numbers = range(1, header["TFIELDS"] + 1)
         names = [str(header.get(f"TTYPE{number}") or f"col{number}").strip() for number in numbers]

@@ -43,7 +43,7 @@ def _column(chunked):
     if pa.types.is_dictionary(chunked.type):
         chunked = chunked.cast(chunked.type.value_type)
     if pa.types.is_decimal(chunked.type):
-        chunked = chunked.cast(pa.float64())
+        chunked = _undecimal(chunked)
     missing = np.asarray(chunked.is_null(), dtype=bool)
     kind = chunked.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -59,6 +59,20 @@ def _column(chunked):
     if values.dtype.kind == "O" and missing.any():
         missing = np.zeros(len(missing), dtype=bool)  # None says it
     return MaskedColumn(values, mask=missing) if missing.any() else Column(values)
+
+
+def _undecimal(chunked):
+    """Decimal numbers as integers, if they are such, which databases use for identifiers; as text if too large."""
+    import pyarrow as pa
+
+    if chunked.type.scale > 0:
+        return chunked.cast(pa.float64())
+    for kind in (pa.int64(), pa.uint64(), pa.string()):
+        try:
+            return chunked.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return chunked
 
 
 def _stacked(rows):

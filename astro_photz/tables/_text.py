@@ -22,7 +22,7 @@ _SIGNS = (  # of formats that are more than delimited text
     ("ascii.rst", r"=+[ \t]+=[= \t]*\n[\s\S]*\n=+[ \t]+="),
     ("ascii.rdb", r"(#[^\n]*\n)*[^\n]*\t[^\n]*\n(\d*[SNM])(\t\d*[SNM])+\n"),
 )
-_PAGE = re.compile(r"\s*<[!a-z]", re.IGNORECASE)
+_PAGE = re.compile(r"\s*<(!doctype|!--|html|head|body|title|table|div|p|h\d|pre)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
 
 
@@ -65,7 +65,7 @@ def _sign(text, ending):
             f"it is a web page{f' ({title[1]!r})' if title else ''}, not a table: a server's error, perhaps. "
             "Get the table again; to read one that stands in the page, say format='html'"
         )
-    if head.lstrip().startswith(("{", "[")):
+    if re.match(r"\s*(\{\s*[\"}]|\[\s*[\[{\"\d\]-])", head):
         raise ValueError("it is JSON: save the table as CSV, FITS, VOTable or ECSV")
     return next((form for form, sign in _SIGNS if re.match(sign, head)), None)
 

@@ -4,6 +4,7 @@ Columns of words, as text has them, and the numbers that they stand for.
 """
 
 import re
+from decimal import Decimal
 
 import numpy as np
 from astropy.table import Column, MaskedColumn
@@ -19,6 +20,8 @@ _LEADING_ZERO = re.compile(r"[+-]?0\d", re.ASCII)
 _FORTRAN = re.compile(r"(?<=[\d.])[dD](?=[+-]?\d)")
 _EXACT = 2**53  # up to which a float tells one integer from the next
 _UNKNOWN = {"nan", "+nan", "-nan"}
+_INFINITE = {"inf", "infinity"}
+_DIGITS = 15  # that a float keeps of any number
 
 
 def is_number(word, *, comma=False):
@@ -120,12 +123,27 @@ def _integers_among_nan(words):
 def _floats(words):
     if not set("".join(words)) <= _NUMBER_LETTERS:
         return None
-    for kind in (words, (_FORTRAN.sub("e", word) for word in words)):
+    for kind in (words, [_FORTRAN.sub("e", word) for word in words]):
         try:
-            return np.array([float(word) for word in kind])
+            values = np.array([float(word) for word in kind])
         except ValueError:
             continue
+        return None if _loses_digits(kind, values) else values
     return None
+
+
+def _loses_digits(words, values):
+    """Whether floats would make one identifier of several, or infinity of a name such as 1E0657."""
+    large = np.flatnonzero(np.abs(values) > _EXACT)
+    return any(
+        words[index].strip("+-").lower() not in _INFINITE if np.isinf(values[index]) else _is_rounded(words[index])
+        for index in large
+    )
+
+
+def _is_rounded(word):
+    exact = Decimal(word)
+    return len(exact.as_tuple().digits) > _DIGITS and exact != Decimal(repr(float(word)))
 
 
 def decimal_points(columns, lines, delimiter):

@@ -5,13 +5,14 @@ Read a table, whatever program wrote it.
 What is in a file decides how it is read, and its ending no more than hints at that.
 """
 
+import errno
 import io
 import re
 import sys
 import warnings
 from contextlib import contextmanager
-from pathlib import Path
 
+from .._files import expanded
 from ._decode import decode
 from ._text import read_text
 from ._unpack import binary_kind, is_packed, refuse_known, unpacked
@@ -88,8 +89,10 @@ def _told(name, error):
 def _open(path):
     """Path of a file, or what standard input holds."""
     if str(path) == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "standard input is closed: give the name of a file")
         return sys.stdin.buffer.read()
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file with a table")
     if not path.exists():
@@ -177,7 +180,7 @@ def _quiet(name):
         said = str(warning.message)
         if "truncated" in said.lower() and not _only_unpadded(said):
             raise ValueError("it is cut short: get the file again")
-        if said.startswith("a column name appears"):
+        if said.startswith(("a column name appears", "lines that begin with #")):
             warnings.warn(f"{name}: {said}", stacklevel=4)
 
 

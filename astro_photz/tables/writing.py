@@ -6,6 +6,9 @@ Each format lacks a place for something. `check_writable` finds that out before 
 difficult and reading it back; `write_table` changes the form of some columns so that a format can hold them.
 """
 
+import errno
+import os
+import re
 import shutil
 import sys
 import warnings
@@ -15,7 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from astropy.table import MaskedColumn
 
-from .._files import aside, full_disk_told
+from .._files import aside, expanded, full_disk_told
 from ._compare import Loss, differences, lost_meta
 from ._encode import encode
 from ._record import EDGES
@@ -153,6 +156,8 @@ def _tried(table, path, form, *, hint):
     except OSError as error:
         if error.errno is not None or "errno = " in str(error):  # of the disk, also as HDF5 tells it
             raise
+        if told := re.search(r"\[Errno (\d+)\]", str(error)):
+            raise OSError(int(told[1]), os.strerror(int(told[1]))) from error
         return [_culprit(table, path, form, error)], [], None
     except Exception as error:  # each format's writer has errors of its own
         return [_culprit(table, path, form, error)], [], None
@@ -223,9 +228,11 @@ def _write(table, path, form):
     """Encode and write a table: whole, or not at all."""
     encoded, _ = encode(table, form)
     if str(path) == "-":
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "standard output is closed: give the name of a file")
         _stream(encoded, sys.stdout.buffer, form)
         return
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.exists() and not path.is_file():  # a device or a pipe, whose name is not to be taken
         with open(path, "wb") as file:
             _stream(encoded, file, form)
@@ -290,7 +297,7 @@ def _write_form(table, path, form):
 
 def _keep(table, path):
     """Write a table as ECSV beside a file that could not be written; None if that fails, too."""
-    beside = Path("standard_output" if str(path) == "-" else path).expanduser()
+    beside = expanded("standard_output" if str(path) == "-" else path)
     for number in range(1, 100):
         kept = beside.with_name(f"{beside.name}{'' if number == 1 else f'.{number}'}.ecsv")
         if not kept.exists():

@@ -17,9 +17,8 @@ import numpy as np
 
 from astro_photz._arrays import integers
 from astro_photz._files import sha256
-from astro_photz.cutouts.missing import impossible, missing_pixels
 from astro_photz.cutouts.hdf5 import open_cutouts, read_column, read_ebv
-
+from astro_photz.cutouts.missing import impossible, missing_pixels
 from astro_photz.sdss import BANDS
 
 from ._torch import torch
