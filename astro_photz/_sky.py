@@ -115,7 +115,7 @@ def _transformed(coord, rows, longitude, latitude, distance):
     frame = coord if rows.all() else coord[rows]
     try:
         icrs = SkyCoord(frame.frame.realize_frame(place)).transform_to(ICRS())
-    except (ConvertError, u.UnitsError, ValueError, TypeError, AttributeError) as error:  # astropy has one for each frame
+    except (ConvertError, u.UnitsError, ValueError, TypeError, AttributeError) as error:  # each frame has its own
         if distance is None and not rows.all():
             return np.nan, np.nan
         needs = " without distances" if distance is None else ""
