@@ -185,7 +185,7 @@ class Cutouts:
 
     def without_filling(self):
         """
-        The same stamps with NaN where they hold no data: see `~astro_photz.cutouts.missing.missing_pixels`.
+        Put NaN where stamps hold no data: constants and impossible values.
 
         What comes as an array is looked at when it comes; ``flux`` may have been changed since.
 

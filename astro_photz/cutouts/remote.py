@@ -115,7 +115,7 @@ class Link:
         Unreachable
             If there is no connection to the host; also at once, if none was to be had before.
         Exception
-            One of `FAILURES`, after ``conf.attempts`` of them or at once if the server refuses for good (404 and the
+            A failed request, after ``conf.attempts`` of them or at once if the server refuses for good (404 and the
             like) or asks for more than two minutes of patience.
         """
         began = time.monotonic()
