@@ -111,11 +111,19 @@ def test_a_batch_of_any_length_goes_through(exported):
 )
 def test_any_stamp_has_a_finite_pdf(exported, spoil):
     *_, model = exported
-    flux = gaussian_cutouts(6).flux.copy()
-    spoil[1](flux)
-    pdf = model.pdf(model.encode(flux, np.full(6, 0.1)))
+    cutouts = gaussian_cutouts(6, ebv=0.1)
+    spoil[1](cutouts.flux)  # behind the door at which impossible values become missing ones
+    pdf = model.pdf(model.embed(cutouts))
     assert np.isfinite(pdf.p).all()
     assert pdf.p.sum(axis=1) == pytest.approx(np.ones(6), abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, -9999.0, 1e30])
+def test_a_stamp_without_data_has_no_embedding(exported, value):
+    *_, model = exported
+    flux = gaussian_cutouts(3).flux
+    flux[1] = value
+    assert np.isnan(model.encode(flux, np.full(3, 0.1))).all(axis=1).tolist() == [False, True, False]
 
 
 def test_graphs_do_not_tell_where_they_were_made(exported):

@@ -80,7 +80,9 @@ def test_a_catalogue_goes_along_with_its_stamps(tmp_path):
     ],
 )
 def test_a_catalogue_that_is_none_is_refused(tmp_path, columns, message):
-    make_cutouts().write(tmp_path / "stamps.h5", **columns)
+    make_cutouts().write(tmp_path / "stamps.h5")
+    with h5py.File(tmp_path / "stamps.h5", "r+") as file:
+        file.update(columns)
     with pytest.raises(ValueError, match=message):
         Stamps(tmp_path / "stamps.h5", labelled=False, photometry=True)
 
