@@ -24,7 +24,8 @@ extensions.remove("sphinx_astropy.ext.changelog_links")  # the change log names 
 # must resolve: a reference to one that does not exist is an error.
 intersphinx_mapping = {}
 nitpicky = True
-others = "astropy|astroquery|collections|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|pathlib|photutils|torch"
+libraries = "astropy|astroquery|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|photutils|torch"
+others = f"collections|pathlib|{libraries}"
 builtin = r"bool|bytes|callable|dict|float|int|list|object|str|tuple|type|None|True|False|[A-Z]\w*(Error|Warning)"
 nitpick_ignore_regex = [("py:.*", rf"({others})\..*"), ("py:.*", builtin)]
 

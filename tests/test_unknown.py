@@ -102,7 +102,7 @@ def test_numbers_in_a_unit_that_does_not_convert(values):
         (["5", "-9999"], ["5", ""]),
         (np.array([2**65, 1, 2], dtype=object), [str(2**65), "1", "2"]),
         (np.array([2**63 + 5, -9999], dtype=object), [str(2**63 + 5), ""]),
-        (np.array([b"NGC 1", b"caf\xc3\xa9"]), ["NGC 1", "café"]),
+        (np.array([b"NGC 1", b"\xc3\xa9toile"]), ["NGC 1", "étoile"]),
         (MaskedColumn(["a", "b"], mask=[True, False]), ["", "b"]),
         (np.array(["a", None], dtype=object), ["a", ""]),
         (pd.Series(["a", None]), ["a", ""]),
@@ -240,7 +240,7 @@ def write_file(path, **data_sets):
         ("dec", [2.0, np.inf, -9.0], [2, NAN, -9]),
         ("psf_fwhm", np.full((3, 5), -9999.0), np.full((3, 5), NAN)),
         ("run", [5, -9999, 7], [5, -1, 7]),
-        ("ObjID", [b"a", b"caf\xe9", b""], ["a", "caf\ufffd", ""]),
+        ("ObjID", [b"a", b"b\xe9", b""], ["a", "b\ufffd", ""]),
         ("ObjID", [5, -9999, 7], [5, -1, 7]),
     ],
 )
