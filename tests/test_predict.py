@@ -203,6 +203,9 @@ def test_images_that_are_changed_later_are_looked_at_too(value):
             PhotozFlag.PARTIAL,
         ]
     assert np.isnan(astro_photz.embed(cutouts)).all(axis=1).tolist() == [False, True, True, False]
+    fetched = astro_photz.fetch(table["ra", "dec"], source=Shuffled(cutouts))
+    assert np.isnan(fetched.flux).sum(axis=(1, 2, 3)).tolist() == [0, 64 * 64, 5 * 64 * 64, 5 * 20 * 64]
+    assert fetched.flags.tolist() == [0, PhotozFlag.PARTIAL, PhotozFlag.NO_IMAGE, PhotozFlag.PARTIAL]
 
 
 @pytest.mark.parametrize("prefix", ["", None, 7])

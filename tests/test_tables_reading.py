@@ -496,6 +496,15 @@ def test_names_in_brackets(tmp_path, name):
     assert read_table(written(tmp_path, f"{name},ra\n0.1,2\n".encode())).colnames == [name, "ra"]
 
 
+def test_a_table_in_a_box(tmp_path):
+    """As STILTS and MySQL print it."""
+    rule = "+------+-------+"
+    text = "\n".join([rule, "| name | ra    |", rule, "| a b  | 150.5 |", "| c    |       |", rule, ""])
+    table = read_table(written(tmp_path, text.encode(), "hosts.txt"))
+    assert table["name"].tolist() == ["a b", "c"]
+    assert table["ra"].tolist() == [150.5, None]
+
+
 def test_the_objects_of_sextractor_and_not_its_header(tmp_path):
     header = fits.BinTableHDU(Table({"Field Header Card": ["SIMPLE"]}), name="LDAC_IMHEAD")
     objects = fits.BinTableHDU(Table({"ALPHA_J2000": [1.5]}), name="LDAC_OBJECTS")

@@ -368,7 +368,7 @@ def completed(batch, coord):
     `~astro_photz.cutouts.Batch` (M,)
         With NaN for pixels without data. Galaxies that are nowhere stay without an E(B-V).
     """
-    batch = batch._replace(cutouts=batch.cutouts.without_filling())
+    batch = _without_filling(batch)
     ebv = batch.cutouts.ebv
     unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((batch.reasons & _NOWHERE) == 0)
     if coord is None or not unknown.any():
@@ -378,3 +378,15 @@ def completed(batch, coord):
     approximate = unknown & np.isfinite(filled)
     reasons = np.where(approximate, batch.reasons | PhotozFlag.APPROXIMATE_EBV, batch.reasons)
     return batch._replace(cutouts=batch.cutouts._replaced(ebv=filled), reasons=reasons)
+
+
+def _without_filling(batch):
+    """The batch with NaN for pixels without data, and with the reasons that come of those."""
+    cutouts = batch.cutouts.without_filling()
+    if cutouts is batch.cutouts:
+        return batch
+    missing = np.isnan(cutouts.flux)
+    found = np.where(missing.all(axis=(1, 2, 3)), int(PhotozFlag.NO_IMAGE), int(PhotozFlag.PARTIAL))
+    told = (batch.reasons & (_NOWHERE | PhotozFlag.NO_IMAGE | PhotozFlag.PARTIAL)) != 0
+    reasons = np.where(missing.any(axis=(1, 2, 3)) & ~told, batch.reasons | found, batch.reasons)
+    return batch._replace(cutouts=cutouts, reasons=reasons)

@@ -23,6 +23,7 @@ _SIGNS = (  # of formats that are more than delimited text
     ("ascii.rdb", r"(#[^\n]*\n)*[^\n]*\t[^\n]*\n(\d*[SNM])(\t\d*[SNM])+\n"),
 )
 _PAGE = re.compile(r"\s*<(!doctype|!--|html|head|body|title|table|div|p|h\d|pre)\b", re.IGNORECASE)
+_BOX = re.compile(r"\s*\+[-=+]+\+[ \t]*\r?\n[ \t]*\|")
 _TITLE = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
 
 
@@ -51,8 +52,16 @@ def read_text(text, *, form=None, ending=None):
 
     if form in DELIMITERS:
         return read_delimited(text, delimiter=DELIMITERS[form])
-    form = (None if form == "ascii" else form) or _sign(text, ending)
+    form = None if form == "ascii" else form
+    if form is None and _BOX.match(text):
+        return read_delimited(_unboxed(text), delimiter="|")
+    form = form or _sign(text, ending)
     return _by_astropy(text, form) if form else read_delimited(text)
+
+
+def _unboxed(text):
+    """Rows of a table that is drawn as a box, as STILTS and databases print it."""
+    return "\n".join(line.strip()[1:-1] for line in text.splitlines() if line.strip().startswith("|")) + "\n"
 
 
 def _sign(text, ending):
