@@ -32,7 +32,7 @@ __all__ = [
 # lie 3.5 % from their common ratio.
 _TOLERANCE = 0.01
 _DECIMALS = range(6)  # to which extinctions may have been rounded
-_GOOD_ENOUGH = 0.0075  # mag that the choice of a release may change: no worse than the coarse map
+_GOOD_ENOUGH = 0.01  # mag that the choice of a release may change: no worse than the coarse map
 _WORTH_SAYING = 0.002
 _UNKNOWN = SENTINELS + POSITIVE_SENTINELS
 
@@ -58,7 +58,7 @@ def ebv_from_extinction(extinction, *, data_release=None, strict=True):
     -------
     ebv : `~numpy.ndarray` (N,) float32
         E(B-V) (mag), SFD98 scale; NaN where an extinction is unknown, negative or not finite, or the five belong to no
-        release, or the release cannot be told and matters by more than 0.0075 mag. Where it matters less, the mean of
+        release, or the release cannot be told and matters by more than 0.01 mag. Where it matters less, the mean of
         what the two give.
 
     Raises
