@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Suggest the nearest valid name.
+Words for messages: the nearest valid name, and the first line of an error.
 """
 
 from difflib import get_close_matches
 
-__all__ = ["advice", "nearest"]
+__all__ = ["advice", "first_line", "nearest"]
 
 
 def nearest(name, known):
@@ -58,3 +58,26 @@ def advice(name, known):
     close = nearest(name, known)
     meant = f"did you mean {close!r}? " if close else ""
     return f"{meant}Known are {', '.join(known)}" if known else "there is nothing to set here"
+
+
+def first_line(error):
+    """
+    First line of an error that says something.
+
+    Parameters
+    ----------
+    error : Exception or str
+
+    Returns
+    -------
+    str
+        The name of its type for an error that says nothing.
+
+    Examples
+    --------
+    >>> from astro_photz._advice import first_line
+    >>> first_line("\\n  no room \\n(errno 28)"), first_line(EOFError())
+    ('no room', 'EOFError')
+    """
+    silent = type(error).__name__ if isinstance(error, BaseException) else ""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), silent)

@@ -7,8 +7,9 @@ import logging
 import warnings
 from contextlib import contextmanager
 
+from .._advice import first_line
 from ._terminal import say
-from ._wording import first_line, in_options
+from ._wording import in_options
 
 __all__ = ["in_lines"]
 

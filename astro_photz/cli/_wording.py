@@ -5,7 +5,9 @@ Error messages in one line, with the command's option names for Python's paramet
 
 import re
 
-__all__ = ["describe", "first_line", "in_options"]
+from .._advice import first_line
+
+__all__ = ["describe", "in_options"]
 
 # What is quoted is left alone; a parameter with a value, or without, stands apart from other words.
 _VALUE = r"True|False|None|'[^']*'|\"[^\"]*\"|[\w.+-]+"
@@ -103,11 +105,6 @@ def _text(error):
     if told_by_system:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     return str(error)
-
-
-def first_line(text):
-    """The first line of a text that says something, str."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _expected():

@@ -21,6 +21,7 @@ import urllib3
 from astroquery.exceptions import RemoteServiceError
 from astroquery.exceptions import TimeoutError as AstroqueryTimeoutError
 
+from .._advice import first_line
 from .frames import FrameError
 
 __all__ = ["FAILURES", "Unreachable", "asked_patience", "explain", "host_of", "is_final", "is_unreachable"]
@@ -254,5 +255,5 @@ def _seconds(chain, kind):
 
 
 def _shortened(error):
-    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    line = first_line(error)
     return line if len(line) <= _LENGTH else f"{line[:_LENGTH]}..."

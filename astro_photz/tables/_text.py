@@ -5,6 +5,7 @@ Text that holds a table: which of the formats it is in.
 
 import re
 
+from .._advice import first_line
 from .formats import DELIMITERS
 
 __all__ = ["read_text"]
@@ -88,5 +89,5 @@ def _by_astropy(text, form):
     try:
         return ascii.read(text.splitlines(), format=form.removeprefix("ascii."), guess=False)
     except Exception as error:  # each format's reader has errors of its own
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ValueError(f"it cannot be read as a table in the format {shown(form)} ({reason})") from error
+        told = f"it cannot be read as a table in the format {shown(form)} ({first_line(error)})"
+        raise ValueError(told) from error

@@ -12,6 +12,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 
+from .._advice import first_line
 from .._files import expanded
 from ._decode import decode
 from ._text import read_text
@@ -80,9 +81,9 @@ def read_table(path, *, format=None):
 
 
 def _told(name, error):
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    known = isinstance(error, ValueError) and lines[0].startswith(("it ", "its ", "line "))
-    said = lines[0] if known else f"it cannot be read as a table ({lines[0]}): it may be cut short or broken"
+    line = first_line(error)
+    known = isinstance(error, ValueError) and line.startswith(("it ", "its ", "line "))
+    said = line if known else f"it cannot be read as a table ({line}): it may be cut short or broken"
     return ValueError(f"{name}: {said}")
 
 

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from astropy.table import MaskedColumn
 
+from .._advice import first_line
 from .._files import aside, expanded, full_disk_told
 from ._compare import Loss, differences, lost_meta
 from ._encode import encode
@@ -121,7 +122,7 @@ def write_table(table, path, *, format=None):
         kept = _keep(table, path)
         if kept is None:
             raise
-        reason = _reason(error)
+        reason = first_line(error)
         said = f"{_named(path)}: writing failed ({reason}); the result is in {kept}"
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, said) from error
@@ -167,7 +168,7 @@ def _tried(table, path, form, *, hint):
             warnings.simplefilter("ignore")
             back = read_table(path, format=None if known else form)
     except ValueError as error:
-        reason = _reason(error).removeprefix(f"{path}: ")
+        reason = first_line(error).removeprefix(f"{path}: ")
         return [Loss(table.colnames[0], None, f"the table cannot be read back ({reason})")], [], None
     return *differences(table, back), back
 
@@ -189,16 +190,12 @@ def _culprit(table, path, form, error):
             continue
         low, high = 0, len(alone)  # of how many rows: the first few that can be written, and more that cannot
         if fails(alone[:0]):
-            return Loss(name, None, _reason(error))
+            return Loss(name, None, first_line(error))
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if fails(alone[:middle]) else (middle, high)
-        return Loss(name, high - 1, f"{str(alone[name][high - 1])[:50]!r} ({_reason(error)})")
-    return Loss("meta", None, _reason(error))
-
-
-def _reason(error):
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return Loss(name, high - 1, f"{str(alone[name][high - 1])[:50]!r} ({first_line(error)})")
+    return Loss("meta", None, first_line(error))
 
 
 def _refusal(path, form, losses):
