@@ -114,7 +114,9 @@ def test_a_bar_on_a_terminal(folder, arguments):
     assert max(len(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line)) for line in drawn) <= 80
 
 
-@pytest.mark.parametrize("arguments", [one for one in ALL if not one.id.startswith(("simulate", "finetune", "fetch"))])
+@pytest.mark.parametrize(
+    "arguments", [one for one in ALL if not one.id.startswith(("simulate", "finetune", "fetch", "evaluate"))]
+)
 def test_nothing_is_drawn_where_there_is_no_terminal(folder, arguments):
     done = subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
