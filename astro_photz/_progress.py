@@ -13,6 +13,8 @@ __all__ = ["can_draw", "progress_bar", "write_line"]
 
 # Steps from which the work is long enough for a progress bar.
 _LONG = 100
+# Of a terminal that tells no height, as a bare pseudo-terminal, or next to none: tqdm would find no line to draw on.
+_FEWEST_LINES, _LINES = 2, 24
 
 
 @contextmanager
@@ -93,17 +95,15 @@ def _tqdm():
 
 def _size(bar):
     """How a bar of this class is to know how wide it may be."""
-    if any(base.__module__ == "tqdm.notebook" for base in bar.__mro__) or _terminal_columns() > 0:
+    if any(base.__module__ == "tqdm.notebook" for base in bar.__mro__):
         return {"dynamic_ncols": True}
-    columns, lines = shutil.get_terminal_size()  # of a notebook without widgets, or a terminal that does not tell
-    return {"ncols": columns, "nrows": lines}
-
-
-def _terminal_columns():
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError):
-        return 0
+        columns, lines = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):  # a notebook without widgets
+        columns = lines = 0
+    if columns > 0 and lines > _FEWEST_LINES:
+        return {"dynamic_ncols": True}
+    return {"ncols": columns or shutil.get_terminal_size().columns, "nrows": _LINES}
 
 
 def _in_notebook():

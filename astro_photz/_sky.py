@@ -13,6 +13,8 @@ from astropy.coordinates import (
     UnitSphericalRepresentation,
 )
 
+from ._arrays import values_and_mask
+
 __all__ = ["direction_of", "icrs_from_degrees"]
 
 
@@ -100,9 +102,8 @@ def _spherical(data):
 
 def _plain(quantity):
     """Values with NaN where they are masked."""
-    mask = getattr(quantity, "mask", False)
-    value = getattr(quantity, "unmasked", quantity).value
-    return np.where(mask, np.nan, value)
+    plain, mask = values_and_mask(quantity)
+    return np.where(mask, np.nan, plain)
 
 
 def _transformed(coord, rows, longitude, latitude, distance):

@@ -206,7 +206,8 @@ def _find_coord(table, coord, ra, dec, ra_unit):
                 "say which by coord= (a SkyCoord column) or by ra= and dec="
             )
         known = np.isfinite(place.ra.deg)
-        place = icrs_from_degrees(*(np.where(known, *each) for each in _angles_of(place, other)))
+        ra, dec = (np.where(known, getattr(place, name).deg, getattr(other, name).deg) for name in ("ra", "dec"))
+        place = icrs_from_degrees(ra, dec)
     return place, like_hours
 
 
@@ -228,10 +229,6 @@ def _same_place(one, other):
     """Whether two positions are the same in all rows in which both are known."""
     separation = one.separation(other)
     return bool((separation[np.isfinite(separation)] < _SAME_PLACE).all())
-
-
-def _angles_of(one, other):
-    return (one.ra.deg, other.ra.deg), (one.dec.deg, other.dec.deg)
 
 
 def _of_skycoord(column, name):
@@ -281,17 +278,12 @@ def _degrees(column, unit, *, text_unit, sentinels):
     if len(column.shape) != 1:
         raise ValueError(f"column {column.info.name!r} must have one number in each row, got the shape {column.shape}")
     factor = (unit or u.deg).to(u.deg)
-    degrees = numbers(_without_unit(column), sentinels=sentinels) * factor
+    degrees = numbers(column, sentinels=sentinels) * factor
     plain, mask = values_and_mask(column)
     if plain.dtype.kind in "USO":
         for row in np.flatnonzero(np.isnan(degrees) & ~mask):
             degrees[row] = _parse_angle(plain[row], unit or text_unit)
     return degrees
-
-
-def _without_unit(column):
-    """A column for its values: the unit is seen to elsewhere."""
-    return np.ma.MaskedArray(*values_and_mask(column))
 
 
 def _parse_angle(text, unit):
@@ -338,7 +330,7 @@ def _magnitudes(column):
         factor = unit.to(u.mag)
     except ValueError:  # also of a unit that is none
         raise ValueError(f"column {name!r} must hold magnitudes; it has the unit {str(column.unit)!r}") from None
-    return numbers(_without_unit(column), sentinels=SENTINELS + POSITIVE_SENTINELS) * factor
+    return numbers(column, sentinels=SENTINELS + POSITIVE_SENTINELS) * factor
 
 
 def _clean_ebv(values, data_release):

@@ -287,8 +287,8 @@ def approximate_ebv(coord):
     """
     Reddening from the map of SFD98 at low resolution, which comes with the package.
 
-    Its pixels are a degree wide, while dust has structure of arcminutes. On eight fields of SDSS it is within 25 % of
-    the map at full resolution, 0.006 mag rms.
+    Its pixels are a degree wide, while dust has structure of arcminutes. On four fields of SDSS it is within 25 % of
+    the catalogue's E(B-V), 0.006 mag rms.
 
     Parameters
     ----------

@@ -99,10 +99,9 @@ def predict(
     `~astropy.table.Table`, `~astropy.table.QTable` or `pandas.DataFrame`
         A Table for a Table or its Row, a DataFrame for a DataFrame, and a QTable for anything else: the same rows in
         the same order, all columns of the input untouched, and ``{prefix}``, ``_err``, ``_median``, ``_mode``,
-        ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``,
-        ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies without an estimate are masked, and their flags
-        say why: see `~astro_photz.PhotozFlag`. ``meta[prefix]`` (``attrs[prefix]`` of a DataFrame, which has NaN for
-        what is masked) records the model and the source.
+        ``_lo68``, ``_hi68``, ``_lo95``, ``_hi95``, ``_odds``, ``_ood`` (float32) and ``_flags`` (int32). Galaxies
+        without an estimate are masked, and their flags say why: see `~astro_photz.PhotozFlag`. ``meta[prefix]``
+        (``attrs[prefix]`` of a DataFrame, which has NaN for what is masked) records the model and the source.
 
     Raises
     ------
@@ -151,8 +150,9 @@ def predict(
             f"prefix than {prefix!r}"
         )
     source = _source_of(data, source)
-    options = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
-    with closing(_batches(data, source, progress, extinction_release=extinction_release, **options)) as batches:
+    named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
+    named["extinction_release"] = extinction_release
+    with closing(_batches(data, source, progress, **named)) as batches:
         values, flags, probabilities = _estimate(batches, model, len(table), pdf)
 
     missing = (flags & MISSING) != 0
@@ -222,10 +222,11 @@ def embed(
     """
     model = model if isinstance(model, PhotozModel) else load_model(model)
     data = _galaxies(data)
-    options = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
+    named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
+    named["extinction_release"] = extinction_release
     source = _source_of(data, source)
     embedding = np.full((len(data), model.card["embedding_dim"]), np.nan, dtype=np.float32)
-    with closing(_batches(data, source, progress, extinction_release=extinction_release, **options)) as batches:
+    with closing(_batches(data, source, progress, **named)) as batches:
         for batch in batches:
             flags = flag_images(batch.cutouts) | batch.reasons
             usable = (flags & MISSING) == 0

@@ -208,6 +208,25 @@ def test_warnings_are_lines_and_each_is_told_once(models, capsys):
     assert capsys.readouterr().err.splitlines() == expected
 
 
+def test_warnings_are_lines_whatever_is_imported_meanwhile(tmp_path):
+    """The archive's source imports astroquery, which has a way of its own to show them."""
+    code = """
+import sys, warnings
+from astro_photz.cli import _models, main
+def run(arguments):
+    assert "astropy" not in before and "astroquery" not in before
+    import astroquery.sdss
+    from astropy.utils.exceptions import AstropyUserWarning
+    warnings.warn("in 3 rows: give extinction_release=12", AstropyUserWarning)
+_models._list = run
+before = set(sys.modules)
+sys.exit(main(["models"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "astro-photz: warning: in 3 rows: give extinction_release=12\n"
+
+
 @pytest.mark.parametrize("quiet", [False, True])
 def test_notices_of_the_log_are_lines(monkeypatch, tmp_path, capsys, quiet):
     def run(arguments):
@@ -356,18 +375,16 @@ def test_examples_can_be_pasted(monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     command = "astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --config deep.toml"
     examples = [("astro-photz models", "those at hand, with all that is known of them"), (command, "")]
-    for given in (examples, f"examples:\n  {'    '.join(examples[0])}\n  {command}\n\nA note, not a command.\n"):
-        text = CommandParser(prog="x", examples=given).format_help().partition("examples:\n")[2]
-        text = text.partition("A note")[0]
-        assert ("\\\n" in text) == (columns == 40)
-        script = f"astro-photz() {{ echo astro-photz $*; }}\n{text}"
-        done = subprocess.run([bash, "-c", script], capture_output=True, text=True, check=True)
-        assert done.stdout.splitlines() == ["astro-photz models", command]
+    text = CommandParser(prog="x", examples=examples).format_help().partition("examples:\n")[2]
+    assert ("\\\n" in text) == (columns == 40)
+    script = f"astro-photz() {{ echo astro-photz $*; }}\n{text}"
+    done = subprocess.run([bash, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["astro-photz models", command]
 
 
-def test_a_command_is_added_with_text_as_examples():
+def test_a_command_is_added_with_examples():
     parser = CommandParser(prog="x")
-    made = add_command(parser.add_subparsers(), "go", print, "go on", "examples:\n  x go   there\n")
+    made = add_command(parser.add_subparsers(), "go", print, "go on", [("x go", "there")])
     assert "  # there\n  x go\n" in made.format_help()
     assert parser.parse_args(["go"]).run is print
 

@@ -40,10 +40,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def on_terminal(arguments, folder, *, columns=80, limit=300):
+def on_terminal(arguments, folder, *, columns=80, lines=24, limit=300):
     """Run Python on a pseudo-terminal: exit code, and all that came to the screen."""
     master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)], stdout=slave, stderr=slave, stdin=slave, cwd=folder, env=environment
@@ -151,11 +151,11 @@ with progress_bar({total}, {progress}, unit="stamps") as advance:
     assert ("stamps/s" in screen) == drawn
 
 
-@pytest.mark.parametrize("columns", [0, 40, 60, 200])
-def test_a_bar_fits_the_terminal(folder, columns):
-    """Also one that does not tell its width."""
+@pytest.mark.parametrize(("columns", "lines"), [(0, 0), (80, 0), (0, 24), (40, 24), (60, 2), (200, 50)])
+def test_a_bar_fits_the_terminal(folder, columns, lines):
+    """Also one that does not tell its width or its height, as those of script and docker."""
     code = "from astro_photz._progress import progress_bar\nwith progress_bar(200) as advance:\n    advance(200)"
-    _, screen = on_terminal(["-c", code], folder, columns=columns)
+    _, screen = on_terminal(["-c", code], folder, columns=columns, lines=lines)
     (bar,) = {line for line in re.split(r"[\r\n]", screen) if "100%|" in line}
     assert len(bar) <= (columns or 80)
 

@@ -28,7 +28,7 @@ def add_command(commands, name, run, summary, examples=None, *, notes=(), go_on=
         Takes the arguments and returns the exit code, None for 0.
     summary : str
         What it does, in a line.
-    examples : list of (str, str), or str, optional
+    examples : list of (str, str), optional
     notes : list of str, optional
         As in `~astro_photz.cli._parser.CommandParser`.
     go_on : str or callable, optional

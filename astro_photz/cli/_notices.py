@@ -26,7 +26,7 @@ def in_lines(parser, *, quiet=False):
     quiet : bool, optional
         Leave out the log.
     """
-    import astropy  # noqa: F401 - the first import of it puts a way to show warnings of its own in place
+    from astropy.logger import conf
 
     told = set()
 
@@ -39,7 +39,8 @@ def in_lines(parser, *, quiet=False):
     logger, handler = logging.getLogger("astro_photz"), _Handler(logging.CRITICAL + 1 if quiet else logging.WARNING)
     logger.addHandler(handler)
     try:
-        with warnings.catch_warnings():
+        # Or astroquery, when it is first imported, puts a way to show warnings of its own in the place of this one.
+        with conf.set_temp("log_warnings", False), warnings.catch_warnings():
             warnings.showwarning = show
             yield
     finally:

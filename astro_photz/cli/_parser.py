@@ -23,9 +23,8 @@ class CommandParser(argparse.ArgumentParser):
     ----------
     *args, **options
         As in `argparse.ArgumentParser`.
-    examples : list of (str, str), or str, optional
-        Commands, and what each is for. Text has one a line, two spaces or more between the two; lines that are not
-        indented are notes.
+    examples : list of (str, str), optional
+        Commands, and what each is for.
     notes : list of str, optional
         Paragraphs at the end of the help.
     """
@@ -33,9 +32,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args, examples=None, notes=(), **options):
         super().__init__(*args, allow_abbrev=False, **options)  # --device of one command is --devices of another
         self.color = False  # Python 3.14 would colour it, which is not for counting characters
-        self.examples, self.notes = examples or [], list(notes)
-        if isinstance(examples, str):
-            self.examples, self.notes = _parsed(examples)
+        self.examples, self.notes = examples or (), notes
 
     def format_help(self):
         """The help, of lines no longer than the terminal."""
@@ -92,13 +89,6 @@ def _fitting(usage, width):
             lines.append("   ")
         lines[-1] += f" {part}"
     return "\n".join(lines) + "\n"
-
-
-def _parsed(text):
-    """Examples and notes out of text."""
-    lines = [line for line in text.splitlines() if line.strip() and line.strip() != "examples:"]
-    examples = [(*re.split(r"\s{2,}", line.strip(), maxsplit=1), "")[:2] for line in lines if line.startswith(" ")]
-    return examples, [line for line in lines if not line.startswith(" ")]
 
 
 def _example(command, comment, width):

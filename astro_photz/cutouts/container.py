@@ -168,9 +168,12 @@ class Cutouts:
         """Some of the stamps, by slice, mask or index; a single index gives a `Cutouts` of one."""
         if np.ndim(item) == 0 and not isinstance(item, slice):
             item = [item]
-        names = ("flux", "ebv", "ids", "target_xy", "psf_fwhm", "provenance", "flags")
+        own = {
+            name: getattr(self, name)[item].copy()
+            for name in ("ebv", "ids", "target_xy", "psf_fwhm", "provenance", "flags")
+        }
         coord = None if self.coord is None else self.coord[item]
-        return self._replaced(coord=coord, **{name: getattr(self, name)[item] for name in names})
+        return self._replaced(flux=self.flux[item], coord=coord, **own)  # pixels alone are shared
 
     def __setitem__(self, item, other):
         """Put the images of ``other`` in place, with all that was measured with them; ``coord`` and ``ids`` stay."""
@@ -216,7 +219,8 @@ class Cutouts:
             raise ValueError(f"size must lie between {MINIMUM_SIZE} and {self.size}, that of the stamps; got {size}")
         start = (self.size - size) // 2
         window = slice(start, start + size)
-        return self._replaced(flux=self.flux[:, :, window, window], target_xy=self.target_xy - start)
+        cropped = self[:]
+        return cropped._replaced(flux=self.flux[:, :, window, window], target_xy=self.target_xy - start)
 
     def write(self, path, *, overwrite=False, dtype="float32", **columns):
         """
