@@ -9,7 +9,7 @@ import sys
 import warnings
 from contextlib import contextmanager
 
-__all__ = ["can_draw", "progress_bar", "write_line"]
+__all__ = ["can_draw", "fitted", "progress_bar", "write_line"]
 
 # Steps from which the work is long enough for a progress bar.
 _LONG = 100
@@ -48,9 +48,33 @@ def progress_bar(total, progress=None, *, unit="galaxies", long=_LONG):
     if not (wanted and total and can_draw()):
         yield lambda steps: None
         return
-    tqdm = _tqdm()
-    with tqdm(total=total, unit=f" {unit}", **_size(tqdm)) as bar:
-        yield bar.update
+    with _tqdm()(total=total, unit=f" {unit}", dynamic_ncols=True) as bar:
+        yield fitted(bar).update
+
+
+def fitted(bar):
+    """
+    Let a bar of tqdm be drawn on a terminal that does not tell its size.
+
+    Parameters
+    ----------
+    bar : `tqdm.tqdm`
+
+    Returns
+    -------
+    `tqdm.tqdm`
+        The same.
+    """
+    if any(base.__module__ == "tqdm.notebook" for base in type(bar).__mro__):
+        return bar
+    try:
+        columns, lines = os.get_terminal_size(bar.fp.fileno())
+    except (AttributeError, OSError, ValueError):  # a notebook without widgets
+        columns = lines = 0
+    if columns <= 0 or lines <= _FEWEST_LINES:
+        bar.dynamic_ncols = False
+        bar.ncols, bar.nrows = columns or shutil.get_terminal_size().columns, _LINES
+    return bar
 
 
 def can_draw():
@@ -91,19 +115,6 @@ def _tqdm():
         warnings.simplefilter("ignore")  # without ipywidgets, a notebook gets the bar of a terminal
         from tqdm.auto import tqdm
     return tqdm
-
-
-def _size(bar):
-    """How a bar of this class is to know how wide it may be."""
-    if any(base.__module__ == "tqdm.notebook" for base in bar.__mro__):
-        return {"dynamic_ncols": True}
-    try:
-        columns, lines = os.get_terminal_size(sys.stderr.fileno())
-    except (OSError, ValueError):  # a notebook without widgets
-        columns = lines = 0
-    if columns > 0 and lines > _FEWEST_LINES:
-        return {"dynamic_ncols": True}
-    return {"ncols": columns or shutil.get_terminal_size().columns, "nrows": _LINES}
 
 
 def _in_notebook():

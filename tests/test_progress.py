@@ -151,6 +151,13 @@ with progress_bar({total}, {progress}, unit="stamps") as advance:
     assert ("stamps/s" in screen) == drawn
 
 
+@needs_training
+def test_a_training_on_a_terminal_that_does_not_tell_its_size(folder):
+    code, screen = on_terminal(TRAININGS["pretrain"], folder, columns=0, lines=0)
+    assert code == 0, screen
+    assert "100%|" in screen
+
+
 @pytest.mark.parametrize(("columns", "lines"), [(0, 0), (80, 0), (0, 24), (40, 24), (60, 2), (200, 50)])
 def test_a_bar_fits_the_terminal(folder, columns, lines):
     """Also one that does not tell its width or its height, as those of script and docker."""

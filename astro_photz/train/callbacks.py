@@ -7,15 +7,17 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from astro_photz._progress import fitted
 
 from ._lightning import lightning
 from ._torch import torch
 from .optimizer import total_steps
 from .weights import write_whole
 
-__all__ = ["BestCheckpoint", "LastCheckpoint", "Patience", "SafeCheckpoints", "StepSeed", "check_disk"]
+__all__ = ["BestCheckpoint", "LastCheckpoint", "Patience", "ProgressBar", "SafeCheckpoints", "StepSeed", "check_disk"]
 
 
 class StepSeed(lightning.Callback):
@@ -37,6 +39,18 @@ class StepSeed(lightning.Callback):
         """Seed torch, on all devices."""
         entropy = (self.seed, trainer.global_rank, trainer.current_epoch, batch_idx)
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+class ProgressBar(TQDMProgressBar):
+    """Lightning's progress bar, which is drawn on a terminal that does not tell its size too."""
+
+    def init_train_tqdm(self):
+        """Make the bar of the training."""
+        return fitted(super().init_train_tqdm())
+
+    def init_validation_tqdm(self):
+        """Make the bar of a validation."""
+        return fitted(super().init_validation_tqdm())
 
 
 class LastCheckpoint(ModelCheckpoint):

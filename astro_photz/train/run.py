@@ -28,7 +28,7 @@ from ._lightning import lightning
 from ._torch import torch
 from .adaptation import held_out
 from .calibrate import FEWEST, linear_layer
-from .callbacks import BestCheckpoint, LastCheckpoint, Patience, SafeCheckpoints, StepSeed, check_disk
+from .callbacks import BestCheckpoint, LastCheckpoint, Patience, ProgressBar, SafeCheckpoints, StepSeed, check_disk
 from .contrastive import ContrastiveModel, queue_length
 from .data import StampData
 from .interrupts import StopAfterStep
@@ -314,6 +314,7 @@ def _trainer(folder, settings, machine, callbacks, seed):
         torch.set_num_threads(machine.threads)
     if machine.workers:
         get_temp_dir()  # theirs too, then: what a signal kills does not remove its own
+    draws = machine.progress and can_draw()
     loggers = [
         CSVLogger(folder.path, name="log", flush_logs_every_n_steps=50),
         TensorBoardLogger(folder.path, name="tensorboard"),
@@ -327,14 +328,14 @@ def _trainer(folder, settings, machine, callbacks, seed):
         "max_epochs": settings.epochs,
         "accumulate_grad_batches": settings.accumulate,
         "gradient_clip_val": settings.gradient_clip or None,
-        "callbacks": [StepSeed(seed), LearningRateMonitor("step"), *callbacks],
+        "callbacks": [StepSeed(seed), LearningRateMonitor("step"), *([ProgressBar()] if draws else []), *callbacks],
         "logger": loggers,
         "plugins": [SafeCheckpoints()],
         "check_val_every_n_epoch": getattr(settings, "validate_every", 1),
         "use_distributed_sampler": False,  # the data give each process its share
         "num_sanity_val_steps": 0,
         "log_every_n_steps": 10,
-        "enable_progress_bar": machine.progress and can_draw(),
+        "enable_progress_bar": draws,
         "enable_model_summary": False,
     }
     try:
