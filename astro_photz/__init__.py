@@ -39,11 +39,11 @@ _HOMES = {
     "SDSSArchive": "cutouts",
     "conf": "config",
     "demo_path": "demo",
-    "embed": "prediction",
+    "embed": "inference",
     "fetch": "cutouts",
     "list_models": "models",
     "load_model": "models",
-    "predict": "prediction",
+    "predict": "inference",
 }
 
 

@@ -7,9 +7,9 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from ._files import aside
 from .cutouts import CutoutFile, Cutouts
-from .prediction import predict
+from .inference.tables import predict
+from .utils._files import aside
 
 __all__ = ["demo_path", "run_demo"]
 
@@ -66,7 +66,7 @@ def run_demo(folder):
 
 
 def _draw(source, table):
-    from .plots import plot_galaxies
+    from .plots.images import plot_galaxies
 
     model = table.meta["z_phot"]["model"]
     return plot_galaxies(

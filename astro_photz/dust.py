@@ -15,9 +15,9 @@ import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
-from ._arrays import POSITIVE_SENTINELS, SENTINELS, numbers
-from ._sky import direction_of
 from .sdss import EXTINCTION_COEFFICIENTS
+from .utils._arrays import POSITIVE_SENTINELS, SENTINELS, numbers
+from .utils._sky import direction_of
 
 __all__ = [
     "approximate_ebv",

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._arrays import filled
+from .utils._arrays import filled
 
 __all__ = [
     "METRICS",

@@ -8,7 +8,7 @@ number here is exact for that distribution.
 
 import numpy as np
 
-from ._arrays import filled
+from .utils._arrays import filled
 
 __all__ = ["RedshiftPDF"]
 

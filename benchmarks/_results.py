@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from astro_photz._files import write_json
+from astro_photz.utils._files import write_json
 
 __all__ = ["write_result"]
 

@@ -26,9 +26,9 @@ from astropy.wcs import WCS, FITSFixedWarning
 from astroquery.sdss import SDSS
 
 import astro_photz
-from astro_photz.catalog import read_positions
-from astro_photz.cutouts.fields import Targets, cut_fields, plan_tasks
 from astro_photz.cutouts.frames import Frame, read_frame
+from astro_photz.cutouts.sources._field_cutting import Targets, cut_fields, plan_tasks
+from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS, FRAME_SHAPE, FieldID, frame_name
 from frames import Geometry, make_field, make_sky
 from helpers import SHARED

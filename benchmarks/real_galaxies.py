@@ -67,7 +67,7 @@ def rms(values):
 
 def draw(cutouts, table, path):
     """Draw galaxies, with the redshift from their colours under ours."""
-    from astro_photz.plots import plot_galaxies
+    from astro_photz.plots.images import plot_galaxies
 
     model = table.meta["z_phot"]["model"]
     figure = plot_galaxies(cutouts, table, title=f"Real galaxies: redshifts by {model}, and from colours")

@@ -13,10 +13,10 @@ import galsim
 import numpy as np
 
 from astro_photz.sdss import PIXEL_SCALE
-from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.sky import draw_conditions
-from astro_photz.simulate.sources import PROFILES
+from astro_photz.simulate.camera.conditions import draw_conditions
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.render.components import PROFILES
+from astro_photz.simulate.simulation import draw_targets
 
 __all__ = ["TIGHT", "Difference", "compare", "draw", "random_galaxies"]
 
@@ -40,8 +40,8 @@ def random_galaxies(n, rng, *, size=64):
 
     Returns
     -------
-    sources : `~astro_photz.simulate.sources.Sources` (M,)
-    conditions : `~astro_photz.simulate.sky.Conditions` (n,)
+    sources : `~astro_photz.simulate.render.components.Sources` (M,)
+    conditions : `~astro_photz.simulate.camera.conditions.Conditions` (n,)
     """
     xy = (size - 1) / 2 + rng.uniform(-0.5, 0.5, (n, 2))
     sources, _ = draw_targets(draw_population(n, rng), rng, xy)
@@ -54,8 +54,8 @@ def draw(sources, conditions, *, size=64, params=None):
 
     Parameters
     ----------
-    sources : `~astro_photz.simulate.sources.Sources` (M,)
-    conditions : `~astro_photz.simulate.sky.Conditions` (N,)
+    sources : `~astro_photz.simulate.render.components.Sources` (M,)
+    conditions : `~astro_photz.simulate.camera.conditions.Conditions` (N,)
     size : int, optional
         Side of the images (pixels).
     params : `galsim.GSParams`, optional

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.table import Table
 
 from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.source import CutoutSource
+from astro_photz.cutouts.sources.protocol import CutoutSource
 from astro_photz.sdss import FieldID
 from frames import OVERLAP, SHAPE, Geometry, make_edge, make_run, make_sky, write_field
 from loopback import LoopbackArchive
@@ -61,8 +61,8 @@ def gather(source, positions, *, size=64):
 
     Parameters
     ----------
-    source : `~astro_photz.cutouts.source.CutoutSource`
-    positions : `~astro_photz.catalog.Positions` (N,)
+    source : `~astro_photz.cutouts.sources.protocol.CutoutSource`
+    positions : `~astro_photz.positions.Positions` (N,)
     size : int, optional
 
     Returns

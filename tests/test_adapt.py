@@ -16,11 +16,11 @@ from astro_photz.cli import main
 from astro_photz.cutouts import Cutouts
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.train import Machine, Recipe, adapt, export_run, finetune
-from astro_photz.train.adaptation import fit_shift
-from astro_photz.train.calibrate import CalibratedHead, calibrate
-from astro_photz.train.redshift import Z_EDGES
-from astro_photz.train.run_folder import RunFolder
-from astro_photz.train.weights import read_head, read_weights
+from astro_photz.train.networks.weights import read_head, read_weights
+from astro_photz.train.runs.adaptation import fit_shift
+from astro_photz.train.runs.folder import RunFolder
+from astro_photz.train.tasks.calibration import CalibratedHead, calibrate
+from astro_photz.train.tasks.redshift import Z_EDGES
 from helpers import gaussian_cutouts
 
 CENTRES = torch.tensor((Z_EDGES[1:] + Z_EDGES[:-1]) / 2, dtype=torch.float32)

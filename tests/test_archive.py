@@ -14,15 +14,15 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scene import FIELD, archive_of_scene, catalogue, gather, scene
 
 from astro_photz import sdss
-from astro_photz.catalog import read_positions
 from astro_photz.config import conf
-from astro_photz.cutouts import archive as archive_module
-from astro_photz.cutouts import remote as remote_module
-from astro_photz.cutouts._waiting import Waits
-from astro_photz.cutouts.archive import SDSSArchive
 from astro_photz.cutouts.frames import Frame
-from astro_photz.cutouts.remote import Link, RateLimit
+from astro_photz.cutouts.sources import _skyserver as remote_module
+from astro_photz.cutouts.sources import archive as archive_module
+from astro_photz.cutouts.sources._skyserver import Link, RateLimit
+from astro_photz.cutouts.sources._waiting import Waits
+from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import PhotozFlag
+from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS, frame_path
 from frames import SHAPE
 from loopback import ERROR_PAGE

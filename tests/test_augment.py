@@ -9,7 +9,8 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.sdss import R_UGRIZ
-from astro_photz.train.augment import (
+from astro_photz.train.augment.chain import make_augmentation
+from astro_photz.train.augment.steps import (
     Blur,
     JitterCrop,
     MissingPixels,
@@ -19,8 +20,7 @@ from astro_photz.train.augment import (
     SizeScaling,
     noise_rms,
 )
-from astro_photz.train.pixels import central, deredden
-from astro_photz.train.views import make_augmentation
+from astro_photz.train.tensors import central, deredden
 
 SKY_RMS = torch.tensor([0.035, 0.014, 0.024, 0.04, 0.14])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from astro_photz import load_model, metrics
-from astro_photz.cutouts.hdf5 import open_cutouts
+from astro_photz.cutouts.hdf5.layout import open_cutouts
 
 pytest.importorskip("lightning")
 pytest.importorskip("onnxscript")
@@ -185,11 +185,11 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
 def test_the_least_noise_is_that_of_a_fit_of_the_right_profile(benchmark):
     """Fits to noisy images scatter by as much, if the noise is white."""
     pytest.importorskip("kcorrect")
-    from astro_photz.simulate.generate import Recipe, draw_targets
-    from astro_photz.simulate.morphology import draw_morphology
-    from astro_photz.simulate.population import draw_population
-    from astro_photz.simulate.rendering import render
-    from astro_photz.simulate.sky import FILTER_MARGIN, add_noise, draw_conditions
+    from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise, draw_conditions
+    from astro_photz.simulate.population.draw import draw_population
+    from astro_photz.simulate.population.morphology import draw_morphology
+    from astro_photz.simulate.render.fourier import render
+    from astro_photz.simulate.simulation import Recipe, draw_targets
 
     n, times, size = 6, 400, 64 + 2 * FILTER_MARGIN
     recipe = Recipe(seed=0)
@@ -216,10 +216,10 @@ def test_the_least_noise_is_that_of_a_fit_of_the_right_profile(benchmark):
 
 def test_a_catalogue_is_about_as_noisy_as_it_must_be(benchmark):
     pytest.importorskip("kcorrect")
-    from astro_photz.simulate.generate import Recipe
-    from astro_photz.simulate.morphology import draw_morphology
-    from astro_photz.simulate.population import draw_population
-    from astro_photz.simulate.sample import Sample
+    from astro_photz.simulate.population.draw import draw_population
+    from astro_photz.simulate.population.morphology import draw_morphology
+    from astro_photz.simulate.population.sample import Sample
+    from astro_photz.simulate.simulation import Recipe
 
     catalogues = benchmark("model/_catalogues.py")
     noise = catalogues.CatalogueNoise(load_model(), seed=0, n=400)

@@ -8,14 +8,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 
 from astro_photz import RedshiftPDF, metrics
-from astro_photz.train.calibrate import (
+from astro_photz.train.tasks.calibration import (
     CalibratedHead,
     calibrate,
     fit_recalibration,
     fit_temperature,
     fold_temperature,
 )
-from astro_photz.train.redshift import Z_EDGES
+from astro_photz.train.tasks.redshift import Z_EDGES
 
 WIDTH = 0.015
 

@@ -10,8 +10,8 @@ from astropy.coordinates import Angle, Latitude, Longitude, SkyCoord
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
-from astro_photz.catalog import read_positions
 from astro_photz.dust import extinction_from_ebv
+from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS
 
 SKY = SkyCoord([150.1, 3.58, 299.4], [2.2, 15.6, -45.25], unit="deg")

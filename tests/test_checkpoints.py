@@ -19,10 +19,10 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 from astro_photz import conf, embed, list_models, load_model, predict
 from astro_photz.cli import main
 from astro_photz.models import ModelError, model_directory
-from astro_photz.train import checkpoints
-from astro_photz.train.checkpoints import PUBLISHED_FILES, import_checkpoint, read_published
-from astro_photz.train.resnet import ResNet
-from astro_photz.train.weights import read_weights
+from astro_photz.train.export import published_weights as checkpoints
+from astro_photz.train.export.published_weights import PUBLISHED_FILES, import_checkpoint, read_published
+from astro_photz.train.networks.resnet import ResNet
+from astro_photz.train.networks.weights import read_weights
 from helpers import gaussian_cutouts
 
 

@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 lightning = pytest.importorskip("lightning.pytorch", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
-from astro_photz.train.contrastive import (
+from astro_photz.train.tasks.contrastive import (
     ContrastiveModel,
     KeyQueue,
     _photometry_loss,
@@ -23,7 +23,7 @@ from astro_photz.train.contrastive import (
     in_groups,
     queue_length,
 )
-from astro_photz.train.pixels import aperture_photometry, catalog_photometry, deredden
+from astro_photz.train.tensors import aperture_photometry, catalog_photometry, deredden
 from helpers import gaussian_cutouts
 
 ENCODER = {"kind": "resnet18", "width": 4, "stem": "light"}

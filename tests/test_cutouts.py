@@ -12,7 +12,7 @@ from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.masked import Masked
 
 from astro_photz import CutoutFile, Cutouts, fetch
-from astro_photz.cutouts.writer import CutoutWriter
+from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.dust import extinction_from_ebv
 from astro_photz.flags import PhotozFlag
 from helpers import gaussian_cutouts

@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
-from astro_photz.train.encoder import make_encoder
-from astro_photz.train.pixels import (
+from astro_photz.train.networks.encoder import make_encoder
+from astro_photz.train.networks.resnet import ResNet
+from astro_photz.train.tensors import (
     SOFTENING,
     AperturePhotometry,
     PixelScaling,
@@ -19,7 +20,6 @@ from astro_photz.train.pixels import (
     colours,
     deredden,
 )
-from astro_photz.train.resnet import ResNet
 from helpers import gaussian_cutouts
 
 ENCODERS = {

@@ -13,8 +13,8 @@ pytest.importorskip("lightning", exc_type=ImportError)
 
 from astro_photz import RedshiftPDF, load_model, metrics, predict
 from astro_photz.cutouts import Cutouts
-from astro_photz.cutouts.writer import CutoutWriter
-from astro_photz.train.evaluate import BINS, comparison, evaluate, evaluate_model
+from astro_photz.cutouts.hdf5.writer import CutoutWriter
+from astro_photz.evaluation.scores import BINS, comparison, evaluate, evaluate_model
 from helpers import gaussian_cutouts
 
 EDGES = np.linspace(0, 0.4, 181)

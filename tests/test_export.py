@@ -12,13 +12,13 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import load_model
 from astro_photz.models import ModelError
-from astro_photz.train.calibrate import CalibratedHead, fit_recalibration
-from astro_photz.train.encoder import make_encoder
-from astro_photz.train.export import export_model
-from astro_photz.train.quantize import quantize_model
-from astro_photz.train.redshift import Z_EDGES
-from astro_photz.train.release import training_range
-from astro_photz.train.weights import read_weights
+from astro_photz.train.export.onnx import export_model
+from astro_photz.train.export.quantize import quantize_model
+from astro_photz.train.export.run_to_model import training_range
+from astro_photz.train.networks.encoder import make_encoder
+from astro_photz.train.networks.weights import read_weights
+from astro_photz.train.tasks.calibration import CalibratedHead, fit_recalibration
+from astro_photz.train.tasks.redshift import Z_EDGES
 from helpers import gaussian_cutouts
 
 CARD = {

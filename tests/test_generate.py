@@ -16,12 +16,13 @@ pytest.importorskip("torch")
 pytest.importorskip("kcorrect")
 
 from astro_photz import Cutouts, simulate
-from astro_photz.cutouts.blocks import BlockWriter
+from astro_photz.cutouts.hdf5.blocks import BlockWriter
 from astro_photz.sdss import R_UGRIZ
-from astro_photz.simulate import Settings, output
-from astro_photz.simulate.generate import BLOCK, Recipe
-from astro_photz.simulate.morphology import draw_morphology
-from astro_photz.simulate.population import draw_population
+from astro_photz.simulate import Settings
+from astro_photz.simulate import write_stamps as output
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.simulation import BLOCK, Recipe
 from helpers import gaussian_cutouts
 
 # Settings

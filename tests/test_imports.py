@@ -10,7 +10,7 @@ import pytest
 from astropy.table import Table
 
 import astro_photz
-from astro_photz.plots import plot_galaxies
+from astro_photz.plots.images import plot_galaxies
 
 PACKAGE = Path(astro_photz.__file__).parent
 HEAVY = ("torch", "lightning", "matplotlib", "lsdb", "faiss", "astroquery", "onnxruntime", "photutils", "h5py", "scipy")

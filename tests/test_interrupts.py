@@ -313,7 +313,7 @@ def blocks_done(journal):
 def test_simulated_galaxies_with_workers(tmp_path, signum, to):
     """Workers end too, without a word, be the signal for them as on a terminal or not; what is done stays."""
     journal = tmp_path / "sky.h5.part.journal"
-    few = "import astro_photz.simulate.output as o; o._WORTH_A_WORKER = 1"
+    few = "import astro_photz.simulate.write_stamps as o; o._WORTH_A_WORKER = 1"
     with started("simulate", "galaxies", "sky.h5", *GALAXIES, before=few, cwd=tmp_path) as process:
         wait_for(lambda: blocks_done(journal) >= 1, process)
         to(process.pid, signum)
@@ -336,7 +336,7 @@ def test_workers_that_are_still_beginning(tmp_path):
 @needs_simulation
 def test_a_file_of_which_nothing_is_done_is_removed(tmp_path, monkeypatch):
     """Between the layout of a file and the journal of its blocks."""
-    from astro_photz.simulate import output
+    from astro_photz.simulate import write_stamps as output
 
     def interrupt(part, *arguments):
         assert part.exists()
@@ -435,7 +435,7 @@ def test_a_training_ends_where_no_checkpoint_can_be_written(tmp_path, stamps, co
 def test_an_interrupt_leaves_a_training_in_python_as_one(tmp_path, stamps, monkeypatch):
     """Not as the `SystemExit` of Lightning, which would end a notebook's kernel; and Ctrl-C works again afterwards."""
     from astro_photz.train import Machine, Recipe, pretrain
-    from astro_photz.train.callbacks import StepSeed
+    from astro_photz.train.runs.callbacks import StepSeed
 
     def interrupt(*arguments):
         signal.raise_signal(signal.SIGINT)

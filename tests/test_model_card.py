@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 
 from astro_photz import load_model, metrics
 from astro_photz.cli import main
-from astro_photz.train import write_model_card
+from astro_photz.evaluation import write_model_card
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -11,12 +11,12 @@ pytest.importorskip("kcorrect")
 from astropy.cosmology import FlatLambdaCDM
 
 from astro_photz.sdss import PIXEL_SCALE
-from astro_photz.simulate import morphology
-from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.morphology import _light_within, draw_morphology, shen_radius
-from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.rendering import render
-from astro_photz.simulate.sources import PROFILES
+from astro_photz.simulate.population import morphology
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.morphology import _light_within, draw_morphology, shen_radius
+from astro_photz.simulate.render.components import PROFILES
+from astro_photz.simulate.render.fourier import render
+from astro_photz.simulate.simulation import draw_targets
 
 
 def make_galaxies(n, *, seed=0):

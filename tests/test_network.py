@@ -25,16 +25,17 @@ from astroquery.sdss import conf as sdss_conf
 from scene import archive_of_scene, catalogue, gather, scene
 
 from astro_photz import sdss
-from astro_photz.catalog import read_positions
 from astro_photz.config import conf
-from astro_photz.cutouts import _waiting, remote
-from astro_photz.cutouts import archive as archive_module
-from astro_photz.cutouts._failures import explain, is_final, is_unreachable
-from astro_photz.cutouts._waiting import Announcer, Waits
-from astro_photz.cutouts.archive import SDSSArchive
 from astro_photz.cutouts.frames import FrameError
-from astro_photz.cutouts.remote import Link, RateLimit
+from astro_photz.cutouts.sources import _skyserver as remote
+from astro_photz.cutouts.sources import _waiting
+from astro_photz.cutouts.sources import archive as archive_module
+from astro_photz.cutouts.sources._failures import explain, is_final, is_unreachable
+from astro_photz.cutouts.sources._skyserver import Link, RateLimit
+from astro_photz.cutouts.sources._waiting import Announcer, Waits
+from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import PhotozFlag
+from astro_photz.positions import read_positions
 from frames import SHAPE
 from loopback import UNREACHABLE, unreachable
 

@@ -14,10 +14,10 @@ from astro_photz import Cutouts, FrameDirectory, simulate
 from astro_photz.cli import main
 from astro_photz.cutouts.frames import FrameError, read_frame
 from astro_photz.sdss import FieldID, frame_name, gain
-from astro_photz.simulate import output
-from astro_photz.simulate.generate import Recipe
-from astro_photz.simulate.patches import draw_patches
-from astro_photz.simulate.sky import FILTER_MARGIN, add_light, draw_conditions
+from astro_photz.simulate import write_stamps as output
+from astro_photz.simulate.camera.blank_sky import draw_patches
+from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_light, draw_conditions
+from astro_photz.simulate.simulation import Recipe
 
 FIELD = FieldID(9000, 301, 3, 11)
 

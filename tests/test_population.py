@@ -9,16 +9,16 @@ pytest.importorskip("kcorrect")
 
 from scipy.stats import chisquare, ks_2samp
 
-from astro_photz.simulate._cosmology import distance_modulus, redshift_at, volume_per_modulus
-from astro_photz.simulate.population import (
+from astro_photz.simulate.population._cosmology import distance_modulus, redshift_at, volume_per_modulus
+from astro_photz.simulate.population.draw import (
     COMPLETE_TO,
     INTRINSIC_SCATTER,
     _number_thinning,
     catalogue_population,
     draw_population,
 )
-from astro_photz.simulate.sample import Sample, r_magnitude
-from astro_photz.simulate.seeds import SPLITS, load_seeds
+from astro_photz.simulate.population.progenitors import SPLITS, load_seeds
+from astro_photz.simulate.population.sample import Sample, r_magnitude
 
 
 def draw(n=2000, *, seed=0, split="train", weighted=True, **limits):

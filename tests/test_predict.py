@@ -116,7 +116,7 @@ def test_numbers_are_those_of_the_pdf():
 def test_batches_do_not_matter(monkeypatch):
     cutouts = gaussian_cutouts(11)
     whole = astro_photz.predict(cutouts)
-    monkeypatch.setattr("astro_photz.prediction._BATCH", 4)
+    monkeypatch.setattr("astro_photz.inference.tables._BATCH", 4)
     np.testing.assert_allclose(astro_photz.predict(cutouts)["z_phot"], whole["z_phot"], atol=1e-5)
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.train import Stamps, make_encoder
-from astro_photz.train.probe import RedshiftProbe, alignment, embed, knn_redshift, probe_scatter, uniformity
+from astro_photz.train.tasks.probe import RedshiftProbe, alignment, embed, knn_redshift, probe_scatter, uniformity
 from helpers import gaussian_cutouts
 
 

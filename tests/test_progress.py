@@ -16,7 +16,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from astro_photz._progress import progress_bar
+from astro_photz.utils._progress import progress_bar
 from helpers import gaussian_cutouts
 
 needs_simulation = pytest.mark.skipif(
@@ -141,7 +141,7 @@ def test_nothing_is_drawn_if_it_is_not_wanted(folder, name):
 )
 def test_when_there_is_a_bar(folder, total, progress, drawn):
     code = f"""
-from astro_photz._progress import progress_bar
+from astro_photz.utils._progress import progress_bar
 with progress_bar({total}, {progress}, unit="stamps") as advance:
     for _ in range(2):
         advance({total} / 2)
@@ -161,7 +161,7 @@ def test_a_training_on_a_terminal_that_does_not_tell_its_size(folder):
 @pytest.mark.parametrize(("columns", "lines"), [(0, 0), (80, 0), (0, 24), (40, 24), (60, 2), (200, 50)])
 def test_a_bar_fits_the_terminal(folder, columns, lines):
     """Also one that does not tell its width or its height, as those of script and docker."""
-    code = "from astro_photz._progress import progress_bar\nwith progress_bar(200) as advance:\n    advance(200)"
+    code = "from astro_photz.utils._progress import progress_bar\nwith progress_bar(200) as advance:\n    advance(200)"
     _, screen = on_terminal(["-c", code], folder, columns=columns, lines=lines)
     (bar,) = {line for line in re.split(r"[\r\n]", screen) if "100%|" in line}
     assert len(bar) <= (columns or 80)
@@ -169,7 +169,7 @@ def test_a_bar_fits_the_terminal(folder, columns, lines):
 
 def test_a_line_does_not_break_the_bar(folder):
     code = """
-from astro_photz._progress import progress_bar, write_line
+from astro_photz.utils._progress import progress_bar, write_line
 with progress_bar(200) as advance:
     advance(100)
     write_line("a warning")
@@ -181,9 +181,12 @@ with progress_bar(200) as advance:
 
 
 def test_an_error_ends_the_bar(folder):
-    code = (
-        "from astro_photz._progress import progress_bar\nwith progress_bar(200) as advance:\n    advance(50)\n    1 / 0"
-    )
+    code = """
+from astro_photz.utils._progress import progress_bar
+with progress_bar(200) as advance:
+    advance(50)
+    1 / 0
+"""
     code, screen = on_terminal(["-c", code], folder)
     assert code == 1
     assert "25%|" in screen

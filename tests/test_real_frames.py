@@ -21,9 +21,9 @@ from photutils.aperture import CircularAperture
 from scene import gather
 from scipy import ndimage
 
-from astro_photz.catalog import read_positions
 from astro_photz.cutouts import FrameDirectory
 from astro_photz.cutouts.frames import AffineMap, Frame, resample
+from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS
 from helpers import SHARED, needs_shared
 

@@ -9,8 +9,8 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.train import ContrastiveModel, Recipe, RedshiftModel, list_recipes
-from astro_photz.train.optimizer import SCHEDULES, Optimizer
-from astro_photz.train.redshift import hard_labels, parameter_groups
+from astro_photz.train.tasks.optimizer import SCHEDULES, Optimizer
+from astro_photz.train.tasks.redshift import hard_labels, parameter_groups
 
 
 @pytest.mark.parametrize("name", list_recipes())

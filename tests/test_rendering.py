@@ -7,9 +7,9 @@ from scipy.special import gammaincc
 
 torch = pytest.importorskip("torch")
 
-from astro_photz.simulate.rendering import REACH, render
-from astro_photz.simulate.sky import FILTER_MARGIN, add_noise, draw_conditions
-from astro_photz.simulate.sources import DEVAUCOULEURS, PROFILES, Sources
+from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise, draw_conditions
+from astro_photz.simulate.render.components import DEVAUCOULEURS, PROFILES, Sources
+from astro_photz.simulate.render.fourier import REACH, render
 
 
 def make_source(profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0):
@@ -235,7 +235,7 @@ def test_resampling_keeps_most_of_the_noise():
 def test_noise_is_resampled_as_scipy_does_it():
     from scipy.ndimage import shift
 
-    from astro_photz.simulate.sky import _resample
+    from astro_photz.simulate.camera.conditions import _resample
 
     noise = np.random.default_rng(0).standard_normal((1, 1, 76, 76), dtype=np.float32)
     phase = np.array([[[0.25, -0.375]]])

@@ -19,14 +19,14 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import load_model
+from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.models import ModelError
 from astro_photz.train import Machine, Recipe, export_run, finetune, pretrain
-from astro_photz.train.callbacks import SafeCheckpoints, StepSeed
-from astro_photz.train.probe import RedshiftProbe
-from astro_photz.train.redshift import RedshiftModel
-from astro_photz.train.run_folder import RunFolder
-from astro_photz.train.stamps import data_hash
-from astro_photz.train.weights import WEIGHTS, origin, read_head, read_weights, write_weights
+from astro_photz.train.networks.weights import WEIGHTS, origin, read_head, read_weights, write_weights
+from astro_photz.train.runs.callbacks import SafeCheckpoints, StepSeed
+from astro_photz.train.runs.folder import RunFolder
+from astro_photz.train.tasks.probe import RedshiftProbe
+from astro_photz.train.tasks.redshift import RedshiftModel
 from helpers import gaussian_cutouts
 
 MACHINE = Machine(accelerator="cpu", devices=1, progress=False)
@@ -106,7 +106,7 @@ def test_a_damaged_model_is_not_told_to_be_none(monkeypatch):
     def damaged(name):
         raise ModelError(f"{name}: its files are others")
 
-    monkeypatch.setattr("astro_photz.train.weights.load_model", damaged)
+    monkeypatch.setattr("astro_photz.train.networks.weights.load_model", damaged)
     with pytest.raises(ModelError, match=r"mine: its files are others"):
         read_weights("mine")
 
@@ -571,7 +571,7 @@ def test_a_training_that_has_stopped_stays_so(data, tmp_path, monkeypatch):
     whole = finetuned(data, tmp_path / "whole", monkeypatch, changes=stop)
     assert whole["epochs"] == 3
     with monkeypatch.context() as patch:
-        patch.setattr("astro_photz.train.run.write_weights", lambda *_, **__: (_ for _ in ()).throw(Killed))
+        patch.setattr("astro_photz.train.runs.run.write_weights", lambda *_, **__: (_ for _ in ()).throw(Killed))
         assert finetuned(data, tmp_path / "run", monkeypatch, **options) is None
     assert finetuned(data, tmp_path / "run", monkeypatch, **options) == whole
 

@@ -20,12 +20,12 @@ pytest.importorskip("kcorrect")
 from astro_photz import FrameDirectory, SDSSArchive, fetch, simulate
 from astro_photz.cutouts.frames import frame_wcs
 from astro_photz.sdss import BANDS, FRAME_SHAPE, R_UGRIZ, FieldID, dark_variance, frame_name, frame_path, gain
-from astro_photz.simulate import scan
-from astro_photz.simulate.generate import Recipe, draw_targets
-from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.rendering import render
-from astro_photz.simulate.sample import Sample
-from astro_photz.simulate.sources import Sources
+from astro_photz.simulate.fields import drift_scan as scan
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.sample import Sample
+from astro_photz.simulate.render.components import Sources
+from astro_photz.simulate.render.fourier import render
+from astro_photz.simulate.simulation import Recipe, draw_targets
 from helpers import SHARED, needs_shared
 from loopback import LoopbackArchive, photo_catalogue
 

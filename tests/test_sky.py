@@ -14,8 +14,8 @@ pytest.importorskip("kcorrect")
 from astro_photz import simulate
 from astro_photz.cutouts.frames import open_decompressed
 from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ, FieldID, dark_variance, frame_name, gain
-from astro_photz.simulate.neighbours import draw_neighbours
-from astro_photz.simulate.sky import FILTER_MARGIN, add_noise, draw_conditions
+from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise, draw_conditions
+from astro_photz.simulate.scene.neighbours import draw_neighbours
 from helpers import SHARED, needs_shared
 
 FIELDS = (FieldID(1043, 301, 5, 25), FieldID(3184, 301, 2, 169), FieldID(7264, 301, 3, 111), FieldID(1992, 301, 1, 87))

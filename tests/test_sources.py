@@ -18,17 +18,17 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scene import FIELD, archive_of_scene, catalogue, gather, scene, write_scene
 
 from astro_photz import sdss
-from astro_photz.catalog import Positions, read_positions
 from astro_photz.config import conf
 from astro_photz.cutouts import frames
-from astro_photz.cutouts.archive import SDSSArchive
-from astro_photz.cutouts.collect import fetch, fetch_to_file
-from astro_photz.cutouts.directory import FrameDirectory
-from astro_photz.cutouts.file import CutoutFile
+from astro_photz.cutouts.fetching import fetch, fetch_to_file
 from astro_photz.cutouts.frames import Frame, read_header
-from astro_photz.cutouts.writer import CutoutWriter
+from astro_photz.cutouts.hdf5.writer import CutoutWriter
+from astro_photz.cutouts.sources.archive import SDSSArchive
+from astro_photz.cutouts.sources.directory import FrameDirectory
+from astro_photz.cutouts.sources.hdf5_file import CutoutFile
 from astro_photz.dust import approximate_ebv
 from astro_photz.flags import PhotozFlag
+from astro_photz.positions import Positions, read_positions
 from astro_photz.sdss import BANDS, FieldID
 from frames import SHAPE, Geometry, Source, make_edge, make_field, make_run, write_field
 from helpers import SHARED, gaussian_cutouts, needs_shared
@@ -580,7 +580,7 @@ def test_whoever_stops_early_does_not_wait_for_frames(tmp_path, monkeypatch):
             go_on.wait(20)
         return frames.read_frame(path, **options)
 
-    monkeypatch.setattr("astro_photz.cutouts.directory.read_frame", slowly)
+    monkeypatch.setattr("astro_photz.cutouts.sources.directory.read_frame", slowly)
     before = set(threading.enumerate())
     batches = FrameDirectory(write_scene(tmp_path), threads=2).batches(read_positions(catalogue()))
     while next(batches).reasons.any():
@@ -663,7 +663,7 @@ def test_of_a_survey_only_the_fields_that_the_table_names_are_read(tmp_path, mon
     assert not reasons.any()
     read = []
     monkeypatch.setattr(
-        "astro_photz.cutouts.directory.read_header", lambda path: read.append(path.name) or read_header(path)
+        "astro_photz.cutouts.sources.directory.read_header", lambda path: read.append(path.name) or read_header(path)
     )
     source, names = FrameDirectory(tmp_path / "frames"), ("run", "rerun", "camcol", "field")
     for name in names:

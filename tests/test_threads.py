@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import astro_photz
-from astro_photz import _processors
 from astro_photz.models import _threads
 from astro_photz.models._threads import in_threads, number_of_threads
+from astro_photz.utils import _processors
 from helpers import gaussian_cutouts
 
 needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")

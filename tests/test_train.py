@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import Cutouts, load_model
 from astro_photz.train import RedshiftModel, StampData
-from astro_photz.train.redshift import Z_EDGES, soft_labels
+from astro_photz.train.tasks.redshift import Z_EDGES, soft_labels
 
 
 def make_flux(n=6, *, size=64, seed=0):

@@ -15,8 +15,9 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from astro_photz.train.data import StampData, loader
-from astro_photz.train.stamps import Stamps, check_stamps, data_hash
+from astro_photz.cutouts.hdf5.dataset import data_hash
+from astro_photz.train.data.loader import StampData, loader
+from astro_photz.train.data.stamps import Stamps, check_stamps
 from helpers import gaussian_cutouts
 
 N = 24

@@ -11,11 +11,11 @@ from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.masked import Masked
 
 from astro_photz import CutoutFile, Cutouts, predict
-from astro_photz._arrays import NULL_WORDS, identifiers, integers, numbers
-from astro_photz._units import parse_unit
-from astro_photz.catalog import read_positions
-from astro_photz.cutouts.hdf5 import read_column
+from astro_photz.cutouts.hdf5.layout import read_column
 from astro_photz.flags import PhotozFlag
+from astro_photz.positions import read_positions
+from astro_photz.utils._arrays import NULL_WORDS, identifiers, integers, numbers
+from astro_photz.utils._units import parse_unit
 from helpers import gaussian_cutouts
 
 NAN = np.nan
@@ -339,7 +339,7 @@ def test_shapes_of_data_sets(tmp_path, data_sets, message):
 
 @pytest.mark.parametrize(("data_sets", "message"), SHAPES.values(), ids=SHAPES)
 def test_shapes_of_data_sets_for_a_training(tmp_path, data_sets, message):
-    stamps = pytest.importorskip("astro_photz.train.stamps", exc_type=ImportError)
+    stamps = pytest.importorskip("astro_photz.train.data.stamps", exc_type=ImportError)
     with pytest.raises(ValueError, match=message):
         stamps.Stamps(write_file(tmp_path / "stamps.h5", **data_sets))
 
@@ -356,7 +356,7 @@ def test_shapes_of_data_sets_for_a_training(tmp_path, data_sets, message):
     ],
 )
 def test_a_training_takes_nothing_that_is_unknown(tmp_path, data_sets, message):
-    stamps = pytest.importorskip("astro_photz.train.stamps", exc_type=ImportError)
+    stamps = pytest.importorskip("astro_photz.train.data.stamps", exc_type=ImportError)
     with pytest.raises(ValueError, match=message):
         stamps.Stamps(write_file(tmp_path / "stamps.h5", **data_sets))
 

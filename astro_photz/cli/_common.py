@@ -6,7 +6,8 @@ Shared parts of the commands.
 import argparse
 import os
 
-from .._files import expanded
+from astro_photz.utils._files import expanded
+
 from ._terminal import print_table, say
 
 __all__ = ["FROM_DOWNLOADS", "add_command", "check_output", "print_table", "say"]

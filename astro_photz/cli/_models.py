@@ -49,14 +49,14 @@ def add_commands(commands):
 
 
 def _list(arguments):
-    from ..models import list_models
+    from astro_photz.models import list_models
 
     print_table(list_models())
 
 
 def _import(arguments):
-    from ..models import load_model
-    from ..train.checkpoints import import_checkpoint
+    from astro_photz.models import load_model
+    from astro_photz.train.export.published_weights import import_checkpoint
 
     options = {name: getattr(arguments, name) for name in ("kind", "file", "sha256", "overwrite")}
     model = load_model(import_checkpoint(arguments.name, progress=not arguments.quiet, **options))

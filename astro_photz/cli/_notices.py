@@ -7,7 +7,8 @@ import logging
 import warnings
 from contextlib import contextmanager
 
-from .._advice import first_line
+from astro_photz.utils._suggestions import first_line
+
 from ._terminal import say
 from ._wording import in_options
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import textwrap
 
-from .._advice import advice, nearest
+from astro_photz.utils._suggestions import advice, nearest
 
 __all__ = ["CommandParser"]
 

@@ -124,7 +124,7 @@ def _add_input(parser):
 
 
 def _demo(arguments):
-    from ..demo import run_demo
+    from astro_photz.demo import run_demo
 
     table, written = run_demo(arguments.output)
     shown = table["objid", "redshift", *(f"z_phot{name}" for name in ("", "_err", "_lo68", "_hi68", "_odds", "_flags"))]
@@ -139,8 +139,8 @@ def _demo(arguments):
 
 
 def _predict(arguments):
-    from ..prediction import predict
-    from ..tables import check_writable, output_format, read_table, write_table
+    from astro_photz.inference.tables import predict
+    from astro_photz.tables import check_writable, output_format, read_table, write_table
 
     to_file = str(arguments.output) != "-"
     if to_file:
@@ -168,9 +168,9 @@ def _predict(arguments):
 
 
 def _fetch(arguments):
-    from ..cutouts import fetch_to_file
-    from ..flags import MISSING
-    from ..tables import read_table
+    from astro_photz.cutouts import fetch_to_file
+    from astro_photz.flags import MISSING
+    from astro_photz.tables import read_table
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.input, format=arguments.format)
@@ -194,7 +194,7 @@ def _fetch(arguments):
 
 def _training_columns(arguments, table):
     """What a training needs besides images: columns by the names that the file has for them."""
-    from ..tables import side_by_side
+    from astro_photz.tables import side_by_side
 
     wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
     columns = {name: side_by_side(table, names.split(",")) for name, names in wanted.items() if names}
@@ -212,13 +212,13 @@ def _options(arguments):
 
 
 def _source(arguments):
-    from ..cutouts.collect import source_or_archive
+    from astro_photz.cutouts.fetching import source_or_archive
 
     return source_or_archive(arguments.source, data_release=arguments.data_release, dust_map=arguments.dust_map)
 
 
 def _tell_flags(flags):
-    from ..flags import FLAG_MEANINGS, PhotozFlag
+    from astro_photz.flags import FLAG_MEANINGS, PhotozFlag
 
     for name, meaning in FLAG_MEANINGS.items():
         count = int(((flags & getattr(PhotozFlag, name)) != 0).sum())

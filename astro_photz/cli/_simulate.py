@@ -5,7 +5,8 @@ The command ``simulate``, which has two of its own.
 
 from pathlib import Path
 
-from .._processors import usable_processors
+from astro_photz.utils._processors import usable_processors
+
 from ._common import add_command, check_output, say
 
 __all__ = ["add_commands"]
@@ -98,7 +99,7 @@ def _frames_anew(arguments):
 
 
 def _simulate_galaxies(arguments):
-    from ..simulate import write
+    from astro_photz.simulate import write
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     write(
@@ -115,7 +116,7 @@ def _simulate_galaxies(arguments):
 def _simulate_frames(arguments):
     from astropy.coordinates import SkyCoord
 
-    from ..simulate import write_frames
+    from astro_photz.simulate import write_frames
 
     truth = write_frames(
         arguments.output,
@@ -131,7 +132,7 @@ def _simulate_frames(arguments):
 
 
 def _cut_patches(arguments):
-    from ..simulate import cut_patches
+    from astro_photz.simulate import cut_patches
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     progress = False if arguments.quiet else None

@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 
-from .._progress import write_line
+from astro_photz.utils._progress import write_line
 
 __all__ = ["close_bars", "print_table", "say", "terminal_width", "wrapped"]
 

@@ -1,13 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The commands that make a model: ``pretrain``, ``finetune``, ``export``, ``evaluate`` and ``card``.
+The commands that make a model: ``pretrain``, ``finetune`` and ``export``.
 """
 
 from functools import partial
 from pathlib import Path
 
-from .._files import write_json
-from ._common import add_command, check_output, print_table, say
+from ._common import add_command, say
 
 __all__ = ["add_commands"]
 
@@ -26,8 +25,6 @@ _EXAMPLES = [
     ),
     ("astro-photz finetune few_labels.h5 adapted/ --init bundled", "the bundled model, adapted to your galaxies"),
     ("astro-photz export finetuned/ mine/", "a model, calibrated"),
-    ("astro-photz evaluate mine/ test.h5 --output metrics.json", "how good it is"),
-    ("astro-photz card mine/ metrics.json --output mine_card.rst", "the page that tells"),
     (
         "astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2",
         "a recipe, some settings changed",
@@ -77,17 +74,6 @@ def add_commands(commands):
     export.add_argument("--int8", action="store_true", help="write it in 8-bit integers too: faster on processors")
     export.add_argument("--overwrite", action="store_true", help="replace MODEL if it exists")
 
-    evaluate = command("evaluate", _evaluate, "measure how good a model is", go_on=_ANEW)
-    evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
-    evaluate.add_argument("data", type=Path, metavar="FILE.h5", help="images with redshifts, not trained on")
-    evaluate.add_argument("--output", type=Path, metavar="FILE.json", help="file for all metrics, also in bins")
-    evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
-
-    card = command("card", _card, "write the page that says what a model is, from its results", go_on=_ANEW)
-    card.add_argument("model", metavar="MODEL", help="name or folder of a model")
-    card.add_argument("results", type=Path, nargs="+", metavar="FILE.json", help="of evaluate --output, and others")
-    card.add_argument("--output", type=Path, required=True, metavar="FILE.rst", help="page, with figures beside it")
-
 
 def _add_training(parser, *, recipe):
     parser.add_argument("data", type=Path, metavar="DATA.h5", help="images to train on")
@@ -132,7 +118,7 @@ def _export_anew(arguments):
 
 
 def _pretrain(arguments):
-    from ..train import pretrain
+    from astro_photz.train import pretrain
 
     options = {"n_images": arguments.n_images} | _options(arguments)
     metrics = pretrain(_recipe(arguments), arguments.data, arguments.output, **options)
@@ -140,7 +126,7 @@ def _pretrain(arguments):
 
 
 def _finetune(arguments):
-    from ..train import finetune
+    from astro_photz.train import finetune
 
     if _only_adapts(arguments):
         _adapt(arguments)
@@ -152,14 +138,14 @@ def _finetune(arguments):
 
 
 def _only_adapts(arguments):
-    from ..train.weights import read_head
+    from astro_photz.train.networks.weights import read_head
 
     chosen = arguments.recipe or arguments.changes or arguments.resume  # of a training that has epochs
     return arguments.init and not chosen and read_head(arguments.init) is not None
 
 
 def _adapt(arguments):
-    from ..train import adapt
+    from astro_photz.train import adapt
 
     names = ("init", "validation", "n_labels", "seed", "overwrite")
     metrics = adapt(arguments.data, arguments.output, **{name: getattr(arguments, name) for name in names})
@@ -172,13 +158,13 @@ def _adapt(arguments):
 
 
 def _recipe(arguments):
-    from ..train import Recipe
+    from astro_photz.train import Recipe
 
     return Recipe.read(arguments.recipe, changes=arguments.changes)
 
 
 def _options(arguments):
-    from ..train import Machine
+    from astro_photz.train import Machine
 
     machine = Machine(
         accelerator=arguments.accelerator,
@@ -205,30 +191,10 @@ def _tell(folder, metrics, shown):
 
 
 def _export(arguments):
-    from ..train import export_run
+    from astro_photz.train import export_run
 
     names = ("name", "data", "validation", "int8", "overwrite")
     report = export_run(arguments.run_folder, arguments.output, **{name: getattr(arguments, name) for name in names})
     say(f"{arguments.output}: calibration: {report['method']}")
     if "int8" in report:
         say(f"{arguments.output}-int8: sigma_MAD times {report['int8']['sigma_mad_ratio']}")
-
-
-def _evaluate(arguments):
-    from ..train.evaluate import comparison, evaluate_model
-
-    if arguments.output:
-        check_output(arguments.output, overwrite=True)
-    metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
-    print_table(comparison(metrics))
-    if arguments.output:
-        write_json(arguments.output, metrics)
-
-
-def _card(arguments):
-    from ..train import write_model_card
-
-    files = " ".join(map(str, arguments.results))
-    command = f"astro-photz card {arguments.model} {files} --output {arguments.output}"
-    for path in write_model_card(arguments.output, arguments.model, arguments.results, command=command):
-        say(f"wrote {path}")

@@ -5,7 +5,7 @@ Error messages in one line, with the command's option names for Python's paramet
 
 import re
 
-from .._advice import first_line
+from astro_photz.utils._suggestions import first_line
 
 __all__ = ["describe", "in_options"]
 

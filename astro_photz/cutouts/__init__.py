@@ -8,13 +8,13 @@ a folder of frames, `CutoutFile` an HDF5 file; `fetch` collects what a source yi
 `fetch_to_file` what does not fit into memory.
 """
 
-from .collect import fetch, fetch_to_file
 from .container import Cutouts
-from .source import Batch, CutoutSource
+from .fetching import fetch, fetch_to_file
+from .sources.protocol import Batch, CutoutSource
 
 __all__ = ["Batch", "CutoutFile", "CutoutSource", "Cutouts", "FrameDirectory", "SDSSArchive", "fetch", "fetch_to_file"]
 
-_SOURCES = {"CutoutFile": "file", "FrameDirectory": "directory", "SDSSArchive": "archive"}
+_SOURCES = {"CutoutFile": "hdf5_file", "FrameDirectory": "directory", "SDSSArchive": "archive"}
 
 
 def __getattr__(name):  # astroquery takes a second to import, and a user of one source needs not the others
@@ -22,4 +22,4 @@ def __getattr__(name):  # astroquery takes a second to import, and a user of one
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_SOURCES[name]}", __name__), name)
+    return getattr(import_module(f".sources.{_SOURCES[name]}", __name__), name)

@@ -11,9 +11,10 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.utils.masked import Masked
 
-from .._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
-from .._units import own_unit
-from ..sdss import CAMCOLS
+from astro_photz.sdss import CAMCOLS
+from astro_photz.utils._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
+from astro_photz.utils._units import own_unit
+
 from .missing import missing_pixels
 
 __all__ = ["Cutouts"]
@@ -243,9 +244,9 @@ class Cutouts:
 
         See Also
         --------
-        astro_photz.cutouts.writer.CutoutWriter : writes a file too large for memory.
+        astro_photz.cutouts.hdf5.writer.CutoutWriter : writes a file too large for memory.
         """
-        from .writer import CutoutWriter
+        from .hdf5.writer import CutoutWriter
 
         with CutoutWriter(path, len(self), size=self.size, dtype=dtype, overwrite=overwrite) as writer:
             writer.append(self, **columns)
@@ -272,7 +273,7 @@ class Cutouts:
         ValueError
             If a data set that is needed is not there.
         """
-        from .hdf5 import open_cutouts, read_rows
+        from .hdf5.layout import open_cutouts, read_rows
 
         with open_cutouts(path) as file:
             return read_rows(file, np.arange(len(file["images"]))[slice(None) if rows is None else rows])

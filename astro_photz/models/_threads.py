@@ -5,8 +5,8 @@ Threads that share the work of a model: as many as this process may use processo
 
 from concurrent.futures import ThreadPoolExecutor
 
-from .._processors import usable_processors
-from ..config import conf
+from astro_photz.config import conf
+from astro_photz.utils._processors import usable_processors
 
 __all__ = ["in_threads", "number_of_threads"]
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .._files import sha256
-from ..cutouts import Cutouts
-from ..pdf import RedshiftPDF
+from astro_photz.cutouts import Cutouts
+from astro_photz.pdf import RedshiftPDF
+from astro_photz.utils._files import sha256
+
 from ._threads import in_threads
 
 __all__ = ["ModelError", "PhotozModel"]

@@ -14,8 +14,9 @@ from pathlib import Path
 from astropy.config import get_cache_dir
 from astropy.table import Table
 
-from .._files import expanded
-from ..config import conf
+from astro_photz.config import conf
+from astro_photz.utils._files import expanded
+
 from .model import PhotozModel, has_head, read_card
 
 __all__ = ["BUNDLED", "list_models", "load_model", "model_directory"]

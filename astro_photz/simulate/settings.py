@@ -3,10 +3,10 @@
 What a user may set about the simulated sky, and the check that it can be meant.
 
 Settings come in four sections, each of which belongs to one step of the simulation: ``[sample]`` says which galaxies
-are drawn (`~astro_photz.simulate.sample.Sample`), ``[sky]`` under what conditions they are seen
-(`~astro_photz.simulate.sky.draw_conditions`), ``[neighbours]`` what else shines into their stamps
-(`~astro_photz.simulate.neighbours.draw_neighbours`), ``[background]`` on what real sky they are put, if on any
-(`~astro_photz.simulate.patches.draw_patches`). The step itself names its settings and their defaults: what it
+are drawn (`~astro_photz.simulate.population.sample.Sample`), ``[sky]`` under what conditions they are seen
+(`~astro_photz.simulate.camera.conditions.draw_conditions`), ``[neighbours]`` what else shines into their stamps
+(`~astro_photz.simulate.scene.neighbours.draw_neighbours`), ``[background]`` on what real sky they are put, if on any
+(`~astro_photz.simulate.camera.blank_sky.draw_patches`). The step itself names its settings and their defaults: what it
 takes by keyword, with a number, a range or a text as the default, can be set here, and nothing else.
 """
 
@@ -17,12 +17,12 @@ import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from astro_photz._advice import advice
+from astro_photz.utils._suggestions import advice
 
-from .neighbours import draw_neighbours
-from .patches import draw_patches
-from .sample import Sample
-from .sky import draw_conditions
+from .camera.blank_sky import draw_patches
+from .camera.conditions import draw_conditions
+from .population.sample import Sample
+from .scene.neighbours import draw_neighbours
 
 __all__ = ["Settings"]
 
@@ -34,15 +34,15 @@ class Settings:
 
     Parameters
     ----------
-    sample : `~astro_photz.simulate.sample.Sample` or dict, optional
+    sample : `~astro_photz.simulate.population.sample.Sample` or dict, optional
         Which galaxies are drawn.
     sky : dict, optional
-        Keywords of `~astro_photz.simulate.sky.draw_conditions`; those left out have its defaults.
+        Keywords of `~astro_photz.simulate.camera.conditions.draw_conditions`; those left out have its defaults.
     neighbours : dict, optional
-        Keywords of `~astro_photz.simulate.neighbours.draw_neighbours`.
+        Keywords of `~astro_photz.simulate.scene.neighbours.draw_neighbours`.
     background : dict, optional
-        Keywords of `~astro_photz.simulate.patches.draw_patches`: ``patches``, a file of real sky that stands for
-        simulated noise; by default none.
+        Keywords of `~astro_photz.simulate.camera.blank_sky.draw_patches`: ``patches``, a file of real sky that stands
+        for simulated noise; by default none.
 
     Raises
     ------

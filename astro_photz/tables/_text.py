@@ -5,7 +5,8 @@ Text that holds a table: which of the formats it is in.
 
 import re
 
-from .._advice import first_line
+from astro_photz.utils._suggestions import first_line
+
 from .formats import DELIMITERS
 
 __all__ = ["read_text"]

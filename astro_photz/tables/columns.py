@@ -6,8 +6,8 @@ Columns of a table as one array.
 import numpy as np
 from astropy import units as u
 
-from .._arrays import numbers
-from .._units import own_unit
+from astro_photz.utils._arrays import numbers
+from astro_photz.utils._units import own_unit
 
 __all__ = ["side_by_side"]
 

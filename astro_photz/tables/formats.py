@@ -6,7 +6,7 @@ Formats of tables: what they are called, and the endings of their files.
 from importlib.util import find_spec
 from pathlib import PurePath
 
-from .._advice import advice
+from astro_photz.utils._suggestions import advice
 
 __all__ = ["COMPRESSED", "DELIMITERS", "canonical", "ending_format", "need_package", "output_format", "shown"]
 

@@ -12,8 +12,9 @@ import sys
 import warnings
 from contextlib import contextmanager
 
-from .._advice import first_line
-from .._files import expanded
+from astro_photz.utils._files import expanded
+from astro_photz.utils._suggestions import first_line
+
 from ._decode import decode
 from ._text import read_text
 from ._unpack import binary_kind, is_packed, refuse_known, unpacked

@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from astropy.table import MaskedColumn
 
-from .._advice import first_line
-from .._files import aside, expanded, full_disk_told
+from astro_photz.utils._files import aside, expanded, full_disk_told
+from astro_photz.utils._suggestions import first_line
+
 from ._compare import Loss, differences, lost_meta
 from ._encode import encode
 from ._record import EDGES

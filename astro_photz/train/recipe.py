@@ -18,13 +18,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import get_type_hints
 
-from astro_photz._advice import advice
+from astro_photz.utils._suggestions import advice
 
-from .contrastive import PHOTOMETRY
-from .encoder import encoder_settings, make_encoder
-from .optimizer import Optimizer
-from .redshift import LOSSES
-from .views import augmentation_settings, make_augmentation
+from .augment.chain import augmentation_settings, make_augmentation
+from .networks.encoder import encoder_settings, make_encoder
+from .tasks.contrastive import PHOTOMETRY
+from .tasks.optimizer import Optimizer
+from .tasks.redshift import LOSSES
 
 __all__ = ["FineTuning", "Pretraining", "Recipe", "list_recipes"]
 
@@ -50,8 +50,8 @@ class _Training:
     patience : int, optional
         How often in a row the validation set may be judged without getting better before training stops; 0 for always.
     augment : dict, optional
-        Of `~astro_photz.train.views.make_augmentation`.
-    optimizer : `~astro_photz.train.optimizer.Optimizer`, optional
+        Of `~astro_photz.train.augment.chain.make_augmentation`.
+    optimizer : `~astro_photz.train.tasks.optimizer.Optimizer`, optional
     """
 
     epochs: int = 10
@@ -90,7 +90,7 @@ class _Training:
 @dataclass(frozen=True, kw_only=True)
 class Pretraining(_Training):
     """
-    The table ``[pretrain]``: see `~astro_photz.train.contrastive.ContrastiveModel`, and for the first ones below.
+    The table ``[pretrain]``: see `~astro_photz.train.tasks.contrastive.ContrastiveModel`, and for the first ones below.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ photometry_weight, photometry_hidden
 @dataclass(frozen=True, kw_only=True)
 class FineTuning(_Training):
     """
-    The table ``[finetune]``: see `~astro_photz.train.redshift.RedshiftModel`, and for the first ones below.
+    The table ``[finetune]``: see `~astro_photz.train.tasks.redshift.RedshiftModel`, and for the first ones below.
 
     Parameters
     ----------

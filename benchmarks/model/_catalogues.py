@@ -13,9 +13,9 @@ from _photometry import least_error, magnitude_features, magnitudes
 from _stamps import generator, recipe_of
 
 from astro_photz.sdss import BANDS, R_UGRIZ, ZERO_POINT
-from astro_photz.simulate.morphology import draw_morphology
-from astro_photz.simulate.population import INTRINSIC_SCATTER, catalogue_population
-from astro_photz.simulate.seeds import load_seeds
+from astro_photz.simulate.population.draw import INTRINSIC_SCATTER, catalogue_population
+from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.population.progenitors import load_seeds
 
 sys.path.append(str(Path(__file__).parents[1] / "simulation"))
 
@@ -148,9 +148,9 @@ class CatalogueNoise:
 
         Parameters
         ----------
-        recipe : `~astro_photz.simulate.generate.Recipe`
-        population : `~astro_photz.simulate.population.Population` (N,)
-        shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+        recipe : `~astro_photz.simulate.simulation.Recipe`
+        population : `~astro_photz.simulate.population.draw.Population` (N,)
+        shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
         rng : `~numpy.random.Generator`
         """
         centres = (_BRIGHTNESS[1:] + _BRIGHTNESS[:-1]) / 2

@@ -12,9 +12,9 @@ import numpy as np
 
 from astro_photz.dust import deredden
 from astro_photz.sdss import BANDS, ZERO_POINT
-from astro_photz.simulate.generate import BLOCK, draw_targets
-from astro_photz.simulate.rendering import render
-from astro_photz.simulate.sky import FILTER_MARGIN, draw_conditions
+from astro_photz.simulate.camera.conditions import FILTER_MARGIN, draw_conditions
+from astro_photz.simulate.render.fourier import render
+from astro_photz.simulate.simulation import BLOCK, draw_targets
 
 __all__ = ["COLOURS", "SHAPES", "least_error", "magnitude_features", "magnitudes", "measure"]
 
@@ -68,9 +68,9 @@ def least_error(recipe, population, shape, rng):
 
     Parameters
     ----------
-    recipe : `~astro_photz.simulate.generate.Recipe`
-    population : `~astro_photz.simulate.population.Population` (N,)
-    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    recipe : `~astro_photz.simulate.simulation.Recipe`
+    population : `~astro_photz.simulate.population.draw.Population` (N,)
+    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
     rng : `~numpy.random.Generator`
 
     Returns

@@ -2,8 +2,8 @@
 """
 How the comparisons of this folder are asked for, and told: options, errors by bootstrap, a table, a result as JSON.
 
-A result is of the kind "table" of the model card (`astro_photz.train.model_card`). Rows are made by `judged`, of PDFs
-or, for a method that gives numbers only, of their deviations.
+A result is of the kind "table" of the model card (`astro_photz.evaluation.card_page`). Rows are made by `judged`, of
+PDFs or, for a method that gives numbers only, of their deviations.
 """
 
 import argparse

@@ -6,9 +6,9 @@ import numpy as np
 from astro_photz import metrics
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.simulate import Settings
-from astro_photz.simulate.generate import BLOCK, Recipe
-from astro_photz.simulate.morphology import draw_morphology
-from astro_photz.simulate.population import draw_population
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.simulation import BLOCK, Recipe
 
 __all__ = ["cropped", "drawn", "estimates", "generator", "observed", "recipe_of", "scored"]
 
@@ -39,13 +39,13 @@ def drawn(recipe, n):
 
     Parameters
     ----------
-    recipe : `~astro_photz.simulate.generate.Recipe`
+    recipe : `~astro_photz.simulate.simulation.Recipe`
     n : int
 
     Returns
     -------
-    population : `~astro_photz.simulate.population.Population` (n,)
-    shape : `~astro_photz.simulate.morphology.Morphology` (n,)
+    population : `~astro_photz.simulate.population.draw.Population` (n,)
+    shape : `~astro_photz.simulate.population.morphology.Morphology` (n,)
     """
     rng = generator(recipe, "population")
     population = draw_population(n, rng, split=recipe.split, sample=recipe.settings.sample)
@@ -58,9 +58,9 @@ def observed(recipe, population, shape):
 
     Parameters
     ----------
-    recipe : `~astro_photz.simulate.generate.Recipe`
-    population : `~astro_photz.simulate.population.Population` (N,)
-    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    recipe : `~astro_photz.simulate.simulation.Recipe`
+    population : `~astro_photz.simulate.population.draw.Population` (N,)
+    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
 
     Yields
     ------

@@ -32,10 +32,10 @@ from _report import arguments_of, judged, measured, report
 from _stamps import estimates, generator, observed, recipe_of
 
 from astro_photz import load_model, metrics, train
-from astro_photz.cutouts.writer import CutoutWriter
-from astro_photz.simulate.morphology import draw_morphology
-from astro_photz.simulate.population import catalogue_population
-from astro_photz.simulate.seeds import load_seeds
+from astro_photz.cutouts.hdf5.writer import CutoutWriter
+from astro_photz.simulate.population.draw import catalogue_population
+from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.population.progenitors import load_seeds
 from helpers import SHARED
 
 TEXT = (

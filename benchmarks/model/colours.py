@@ -105,9 +105,9 @@ class Sample:
 
     Parameters
     ----------
-    recipe : `~astro_photz.simulate.generate.Recipe`
-    population : `~astro_photz.simulate.population.Population` (N,)
-    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    recipe : `~astro_photz.simulate.simulation.Recipe`
+    population : `~astro_photz.simulate.population.draw.Population` (N,)
+    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
     model : `~astro_photz.models.PhotozModel`
     noise : `CatalogueNoise`
     """
@@ -174,12 +174,12 @@ def shuffled(population, shape, others, other_shape):
 
     Parameters
     ----------
-    population, others : `~astro_photz.simulate.population.Population` (N,), (M,)
-    shape, other_shape : `~astro_photz.simulate.morphology.Morphology` (N,), (M,)
+    population, others : `~astro_photz.simulate.population.draw.Population` (N,), (M,)
+    shape, other_shape : `~astro_photz.simulate.population.morphology.Morphology` (N,), (M,)
 
     Returns
     -------
-    shape : `~astro_photz.simulate.morphology.Morphology` (N,)
+    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
     apart : `~numpy.ndarray` (5,)
         Median difference of the two in `COLOURS` (mag).
     dz : float

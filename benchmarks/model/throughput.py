@@ -21,8 +21,8 @@ from _timing import alternate, measure, use_one_thread
 from predict import Graphs
 
 from astro_photz import load_model, simulate
-from astro_photz.train.encoder import make_encoder
-from astro_photz.train.quantize import quantize_model
+from astro_photz.train.export.quantize import quantize_model
+from astro_photz.train.networks.encoder import make_encoder
 from helpers import gaussian_cutouts
 
 REFERENCE = "reference ResNet-50, eager torch"

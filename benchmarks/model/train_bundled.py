@@ -34,15 +34,16 @@ import numpy as np
 import torch
 
 from astro_photz import load_model, simulate, train
-from astro_photz._files import write_json
-from astro_photz.cutouts.hdf5 import open_cutouts, read_rows
-from astro_photz.cutouts.writer import CutoutWriter
-from astro_photz.simulate.generate import truth_columns
-from astro_photz.simulate.seeds import SPLIT_SEED
-from astro_photz.train.export import write_card
-from astro_photz.train.probe import probe_scatter
-from astro_photz.train.run_folder import RunFolder
-from astro_photz.train.stamps import data_hash, read_groups
+from astro_photz.cutouts.hdf5.dataset import data_hash, read_groups
+from astro_photz.cutouts.hdf5.layout import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5.writer import CutoutWriter
+from astro_photz.evaluation import evaluate_model
+from astro_photz.simulate.population.progenitors import SPLIT_SEED
+from astro_photz.simulate.simulation import truth_columns
+from astro_photz.train.export.onnx import write_card
+from astro_photz.train.runs.folder import RunFolder
+from astro_photz.train.tasks.probe import probe_scatter
+from astro_photz.utils._files import write_json
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -178,7 +179,7 @@ def export(run, settings, data):
     name = settings["name"]
     model = run / name
     report = train.export_run(run / "finetuned", model, card=facts(run, settings, data), int8=True, overwrite=True)
-    evaluation = train.evaluate_model(model, data["test"])
+    evaluation = evaluate_model(model, data["test"])
     metrics = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
     write_card(model, load_model(model).card | {"metrics": metrics})
     if "init" not in settings:

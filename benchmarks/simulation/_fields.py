@@ -24,7 +24,7 @@ from scipy.stats import kurtosis, skew
 
 from astro_photz.cutouts.frames import AffineMap, frame_wcs, open_decompressed, resample
 from astro_photz.sdss import BANDS, FRAME_SHAPE, PIXEL_SCALE, FieldID, frame_name, gain
-from astro_photz.simulate.sky import draw_conditions
+from astro_photz.simulate.camera.conditions import draw_conditions
 
 __all__ = ["FIELDS", "RealField"]
 
@@ -244,7 +244,7 @@ class RealField:
 
         Returns
         -------
-        `~astro_photz.simulate.sky.Conditions`
+        `~astro_photz.simulate.camera.conditions.Conditions`
         """
         n, run, camcol = len(xy), self.field_id.run, self.field_id.camcol
         calibration, sky, *slope = np.array([self._at(band, xy) for band in range(5)]).transpose(1, 2, 0)

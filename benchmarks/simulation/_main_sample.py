@@ -17,8 +17,8 @@ from astropy.table import Table
 from scipy.spatial import KDTree
 
 from astro_photz.sdss import BANDS, EXTINCTION_COEFFICIENTS, R_UGRIZ, ZERO_POINT
-from astro_photz.simulate.sample import Sample
-from astro_photz.simulate.seeds import load_seeds
+from astro_photz.simulate.population.progenitors import load_seeds
+from astro_photz.simulate.population.sample import Sample
 
 __all__ = ["SELECTED", "ModelMagnitudes", "add_errors", "features", "magnitudes", "main_sample", "seed_catalogue"]
 

@@ -29,7 +29,7 @@ NAIVE = "galaxies, then Cutouts.write"
 def run(how, n, size, folder):
     """Simulate so many galaxies to disk; what it took, as JSON on standard output."""
     from astro_photz import simulate
-    from astro_photz.simulate import output
+    from astro_photz.simulate import write_stamps as output
 
     output._WORTH_A_WORKER = 1  # as many workers as asked for, also for little work
     begun = time.perf_counter(), time.process_time()
@@ -85,7 +85,7 @@ def time_fields(n_fields, folder):
     from unittest.mock import patch
 
     from astro_photz import simulate
-    from astro_photz.simulate import frames
+    from astro_photz.simulate.fields import write_frames as frames
 
     simulate.galaxies(1, seed=0)
     compressing = []

@@ -25,9 +25,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold
 
 from astro_photz import metrics
-from astro_photz.simulate.population import COMPLETE_TO, INTRINSIC_SCATTER, draw_population
-from astro_photz.simulate.sample import MAIN_SAMPLE, Sample
-from astro_photz.simulate.seeds import load_seeds
+from astro_photz.simulate.population.draw import COMPLETE_TO, INTRINSIC_SCATTER, draw_population
+from astro_photz.simulate.population.progenitors import load_seeds
+from astro_photz.simulate.population.sample import MAIN_SAMPLE, Sample
 
 SEED = 5
 DRAWN = 20_000

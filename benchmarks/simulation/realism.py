@@ -27,13 +27,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 import astro_photz
 from astro_photz.sdss import FRAME_SHAPE, ZERO_POINT
-from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.neighbours import draw_neighbours
-from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.rendering import render
-from astro_photz.simulate.sample import Sample
-from astro_photz.simulate.sky import FILTER_MARGIN, add_noise
-from astro_photz.simulate.sources import Sources
+from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.sample import Sample
+from astro_photz.simulate.render.components import Sources
+from astro_photz.simulate.render.fourier import render
+from astro_photz.simulate.scene.neighbours import draw_neighbours
+from astro_photz.simulate.simulation import draw_targets
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SEED = 11
@@ -228,7 +228,7 @@ def draw(real, simulated, name, rng):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    from astro_photz.plots import colour_image
+    from astro_photz.plots.images import colour_image
 
     chosen = rng.choice(len(real), 24, replace=False)
     flux = np.concatenate([real[chosen], simulated[chosen]])  # the first of those drawn for each real one

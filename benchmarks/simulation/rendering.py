@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from _timing import alternate, measure, medians, print_table, ratios, use_one_thread
 
 from astro_photz.sdss import BANDS
-from astro_photz.simulate.generate import BLOCK, Recipe
-from astro_photz.simulate.rendering import render
+from astro_photz.simulate.render.fourier import render
+from astro_photz.simulate.simulation import BLOCK, Recipe
 
 import galsim_scene  # isort: skip
 

@@ -22,10 +22,10 @@ from scipy.optimize import least_squares
 from scipy.stats import ks_2samp
 
 from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ, ZERO_POINT
-from astro_photz.simulate.generate import draw_targets
-from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.sample import Sample
-from astro_photz.simulate.sky import draw_conditions
+from astro_photz.simulate.camera.conditions import draw_conditions
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.sample import Sample
+from astro_photz.simulate.simulation import draw_targets
 
 CATALOGUES = Path(__file__).parents[3] / "shared" / "data" / "catalogues"
 SEED = 3

@@ -19,8 +19,8 @@ from sklearn.linear_model import LogisticRegression
 
 import astro_photz
 from astro_photz.sdss import ZERO_POINT
-from astro_photz.simulate.population import draw_population
-from astro_photz.simulate.seeds import load_seeds
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.progenitors import load_seeds
 
 SEED = 41
 DRAWN = 30_000

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 
 from astro_photz import metrics, train
-from astro_photz._files import write_json
+from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.pdf import RedshiftPDF
-from astro_photz.train.probe import embed
-from astro_photz.train.redshift import Z_EDGES
-from astro_photz.train.stamps import Stamps, data_hash
+from astro_photz.train.data.stamps import Stamps
+from astro_photz.train.tasks.probe import embed
+from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.utils._files import write_json
 
 SPLITS = ("train", "validation", "test")
 VALIDATIONS = 5

@@ -29,10 +29,10 @@ from _experiments import SPLITS, Experiments, error_of_mean, estimate, finetune,
 from _results import write_result
 
 from astro_photz import metrics, train
-from astro_photz.train.pixels import PixelScaling, central
-from astro_photz.train.probe import probe_scatter
-from astro_photz.train.run_folder import RunFolder
-from astro_photz.train.stamps import Stamps
+from astro_photz.train.data.stamps import Stamps
+from astro_photz.train.runs.folder import RunFolder
+from astro_photz.train.tasks.probe import probe_scatter
+from astro_photz.train.tensors import PixelScaling, central
 
 NO_AUXILIARY = ("pretrain.photometry_weight = 0.0", "encoder.bottleneck = 0")  # which nothing would have taught
 ARMS = {

@@ -18,18 +18,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from astro_photz import simulate
-from astro_photz.plots import colour_image
-from astro_photz.train.augment import (
-    Blur,
-    JitterCrop,
-    MissingPixels,
-    Noise,
-    Reddening,
-    RotateFlip,
-    SizeScaling,
-)
-from astro_photz.train.pixels import central, deredden
-from astro_photz.train.views import make_augmentation
+from astro_photz.plots.images import colour_image
+from astro_photz.train.augment.chain import make_augmentation
+from astro_photz.train.augment.steps import Blur, JitterCrop, MissingPixels, Noise, Reddening, RotateFlip, SizeScaling
+from astro_photz.train.tensors import central, deredden
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
 VIEWS = 5

@@ -39,10 +39,10 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from astro_photz import metrics, train
-from astro_photz._files import sha256
-from astro_photz.train.run_folder import RunFolder
-from astro_photz.train.stamps import Stamps
-from astro_photz.train.weights import WEIGHTS
+from astro_photz.train.data.stamps import Stamps
+from astro_photz.train.networks.weights import WEIGHTS
+from astro_photz.train.runs.folder import RunFolder
+from astro_photz.utils._files import sha256
 
 WAYS = {
     "frozen": ("finetune.frozen = true",),

@@ -35,8 +35,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.train import ContrastiveModel, Recipe, StampData, Stamps, loader
-from astro_photz.train.pixels import deredden
-from astro_photz.train.views import make_augmentation
+from astro_photz.train.augment.chain import make_augmentation
+from astro_photz.train.tensors import deredden
 
 try:
     from skimage.transform import rotate as rotate_image

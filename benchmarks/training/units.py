@@ -4,7 +4,7 @@ The units that photometry has as an input and as a task: median, and half of the
 
     python benchmarks/training/units.py [stamps.h5]
 
-prints what `astro_photz.train.pixels` standardises *r*, *u-g*, *g-r*, *r-i* and *i-z* by, in each of its apertures
+prints what `astro_photz.train.tensors` standardises *r*, *u-g*, *g-r*, *r-i* and *i-z* by, in each of its apertures
 (asinh magnitudes) and as a catalogue lists them (magnitudes, and the logarithm of the radius in arcsec). Without a file
 of stamps, 4,096 galaxies are simulated, to r = 19 or ``--faintest``.
 """
@@ -18,7 +18,7 @@ import torch
 
 from astro_photz import simulate
 from astro_photz.train import Stamps
-from astro_photz.train.pixels import APERTURES, SOFTENING, AperturePhotometry, central, colours, deredden
+from astro_photz.train.tensors import APERTURES, SOFTENING, AperturePhotometry, central, colours, deredden
 
 SIZE = 64
 GALAXIES = 4096

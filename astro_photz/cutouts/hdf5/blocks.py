@@ -1,0 +1,150 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+HDF5 files of cutouts that several processes write at once, in blocks.
+
+The layout is that of `astro_photz.cutouts.hdf5.layout`; all that is not there is how the bytes get to their places.
+"""
+
+from io import FileIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from astro_photz.utils._files import aside, full_disk_told, take_room
+
+from .layout import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns
+
+__all__ = ["BlockWriter"]
+
+
+class BlockWriter:
+    """
+    Write blocks of cutouts into an HDF5 file, in any order, from several processes at once.
+
+    `create` lays the file out whole: every data set has its place from the start, and HDF5 has nothing left to write.
+    Blocks then go to their places past HDF5. So a process that is killed leaves a file that is sound up to the blocks
+    it was writing, and the bytes of a finished file do not depend on who wrote them, in what order or how often.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file made by `create`.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile, pathlib
+    >>> from astro_photz import Cutouts
+    >>> from astro_photz.cutouts.hdf5.blocks import BlockWriter
+    >>> batch = Cutouts(np.zeros((2, 5, 64, 64)), ebv=0.02)
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "stamps.h5"
+    >>> BlockWriter.create(path, 4, like=batch, specz_redshift=np.zeros(2))
+    >>> with BlockWriter(path) as writer:
+    ...     for start in (2, 0):
+    ...         writer.write(start, batch, specz_redshift=[0.1, 0.2])
+    >>> len(Cutouts.read(path))
+    4
+    """
+
+    def __init__(self, path):
+        with open_cutouts(path) as file:
+            self._places = {name: (_offset(dataset), dataset.dtype, dataset.shape) for name, dataset in file.items()}
+        self._file = FileIO(path, "r+")
+
+    @classmethod
+    def create(cls, path, n, *, like, dtype="float16", attributes=None, **columns):
+        """
+        Lay out a file, and take its room on the disk.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where; a file that is there is replaced.
+        n : int
+            Number of stamps that will be written, at least 1.
+        like : `~astro_photz.Cutouts` (M,)
+            Stamps of the size and with the columns of those that will be written; nothing of them is.
+        dtype : {'float16', 'float32'}, optional
+            Of the pixels.
+        attributes : dict, optional
+            What else to note in the file.
+        **columns : array_like (M, ...), optional
+            More data sets.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written, or there is no room for it. What was there stays then.
+        ValueError
+            If a column is not of numbers.
+        """
+        path = Path(path)
+        images = np.empty((0, 5, like.size, like.size), dtype=dtype)
+        data = {"images": images} | columns_of(like) | plain_columns(columns)
+        for name, values in data.items():
+            if values.dtype.kind in "SUO":
+                raise ValueError(f"{name} must be numbers, got {values.dtype}: CutoutWriter writes texts")
+        nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
+        # Who still writes to a file that was there does not write to this one.
+        with full_disk_told(path, nbytes), aside(path) as part:
+            # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
+            with h5py.File(part, "w", libver=("v110", "v110")) as file:
+                for name, values in data.items():
+                    shape = values.shape[1:]
+                    chunks = (1, *shape) if name == "images" else None
+                    file.create_dataset(name, (n, *shape), values.dtype, chunks=chunks, dcpl=in_place())
+                file.attrs.update(ATTRIBUTES | (attributes or {}))
+                if like.simulated:
+                    file.attrs["simulated"] = True
+            take_room(part)
+
+    def write(self, start, cutouts, **columns):
+        """
+        Write stamps to their places.
+
+        Parameters
+        ----------
+        start : int
+            Row of the first.
+        cutouts : `~astro_photz.Cutouts` (M,)
+        **columns : array_like (M, ...)
+            The data sets that the file was made with.
+
+        Raises
+        ------
+        ValueError
+            If the stamps are not such as the file was made for.
+        """
+        data = {"images": cutouts.flux} | columns_of(cutouts) | plain_columns(columns)
+        if data.keys() != self._places.keys():
+            raise ValueError(f"the file has the columns {', '.join(self._places)}; got {', '.join(data)}")
+        for name, values in data.items():
+            offset, dtype, shape = self._places[name]
+            values = pixels(values, dtype) if name == "images" else values.astype(dtype)
+            if values.shape != (len(cutouts), *shape[1:]) or start + len(values) > shape[0]:
+                raise ValueError(f"{name} of the shape {values.shape} from row {start} on does not fit into {shape}")
+            self._file.seek(offset + start * dtype.itemsize * int(np.prod(shape[1:])))
+            _write_all(self._file, values)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._file.close()
+
+
+def _offset(dataset):
+    """Where in its file the rows of a data set lie, one behind the other."""
+    if dataset.chunks is None:
+        return dataset.id.get_offset()
+    row = dataset.dtype.itemsize * int(np.prod(dataset.chunks))
+    first, last = (dataset.id.get_chunk_info(index).byte_offset for index in (0, len(dataset) - 1))
+    if last - first != (len(dataset) - 1) * row:
+        raise ValueError(f"the rows of {dataset.name} do not lie in a row: the file was not made by BlockWriter.create")
+    return first
+
+
+def _write_all(file, values):
+    left = memoryview(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+    while left:
+        left = left[file.write(left) :]

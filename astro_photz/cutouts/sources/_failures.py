@@ -1,0 +1,259 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Failures of requests, explained in a short phrase.
+
+The libraries say it in up to 400 characters, with the name of the host, which is what matters, deep in the middle.
+"""
+
+import errno
+import http.client
+import re
+import socket
+import ssl
+import urllib.error
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from astroquery.exceptions import RemoteServiceError
+from astroquery.exceptions import TimeoutError as AstroqueryTimeoutError
+
+from astro_photz.cutouts.frames import FrameError
+from astro_photz.utils._suggestions import first_line
+
+__all__ = ["FAILURES", "Unreachable", "asked_patience", "explain", "host_of", "is_final", "is_unreachable"]
+
+FAILURES = (
+    requests.RequestException,
+    http.client.HTTPException,
+    RemoteServiceError,
+    AstroqueryTimeoutError,
+    OSError,  # with urllib's URLError and HTTPError, TimeoutError, FrameError and Unreachable
+)
+"""Exceptions that a request to an archive may raise through no fault of the caller."""
+
+_NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
+_NEVER_CONNECTED = (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BREAKS = (
+    ConnectionError,
+    http.client.HTTPException,
+    requests.ConnectionError,
+    requests.exceptions.ChunkedEncodingError,
+    urllib3.exceptions.HTTPError,
+)
+_LENGTH = 120  # characters of a message by somebody else
+
+
+class Unreachable(ConnectionError):
+    """A server to which there is no connection."""
+
+
+def host_of(url):
+    """
+    Name the host of a URL, with its port where that is not the usual one.
+
+    Parameters
+    ----------
+    url : str
+
+    Returns
+    -------
+    str
+    """
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
+
+
+def explain(error, host=None):
+    """
+    Say in the user's terms what went wrong with a request.
+
+    Parameters
+    ----------
+    error : Exception
+        One of `FAILURES`.
+    host : str, optional
+        Which server was asked; by default what the error itself knows of it.
+
+    Returns
+    -------
+    str
+        A phrase in one line, such as "data.sdss.org answered 503 Service Unavailable".
+    """
+    chain = list(_chain(error))
+    host = host or next(filter(None, map(_host_in, chain)), "the server")
+    for of_kind in (_own_words, _no_connection, _no_trust, _status, _disk_full, _no_answer, _no_content, _broken_off):
+        phrase = of_kind(chain, host)
+        if phrase:
+            return phrase
+    return _shortened(error)
+
+
+def is_unreachable(error):
+    """
+    Tell whether there was not even a connection.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(error, Unreachable) or bool(_no_connection(list(_chain(error)), ""))
+
+
+def is_final(error):
+    """
+    Tell whether a further attempt would end like this one.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    bool
+    """
+    chain = list(_chain(error))
+    status, _ = _answer(chain)
+    refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
+    return refused or bool(_disk_full(chain, "") or _no_trust(chain, ""))
+
+
+def asked_patience(error):
+    """
+    How long the server asks to be left alone, in either form of the header ``Retry-After``.
+
+    Parameters
+    ----------
+    error : Exception
+
+    Returns
+    -------
+    float or None
+        Seconds; None if it does not say.
+    """
+    return _patience(_answer(list(_chain(error)))[1])
+
+
+def _patience(headers):
+    asked = (headers or {}).get("Retry-After", "")
+    if asked.isdigit():
+        return float(asked)
+    try:
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):  # no date, or none with a time zone
+        return None
+
+
+def _chain(error):
+    """An error and all that it wraps, the outermost first."""
+    chain, waiting = [], [error]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, BaseException) and one not in chain:
+            chain.append(one)
+            waiting += [*one.args, getattr(one, "reason", None), getattr(one, "original_error", None), one.__cause__]
+    return chain
+
+
+def _host_in(error):
+    for name in ("response", "request"):
+        url = getattr(getattr(error, name, None), "url", None)
+        if url:
+            return host_of(url)
+    return host_of(error.url or "") if isinstance(error, urllib.error.HTTPError) else None
+
+
+def _first(chain, *classes):
+    return next((one for one in chain if isinstance(one, classes)), None)
+
+
+def _own_words(chain, host):
+    return str(chain[0]) if isinstance(chain[0], Unreachable) else None
+
+
+def _no_connection(chain, host):
+    why = None
+    if _first(chain, requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        why = "by its proxy: see the variables http_proxy and https_proxy"
+    elif _first(chain, socket.gaierror):
+        why = "its name cannot be looked up"
+    elif _first(chain, ConnectionRefusedError):
+        why = "connection refused"
+    elif any(getattr(one, "errno", None) in _NO_ROUTE for one in chain):
+        why = "no route to it"
+    elif _first(chain, requests.exceptions.ConnectTimeout, *_NEVER_CONNECTED):
+        seconds = _seconds(chain, "connect")
+        why = f"no connection within {seconds}" if seconds else "no connection"
+    return why and f"{host} cannot be reached ({why})"
+
+
+def _no_trust(chain, host):
+    if _first(chain, ssl.SSLCertVerificationError):
+        return f"the certificate of {host} cannot be verified"
+    if _first(chain, ssl.SSLError, requests.exceptions.SSLError):
+        return f"there is no secure connection to {host}"
+    return None
+
+
+def _status(chain, host):
+    status, headers = _answer(chain)
+    if not isinstance(status, int):
+        return None
+    phrase = HTTPStatus(status).phrase if status in iter(HTTPStatus) else ""
+    patience = _patience(headers)
+    return f"{host} answered {status} {phrase}".rstrip() + (f" and asks to wait {patience:.0f} s" if patience else "")
+
+
+def _answer(chain):
+    """Status and headers of the server's answer, as requests or urllib tell them."""
+    for error in chain:
+        response = getattr(error, "response", None)
+        if isinstance(response, requests.Response):
+            return response.status_code, response.headers
+        if isinstance(error, urllib.error.HTTPError):
+            return error.code, error.headers
+    return None, None
+
+
+def _disk_full(chain, host):
+    full = next((one for one in chain if getattr(one, "errno", None) in _FULL), None)
+    return full and f"there is no room on the disk for {full.filename or 'the cache'}"
+
+
+def _no_answer(chain, host):
+    if not _first(chain, TimeoutError, AstroqueryTimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError):
+        return None
+    seconds = _seconds(chain, "read")
+    return f"{host} did not answer within {seconds}" if seconds else f"{host} did not answer in time"
+
+
+def _no_content(chain, host):
+    if _first(chain, FrameError):
+        cause = chain[0].__cause__ or chain[0]
+        return f"what {host} sent is no whole frame: {_shortened(cause)}"
+    if _first(chain, RemoteServiceError):
+        return f"{host} answered with something else than a table: {_shortened(chain[0])}"
+    return None
+
+
+def _broken_off(chain, host):
+    return _first(chain, *_BREAKS) and f"the connection to {host} broke off"
+
+
+def _seconds(chain, kind):
+    """The limit that was passed, out of the words of urllib3."""
+    found = re.search(rf"{kind} timeout=([\d.]+)", " ".join(str(one) for one in chain))
+    return found and f"{float(found[1]):g} s"
+
+
+def _shortened(error):
+    line = first_line(error)
+    return line if len(line) <= _LENGTH else f"{line[:_LENGTH]}..."

@@ -1,0 +1,8 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+From a table of galaxies to its redshift columns.
+"""
+
+from .tables import embed, predict
+
+__all__ = ["embed", "predict"]

@@ -1,0 +1,420 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+What galaxies look like: a bulge, a disc and clumps in its arms, by type, luminosity and colour.
+
+- Type: galaxies on the red sequence are early, those in the blue cloud late (`population.red_share`).
+- Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
+  14-16 with the parameters of their figure 4, for types by Sersic index and half-light radii of Sersic fits), scatter
+  included.
+- Concentration: the mixture of two profiles stands for the range of Sersic indices, mostly 2.5 to 4 for early types and
+  0.6 to 2 for late ones. In early types the bulge has de Vaucouleurs' profile and most of the light, with a wide
+  scatter from lenticulars to ellipticals. In two late types of three it has less than a fifth of the light, and in
+  three of four its profile is nearer to an exponential (Weinzirl et al. 2009, ApJ 696, 411).
+- Discs are exponential, but three of five late ones bend down, most often between two and three scale lengths (Pohlen &
+  Trujillo 2006, A&A 454, 759). With a slope twice as steep from there on, such a profile is as concentrated as one of
+  Sersic index 0.6, and less flat in the middle: Gaussians for half of them stand for all.
+- Colour: bulges are redder than discs, the more so in late types; in early types, where both are old, the two profiles
+  make the gradient of ellipticals, redder in the middle. Clumps are bluer than the disc. The sum keeps the galaxy's
+  colours exactly.
+- Flattening: early types are prolate at random angles, the less luminous the longer for their width (Vincent & Ryden
+  2005, ApJ 623, 137); discs are oblate, with an intrinsic axis ratio of 0.2, and at random angles too.
+- Inclination: a galaxy's colour is its seed's, dust of its own included, so it is not reddened again: the redder of the
+  late types are drawn at the higher inclinations, by which edge-on discs are redder than face-on ones by about 0.1 mag
+  in g - r (Masters et al. 2010, MNRAS 404, 792).
+- Arms: clumps of young stars along a logarithmic spiral of two arms in the plane of the disc, its pitch angle drawn
+  from the range of spirals (Kennicutt 1981, AJ 86, 1847); they share the disc's light and radial distribution.
+- Lopsidedness: discs are off the middle of their bulges, by a tenth of a scale length in the median, which makes a
+  dipole of that size (Zaritsky & Rix 1997, ApJ 477, 118).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit, gammainc, logit, ndtr
+
+from astro_photz.sdss import PIXEL_SCALE
+from astro_photz.simulate.render.components import EXPONENTIAL, PROFILES, SERSIC
+
+from ._cosmology import distance_modulus
+from .draw import red_share
+
+__all__ = [
+    "Clumps",
+    "Morphology",
+    "disc_inclination",
+    "draw_morphology",
+    "shen_radius",
+]
+
+# Colour difference of two components (mag) in ugriz relative to r, for a difference of one in g - r: an old population
+# beside a younger one.
+_COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
+# Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
+# radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
+# another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
+# blue that apertures, which miss it, would not return the colours (tests/test_sky.py).
+_BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
+_RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
+_BULGE_SHARE = {"early": (2.2, 1.4), "late": (0.7, 3.4)}  # parameters of a beta distribution
+_DISC_LIKE = 0.76  # share of late types whose bulge is exponential
+_BENT_DOWN = 0.3  # share of late types whose disc is Gaussian
+_DISC_THICKNESS = 0.2
+# Width over length of early types, mean: of those more luminous than that magnitude, and of the others.
+_EARLY_WIDTH = {"bright": 0.67, "faint": 0.51}
+_BRIGHT = -21.84
+_EARLY_WIDTH_SCATTER = 0.12
+_MEAN_DISC_AXIS_RATIO = 0.6
+_RADIUS_LIMITS = 0.3, 12.0  # arcsec
+_LATE_COLOUR = 0.62, 0.165  # mean and scatter of g - r at z = 0.1 of late types (mag)
+_COLOUR_INCLINATION = 0.2  # correlation of the two
+_LOPSIDEDNESS = 0.085  # scale lengths: parameter of a Rayleigh distribution, whose median is 1.18 times that
+
+_CLUMPS = 8
+_CLUMP_SHARE = 0.10, 0.6  # of the disc's light in r: median and scatter of the logarithm
+_CLUMP_BLUER = 0.35, 0.1  # than the disc in g - r (mag)
+_CLUMP_RADIUS = 0.35, 0.3  # half-light radius over the scale length: median and scatter of the logarithm
+_CLUMP_REACH = 0.4, 4.0  # scale lengths
+_CLUMP_FURTHEST = 30.0  # pixels: within the smallest stamp
+_PITCH = 18.0, 5.0, 8.0  # degrees: mean, scatter, least
+_ARM_WIDTH = 0.25  # rad
+
+
+@dataclass(frozen=True)
+class Clumps:
+    """
+    Knots of young stars in discs, round and with a Gaussian profile.
+
+    Attributes
+    ----------
+    galaxy : `~numpy.ndarray` (M,) of int
+        Which galaxy's, in increasing order.
+    offset : `~numpy.ndarray` (M, 2)
+        From the galaxy's place, in columns and rows (pixels).
+    flux : `~numpy.ndarray` (M, 5)
+        In the unit of the population's.
+    radius : `~numpy.ndarray` (M,)
+        Half-light radius (pixels).
+    """
+
+    galaxy: np.ndarray
+    offset: np.ndarray
+    flux: np.ndarray
+    radius: np.ndarray
+
+    def of(self, galaxies):
+        """
+        The clumps of some galaxies, which are numbered anew; one may be there several times.
+
+        Parameters
+        ----------
+        galaxies : `~numpy.ndarray` (K,) of int
+
+        Returns
+        -------
+        `Clumps`
+        """
+        first, last = (np.searchsorted(self.galaxy, galaxies, side=side) for side in ("left", "right"))
+        rows = np.concatenate([np.arange(0), *map(np.arange, first, last)])
+        galaxy = np.repeat(np.arange(len(galaxies)), last - first)
+        return Clumps(galaxy=galaxy, offset=self.offset[rows], flux=self.flux[rows], radius=self.radius[rows])
+
+
+@dataclass(frozen=True)
+class Morphology:
+    """
+    Bulge (first) and disc (second) of each galaxy, and the clumps in the discs of late types.
+
+    Attributes
+    ----------
+    early : `~numpy.ndarray` (N,) of bool
+    bulge_fraction : `~numpy.ndarray` (N,)
+        Share of the bulge in the *r* band.
+    radius : `~numpy.ndarray` (N,)
+        Half-light radius of the whole (arcsec).
+    component_flux : `~numpy.ndarray` (N, 2, 5)
+        Fluxes of bulge and disc, without the clumps, in the unit of the population's.
+    component_profile : `~numpy.ndarray` (N, 2) of int
+        Index into `~astro_photz.simulate.render.components.PROFILES`.
+    component_radius : `~numpy.ndarray` (N, 2)
+        Half-light radius along the major axis (pixels).
+    component_offset : `~numpy.ndarray` (N, 2, 2)
+        From the galaxy's place, in columns and rows (pixels).
+    axis_ratio : `~numpy.ndarray` (N, 2)
+    angle : `~numpy.ndarray` (N, 2)
+        Of the major axis from the columns' direction (radians).
+    clumps : `Clumps`
+    """
+
+    early: np.ndarray
+    bulge_fraction: np.ndarray
+    radius: np.ndarray
+    component_flux: np.ndarray
+    component_profile: np.ndarray
+    component_radius: np.ndarray
+    component_offset: np.ndarray
+    axis_ratio: np.ndarray
+    angle: np.ndarray
+    clumps: Clumps
+
+    def __len__(self):
+        return len(self.early)
+
+    def __getitem__(self, rows):
+        rows = np.arange(len(self))[rows]
+        values = {name: value[rows] for name, value in vars(self).items() if name != "clumps"}
+        return Morphology(**values, clumps=self.clumps.of(rows))
+
+    def dimmed(self, factor):
+        """
+        The same shapes in another light: bulge, disc and clumps alike.
+
+        Parameters
+        ----------
+        factor : `~numpy.ndarray` (N, 5)
+            By which the fluxes are multiplied.
+
+        Returns
+        -------
+        `Morphology` (N,)
+        """
+        clumps = replace(self.clumps, flux=self.clumps.flux * factor[self.clumps.galaxy])
+        return replace(self, component_flux=self.component_flux * factor[:, None], clumps=clumps)
+
+
+def shen_radius(absolute_magnitude, early):
+    """
+    Median half-light radius at given luminosity, and its scatter.
+
+    Parameters
+    ----------
+    absolute_magnitude : array_like (N,)
+        In the *r* band shifted to z = 0.1, h = 0.7.
+    early : array_like (N,) of bool
+        Type.
+
+    Returns
+    -------
+    radius : `~numpy.ndarray` (N,)
+        In kpc.
+    scatter : `~numpy.ndarray` (N,)
+        Standard deviation of ln R.
+
+    References
+    ----------
+    Shen et al. 2003, MNRAS 343, 978, equations 14 (early types), 15 (late types) and 16.
+
+    Examples
+    --------
+    >>> from astro_photz.simulate.population.morphology import shen_radius
+    >>> radius, _ = shen_radius([-21.5, -21.5], [True, False])
+    >>> radius.round(1)
+    array([3.4, 4.7])
+    """
+    magnitude = np.asarray(absolute_magnitude, dtype=float)
+    characteristic = -20.52
+    log_early = -0.4 * 0.60 * magnitude - 4.63
+    knee = np.log10(1 + 10 ** (-0.4 * (magnitude - characteristic)))
+    log_late = -0.4 * 0.21 * magnitude + (0.53 - 0.21) * knee - 1.31
+    scatter = 0.25 + (0.48 - 0.25) / (1 + 10 ** (-0.8 * (magnitude - characteristic)))
+    return 10 ** np.where(early, log_early, log_late), scatter
+
+
+def disc_inclination(axis_ratio):
+    """
+    Angle from face-on at which a disc has an axis ratio.
+
+    Parameters
+    ----------
+    axis_ratio : array_like (N,)
+        Of an oblate disc, a fifth as thick as wide.
+
+    Returns
+    -------
+    inclination : `~numpy.ndarray` (N,)
+        In degrees.
+
+    References
+    ----------
+    Hubble 1926, ApJ 64, 321.
+
+    Examples
+    --------
+    >>> from astro_photz.simulate.population.morphology import disc_inclination
+    >>> disc_inclination([1.0, 0.2])
+    array([ 0., 90.])
+    """
+    cosine2 = (np.square(axis_ratio) - _DISC_THICKNESS**2) / (1 - _DISC_THICKNESS**2)
+    return np.rad2deg(np.arccos(np.sqrt(np.clip(cosine2, 0, 1))))
+
+
+def draw_morphology(population, rng):
+    """
+    Give each galaxy a shape that suits its luminosity and colour.
+
+    Parameters
+    ----------
+    population : `~astro_photz.simulate.population.draw.Population` (N,)
+    rng : `~numpy.random.Generator`
+
+    Returns
+    -------
+    `Morphology`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.simulate.population.morphology import draw_morphology
+    >>> from astro_photz.simulate.population.draw import draw_population
+    >>> rng = np.random.default_rng(0)
+    >>> population = draw_population(100, rng)
+    >>> shape = draw_morphology(population, rng)
+    >>> total = shape.component_flux.sum(axis=1)
+    >>> np.add.at(total, shape.clumps.galaxy, shape.clumps.flux)
+    >>> bool(np.allclose(total, population.flux))
+    True
+    """
+    n = len(population)
+    early = rng.uniform(size=n) < red_share(population.rest_colour)
+    radius_kpc, scatter = shen_radius(population.absolute_magnitude, early)
+    radius = radius_kpc * np.exp(scatter * rng.standard_normal(n)) * _arcsec_per_kpc(population.redshift)
+    radius = np.clip(radius, *_RADIUS_LIMITS)
+
+    bulge_fraction = np.where(early, rng.beta(*_BULGE_SHARE["early"], size=n), rng.beta(*_BULGE_SHARE["late"], size=n))
+    bulge_fraction = np.clip(bulge_fraction, 0.002, 0.998)
+    profile = _profiles(early, rng)
+    early_axis_ratio = _early_axis_ratio(population.absolute_magnitude, rng)
+    bulge_axis_ratio = np.where(early, early_axis_ratio, np.clip(0.8 + 0.13 * rng.standard_normal(n), 0.3, 1.0))
+    disc_axis_ratio = np.where(early, early_axis_ratio, _disc_axis_ratio(population.rest_colour, rng))
+    axis_ratio = np.stack([bulge_axis_ratio, disc_axis_ratio], axis=1)
+
+    ratio = 10 ** _normal(rng, _RADIUS_RATIO, early)
+    bulge, disc = _component_radii(radius, bulge_fraction, ratio, profile)
+    # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its
+    # inclination.
+    mean_axis_ratio = np.where(early, early_axis_ratio, _MEAN_DISC_AXIS_RATIO)
+    major = np.stack([bulge / np.sqrt(bulge_axis_ratio), disc / np.sqrt(mean_axis_ratio)], axis=1) / PIXEL_SCALE
+    angle = rng.uniform(0, np.pi, size=n)
+
+    late = np.flatnonzero(~early)
+    scale_length = np.where(early, 0.0, major[:, 1] / EXPONENTIAL)
+    component_offset = _off_centre(scale_length, bulge_fraction, rng)
+    component_flux = _split(population.flux, bulge_fraction, _normal(rng, _BULGE_REDDER, early))
+    clump_flux = _light_of_clumps(component_flux[late, 1], rng)
+    component_flux[late, 1] -= clump_flux.sum(axis=1)
+    offset, clump_radius = _places_of_clumps(scale_length[late], axis_ratio[late, 1], angle[late], rng)
+    return Morphology(
+        early=early,
+        bulge_fraction=bulge_fraction,
+        radius=radius,
+        component_flux=component_flux,
+        component_profile=profile,
+        component_radius=major,
+        component_offset=component_offset,
+        axis_ratio=axis_ratio,
+        angle=np.stack([angle + np.where(early, 0, 0.1) * rng.standard_normal(n), angle], axis=1),
+        clumps=Clumps(
+            galaxy=np.repeat(late, _CLUMPS),
+            offset=(offset + component_offset[late, 1][:, None]).reshape(-1, 2),
+            flux=clump_flux.reshape(-1, 5),
+            radius=clump_radius.ravel(),
+        ),
+    )
+
+
+def _normal(rng, parameters, early):
+    mean, scatter = (np.where(early, *pair) for pair in zip(parameters["early"], parameters["late"], strict=True))
+    return mean + scatter * rng.standard_normal(len(early))
+
+
+def _arcsec_per_kpc(redshift):
+    angular_distance = 10 ** (0.2 * distance_modulus(redshift) - 2) / (1 + redshift) ** 2  # kpc
+    return np.rad2deg(3600) / angular_distance
+
+
+def _profiles(early, rng):
+    """Of bulge and disc (N, 2), by their place in `PROFILES`."""
+    gaussian, exponential, devaucouleurs = (PROFILES.index(name) for name in SERSIC)
+    disc_like, bent_down = (~early & (rng.uniform(size=len(early)) < share) for share in (_DISC_LIKE, _BENT_DOWN))
+    bulge = np.where(disc_like, exponential, devaucouleurs)
+    return np.stack([bulge, np.where(bent_down, gaussian, exponential)], axis=1)
+
+
+def _early_axis_ratio(absolute_magnitude, rng):
+    """Axis ratios (N,) of prolate galaxies at random angles."""
+    mean = np.where(absolute_magnitude < _BRIGHT, _EARLY_WIDTH["bright"], _EARLY_WIDTH["faint"])
+    width = np.clip(mean + _EARLY_WIDTH_SCATTER * rng.standard_normal(len(mean)), 0.2, 1.0)
+    cosine = rng.uniform(size=len(mean))  # of the angle between the long axis and the line of sight
+    return width / np.sqrt(width**2 * cosine**2 + 1 - cosine**2)
+
+
+def _disc_axis_ratio(colour, rng):
+    """Axis ratios (N,) of discs at random angles, the redder ones at the higher inclinations (a Gaussian copula)."""
+    mean, scatter = _LATE_COLOUR
+    redder = np.clip((colour - mean) / scatter, -3, 3)
+    rest = np.sqrt(1 - _COLOUR_INCLINATION**2)
+    cosine = ndtr(rest * rng.standard_normal(len(colour)) - _COLOUR_INCLINATION * redder)
+    return np.sqrt(cosine**2 * (1 - _DISC_THICKNESS**2) + _DISC_THICKNESS**2)
+
+
+def _component_radii(radius, bulge_fraction, ratio, profile):
+    """Half-light radii of bulge and disc, in the given ratio, whose sum has the half-light radius wanted."""
+    low, high = np.full_like(radius, 0.2), np.full_like(radius, 20.0)  # disc radius over the half-light radius
+    for _ in range(30):
+        disc = np.sqrt(low * high)
+        in_bulge, in_disc = _light_within(1 / np.stack([ratio * disc, disc], axis=1), profile).T
+        too_large = bulge_fraction * in_bulge + (1 - bulge_fraction) * in_disc < 0.5
+        low, high = np.where(too_large, low, disc), np.where(too_large, disc, high)
+    return radius * disc * ratio, radius * disc
+
+
+def _light_within(distance, profile):
+    """Share of round profiles' light within distances in half-light radii (Graham & Driver 2005, PASA 22, 118)."""
+    light = np.empty_like(distance)
+    for name, (index, b) in SERSIC.items():
+        alike = profile == PROFILES.index(name)
+        light[alike] = gammainc(2 * index, b * distance[alike] ** (1 / index))
+    return light
+
+
+def _off_centre(scale_length, bulge_fraction, rng):
+    """Where bulge and disc stand (N, 2, 2), apart by the lopsidedness and with the light's centre in the middle."""
+    apart = _LOPSIDEDNESS * scale_length[:, None] * rng.standard_normal((len(scale_length), 2))
+    share = bulge_fraction[:, None]
+    return np.stack([-(1 - share) * apart, share * apart], axis=1)
+
+
+def _split(flux, share, redder):
+    """Two components (N, 2, 5) with the sum given: the first with a share in r, and redder in g - r by as much."""
+    # A component's share is odds / (1 + odds), so the two sum to one in every band.
+    magnitudes = _COLOUR_VECTOR * redder[:, None]
+    first = expit(logit(share)[:, None] - 0.4 * np.log(10) * magnitudes) * flux
+    return np.stack([first, flux - first], axis=1)
+
+
+def _light_of_clumps(disc_flux, rng):
+    """Fluxes (N, clumps, 5), taken from those of the discs (N, 5)."""
+    n = len(disc_flux)
+    median, scatter = _CLUMP_SHARE
+    share = np.minimum(median * np.exp(scatter * rng.standard_normal(n)), 0.5)
+    bluer = _CLUMP_BLUER[0] + _CLUMP_BLUER[1] * rng.standard_normal(n)
+    all_clumps = _split(disc_flux, share, -bluer)[:, 0]
+    weight = rng.standard_exponential((n, _CLUMPS))
+    return all_clumps[:, None] * (weight / weight.sum(axis=1, keepdims=True))[..., None]
+
+
+def _places_of_clumps(scale_length, axis_ratio, angle, rng):
+    """Places (N, clumps, 2) in the discs of N galaxies, and half-light radii (N, clumps), in pixels."""
+    shape = len(scale_length), _CLUMPS
+    distance = np.clip(rng.gamma(2.0, size=shape), *_CLUMP_REACH)  # the light of an exponential disc
+    mean, scatter, least = _PITCH
+    pitch = np.deg2rad(np.maximum(mean + scatter * rng.standard_normal(len(scale_length)), least))
+    winding = rng.choice([-1, 1], size=len(scale_length)) / np.tan(pitch)
+    arm = rng.integers(2, size=shape) * np.pi + rng.uniform(0, np.pi, size=len(scale_length))[:, None]
+    azimuth = winding[:, None] * np.log(distance) + arm + _ARM_WIDTH * rng.standard_normal(shape)
+    distance = distance * scale_length[:, None]
+    distance = np.where(distance < _CLUMP_FURTHEST, distance, _CLUMP_FURTHEST * rng.uniform(size=shape))
+    along, across = distance * np.cos(azimuth), distance * np.sin(azimuth) * axis_ratio[:, None]
+    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    place = np.stack([along * cosine - across * sine, along * sine + across * cosine], axis=-1)
+    median, spread = _CLUMP_RADIUS
+    return place, scale_length[:, None] * median * np.exp(spread * rng.standard_normal(shape))

@@ -1,0 +1,185 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Batches of stamps, without the network having to wait for them.
+
+`StampData` gives a trainer the batches of a training and a validation file. Which galaxies are in a batch depends on
+the seed, the epoch and the batch's place in it, and on nothing else: a training that was interrupted goes on with the
+very next one.
+"""
+
+import itertools
+
+from astro_photz.train._lightning import lightning
+from astro_photz.train._torch import torch
+
+from .stamps import Stamps, check_pixels
+
+__all__ = ["StampData", "loader"]
+
+
+class _Order(torch.utils.data.DistributedSampler):
+    """The order of an epoch, from a place on."""
+
+    skip = 0
+
+    def __iter__(self):
+        return itertools.islice(super().__iter__(), self.skip, None)
+
+
+class _Loader(torch.utils.data.DataLoader):
+    """
+    Knows how many batches of the epoch it has given, and can go on from there: Lightning's checkpoints keep its state.
+    """
+
+    _first = _given = 0
+
+    def __iter__(self):
+        self._given, self._first = self._first, 0
+        self.sampler.skip = self._given * self.batch_size
+        for batch in super().__iter__():
+            self._given += 1
+            yield batch
+
+    def state_dict(self):
+        return {"batches": self._given % len(self)}
+
+    def load_state_dict(self, state):
+        self._first = state["batches"]
+
+
+def loader(stamps, *, batch_size=128, shuffle=False, seed=0, workers=0, rank=0, n_processes=1):
+    """
+    Batches of stamps.
+
+    Parameters
+    ----------
+    stamps : `Stamps`
+    batch_size : int, optional
+        Of each process.
+    shuffle : bool, optional
+        Whether to draw in random order, another in each epoch, in whole batches only.
+    seed : int, optional
+        Of the order.
+    workers : int, optional
+        Processes that read ahead; with 0, a batch is read when it is asked for.
+    rank, n_processes : int, optional
+        Number of this process, and of all, where several train together and share the stamps.
+
+    Returns
+    -------
+    `torch.utils.data.DataLoader`
+        Of dicts of `torch.Tensor`; see `Stamps`.
+    """
+    share = {"num_replicas": n_processes, "rank": rank, "drop_last": shuffle}
+    return _Loader(
+        stamps,
+        batch_size=batch_size,
+        sampler=_Order(stamps, shuffle=shuffle, seed=seed, **share),
+        drop_last=shuffle,
+        collate_fn=_as_it_is,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _as_it_is(batch):
+    """The data set gives whole batches."""
+    return batch
+
+
+class StampData(lightning.LightningDataModule):
+    """
+    Batches for a Lightning trainer.
+
+    Their ``flux`` is float32, and is made so on the device that trains. Where several processes train, each has its
+    share of every epoch.
+
+    Parameters
+    ----------
+    train : str or path-like
+        HDF5 file to train on; see `Stamps`.
+    validation : str or path-like, optional
+        HDF5 file to validate on.
+    held_out : int, optional
+        How many galaxies of the training file to validate on instead: the first of the order that the seed draws.
+    labelled : bool, optional
+        Whether the redshifts are wanted.
+    photometry : bool, optional
+        Whether a catalogue's photometry is wanted, of the training file alone; see `Stamps`.
+    batch_size : int, optional
+        Of each process.
+    n_labels : int, optional
+        How many galaxies of the training file to use: the first of an order that the seed draws, so that fewer are part
+        of more. All by default.
+    seed : int, optional
+        Of that order, and of the order in the epochs.
+    size : int, optional
+        Side (pixels) that the stamps must have at least.
+    z_max : float, optional
+        End of the redshift bins.
+    n_processes : int, optional
+        That share the galaxies; ``batch_size`` is that of each.
+    workers : int, optional
+        Processes that read ahead.
+    in_memory : bool, optional
+        See `Stamps`.
+
+    Raises
+    ------
+    OSError, ValueError
+        If one of the files is not there, or not such as can be trained on; see
+        `~astro_photz.train.data.stamps.check_stamps`. If there are fewer
+        galaxies than ``n_labels``, or than make one batch.
+    """
+
+    def __init__(
+        self,
+        train,
+        *,
+        validation=None,
+        held_out=0,
+        labelled=True,
+        photometry=False,
+        batch_size=128,
+        n_labels=None,
+        n_processes=1,
+        seed=0,
+        size=64,
+        z_max=0.4,
+        workers=0,
+        in_memory=False,
+    ):
+        super().__init__()
+        self.batch_size = batch_size
+        self.seed = seed
+        self.workers = workers
+        needs = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
+        self.train_stamps = Stamps(train, photometry=photometry, n=n_labels, held_out=held_out, seed=seed, **needs)
+        if held_out:
+            self.validation_stamps = Stamps(train, held_out=held_out, learn=False, seed=seed, **needs)
+        else:
+            self.validation_stamps = None if validation is None else Stamps(validation, **needs)
+        for stamps in filter(None, (self.train_stamps, self.validation_stamps)):
+            check_pixels(stamps)
+        own = len(self.train_stamps) // n_processes
+        if own < batch_size:
+            of_each = f" of each of {n_processes} processes" if n_processes > 1 else ""
+            raise ValueError(f"batch_size must be at most the {own} galaxies{of_each}, got {batch_size}")
+        self.n_batches = own // batch_size  # of an epoch, on each process
+
+    def train_dataloader(self):
+        """Batches of an epoch, in random order."""
+        return self._loader(self.train_stamps, shuffle=True, seed=self.seed)
+
+    def val_dataloader(self):
+        """All of the validation file, in order; nothing if there is none."""
+        return [] if self.validation_stamps is None else self._loader(self.validation_stamps)
+
+    def _loader(self, stamps, **order):
+        place = {"rank": self.trainer.global_rank, "n_processes": self.trainer.world_size} if self.trainer else {}
+        return loader(stamps, batch_size=self.batch_size, workers=self.workers, **place, **order)
+
+    def on_after_batch_transfer(self, batch, _):
+        """Make the fluxes float32."""
+        return batch | {"flux": batch["flux"].float()}

@@ -1,0 +1,231 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+From a trained model to the folder that `astro_photz.load_model` opens: two ONNX graphs and a card.
+
+The graphs are checked by onnx's own checker, and against torch, before the folder takes its name.
+"""
+
+import json
+import logging
+import os
+import shutil
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ
+from astro_photz.train._torch import torch
+from astro_photz.train.networks.weights import WEIGHTS, write_weights
+from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.utils._files import sha256
+
+__all__ = ["OPSET", "export_model", "folder_aside", "write_card"]
+
+OPSET = 20
+"""Version of the ONNX operators that the graphs use."""
+
+
+class _PDFHead(torch.nn.Module):
+    """A head with its softmax: probabilities of the bins."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+    def forward(self, embedding):
+        return self.head(embedding).softmax(dim=1)
+
+
+def export_model(encoder, head, path, *, card, settings=None, weights=True, overwrite=False):
+    """
+    Write a model as ``encoder.onnx``, ``head.onnx`` and ``card.json``.
+
+    The folder is written aside, and takes its name when it is whole.
+
+    Parameters
+    ----------
+    encoder : `torch.nn.Module`
+        Takes ``flux`` (B, 5, 64, 64) and ``ebv`` (B,), gives embeddings (B, D); has ``image_size`` and
+        ``embedding_dim``.
+    head : `torch.nn.Module` or None
+        Takes embeddings (B, D), gives scores of the redshift bins (B, 180), calibrated: their softmax is the PDF. None
+        for an encoder alone, which embeds but gives no redshifts.
+    path : str or path-like
+        Folder to make.
+    card : dict
+        What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and
+        whatever else; what the graphs themselves tell is added here, and by how much they differ from torch.
+    settings : dict, optional
+        Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card.
+    weights : bool, optional
+        Whether the weights, with the head's, go into ``encoder.pt``, for training that begins with them; not without
+        ``settings``.
+    overwrite : bool, optional
+        Replace a folder that is there.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a folder and ``overwrite`` is not set.
+    ImportError
+        Without onnx and onnxscript.
+    RuntimeError
+        If the graphs do not give what torch gives: embeddings within 1e-4 of the largest number, PDFs within 1e-5.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists: choose another path, or set overwrite=True")
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ImportError('exporting needs onnx and onnxscript: pip install "astro-photz[train]"') from error
+
+    with folder_aside(path) as part:
+        difference = _write_graphs(encoder, head, part)
+        if settings and weights:
+            write_weights(part / WEIGHTS, encoder, settings, head=head)
+        write_card(part, card | _facts(encoder, head, settings) | {"difference_from_torch": difference})
+
+
+def _write_graphs(encoder, head, folder):
+    """The graphs, and how far they are from torch; an error if it is far."""
+    size = encoder.image_size
+    _export(encoder, (torch.zeros(2, 5, size, size), torch.zeros(2)), ("flux", "ebv"), "embedding", folder)
+    pdf_head = _PDFHead(head) if head else None
+    if head:
+        _export(pdf_head, (torch.zeros(2, encoder.embedding_dim),), ("embedding",), "pdf", folder)
+    difference = _difference_from_torch(encoder, pdf_head, folder)
+    if not (difference["embedding"] <= 1e-4 and difference.get("pdf", 0) <= 1e-5):  # NaN is neither
+        raise RuntimeError(f"the exported graphs do not give what torch gives: they differ by {difference}")
+    return difference
+
+
+def _facts(encoder, head, settings):
+    """What the code knows of a model."""
+    facts = {"encoder": settings} if settings else {}
+    if head:
+        facts["z_edges"] = Z_EDGES.round(12).tolist()
+    return facts | {
+        "bands": list(BANDS),
+        "pixel_scale": PIXEL_SCALE,
+        "r_ugriz": np.asarray(R_UGRIZ, dtype=float).round(4).tolist(),
+        "image_size": encoder.image_size,
+        "embedding_dim": encoder.embedding_dim,
+        "opset": OPSET,
+    }
+
+
+@contextmanager
+def folder_aside(path):
+    """
+    A folder for a model that takes its name when it is whole; nothing is left of it after an error.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        In place of a model's folder of that name, or an empty one.
+
+    Yields
+    ------
+    `~pathlib.Path`
+        Where to write.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something else of that name.
+    """
+    if path.exists() and not (path / "card.json").exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists and is no model's folder, which alone is replaced: choose another path")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write_card(folder, card):
+    """
+    Write the card of a model, with the hashes of the files that lie there.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+    card : dict
+    """
+    files = sorted(file for file in folder.iterdir() if file.suffix in (".onnx", ".pt"))
+    card = card | {"files": {file.name: sha256(file) for file in files}}
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def _export(module, example, inputs, output, folder):
+    import onnx
+
+    module = module.cpu().float().eval()
+    batch = torch.export.Dim("batch", min=1)
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    with warnings.catch_warnings():
+        # the exporter speaks of its own innards
+        warnings.simplefilter("ignore")
+        logger.setLevel(logging.ERROR)
+        try:
+            program = torch.onnx.export(
+                module,
+                example,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=inputs,
+                output_names=[output],
+                dynamic_shapes=tuple({0: batch} for _ in example),
+                verbose=False,
+            )
+        finally:
+            logger.setLevel(level)
+    path = folder / ("encoder.onnx" if output == "embedding" else "head.onnx")
+    graph = program.model_proto
+    _forget_sources(graph)
+    onnx.save(graph, path)
+    onnx.checker.check_model(path, full_check=True)
+
+
+def _forget_sources(graph):
+    """Leave out which lines of which files, on whose machine, each node is from."""
+    for part in (graph.graph, *graph.functions):
+        for one in (part, *part.node, *getattr(part, "value_info", ())):
+            del one.metadata_props[:]
+            one.doc_string = ""
+
+
+@torch.no_grad()
+def _difference_from_torch(encoder, head, folder):
+    """Largest differences between graphs and modules, for galaxies of very different brightness, some incomplete."""
+
+    size, n = encoder.image_size, 8
+    axis = torch.arange(size) - (size - 1) / 2
+    profile = torch.exp(-0.5 * (axis[:, None] ** 2 + axis**2) / 3**2)
+    brightness = torch.logspace(-2, 2, n)[:, None, None, None] * torch.linspace(0.2, 1.5, 5)[:, None, None]
+    flux = brightness * profile + 0.02 * torch.randn(n, 5, size, size, generator=torch.Generator().manual_seed(0))
+    flux[0, 1] = flux[1, :, :, size // 2 :] = torch.nan
+    ebv = torch.linspace(0, 0.3, n)
+    embedding = encoder(flux, ebv)
+    (exported,) = _run(folder / "encoder.onnx", flux=flux, ebv=ebv)
+    difference = {"embedding": float(np.abs(exported - embedding.numpy()).max() / embedding.abs().max())}
+    if head:
+        (pdf,) = _run(folder / "head.onnx", embedding=embedding)
+        difference["pdf"] = float(np.abs(pdf - head(embedding).numpy()).max())
+    return difference
+
+
+def _run(path, **inputs):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {name: values.numpy() for name, values in inputs.items()})
