@@ -2,9 +2,9 @@
 """
 Galaxies per second cut from SDSS frames, beside the ways that astroquery and astropy offer: five frames a galaxy.
 
-The archive is one on this machine (``tests/loopback.py``). It serves the real frames of ``../shared`` where those are
-at hand, and synthetic ones of the same size elsewhere. Answers and frames are in the caches of astroquery and astropy
-beforehand, for all alike, so that neither a server nor a network is measured.
+The archive is one on this machine (`astro_photz.testing.loopback`). It serves the real frames of ``../shared`` where
+those are at hand, and synthetic ones of the same size elsewhere. Answers and frames are in the caches of astroquery and
+astropy beforehand, for all alike, so that neither a server nor a network is measured.
 """
 
 import argparse
@@ -30,9 +30,9 @@ from astro_photz.cutouts.frames import Frame, read_frame
 from astro_photz.cutouts.sources._field_cutting import Targets, cut_fields, plan_tasks
 from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS, FRAME_SHAPE, FieldID, frame_name
-from frames import Geometry, make_field, make_sky
-from helpers import SHARED
-from loopback import LoopbackArchive, real_archive
+from astro_photz.testing.loopback import LoopbackArchive, real_archive
+from astro_photz.testing.synthetic_frames import Geometry, make_field, make_sky
+from shared_data import SHARED
 
 GALAXIES_A_FIELD = (1, 3, 30)
 GET_IMAGES = "SDSS.get_images for each galaxy"
@@ -43,7 +43,7 @@ FITS_OPEN = "fits.open of files for each galaxy"
 def open_archive():
     """An archive of four fields, and a folder of its frames."""
     if SHARED.is_dir():
-        with real_archive() as archive:
+        with real_archive(SHARED) as archive:
             yield archive, SHARED / "sdss_frames"
         return
     fields, sources = [], []

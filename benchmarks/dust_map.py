@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from astro_photz.dust import approximate_ebv
-from helpers import SHARED
+from shared_data import SHARED
 
 
 def main():

@@ -15,7 +15,7 @@ from astropy.table import Table
 import astro_photz
 from astro_photz import Cutouts
 from astro_photz.dust import redden
-from helpers import SHARED
+from shared_data import SHARED
 
 EXTRA_EBV = 0.2
 

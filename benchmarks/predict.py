@@ -15,7 +15,7 @@ from _timing import alternate, measure, medians, print_table, ratios, use_one_th
 
 import astro_photz
 from astro_photz.models import PhotozModel
-from helpers import gaussian_cutouts
+from astro_photz.testing.factories import gaussian_cutouts
 
 BASELINE = "ONNX graphs, a call per galaxy"
 

@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 import astro_photz
 from astro_photz import metrics
 from astro_photz.flags import FLAG_MEANINGS, PhotozFlag
-from helpers import SHARED
+from shared_data import SHARED
 
 BRIGHT = 18.3
 COLOURS_ERROR = 0.015  # of the redshifts from colours, in units of 1 + z

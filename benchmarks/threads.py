@@ -19,7 +19,7 @@ from _timing import alternate, measure, medians, print_table, ratios, use_one_th
 
 import astro_photz
 from astro_photz.models._threads import number_of_threads
-from helpers import gaussian_cutouts
+from astro_photz.testing.factories import gaussian_cutouts
 
 _SPIN = "while True: pass"
 

@@ -21,7 +21,7 @@ from astro_photz.dust import (
     redden,
 )
 from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
-from helpers import SHARED, needs_shared
+from shared_data import SHARED, needs_shared
 
 EBV = np.array([0.0, 0.02, 0.1, 0.3], dtype=np.float32)
 

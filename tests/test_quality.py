@@ -9,7 +9,7 @@ from scipy import ndimage
 from astro_photz import Cutouts, PhotozFlag
 from astro_photz.flags import FLAG_MEANINGS, MISSING
 from astro_photz.quality import aperture_flux, flag_images, sky_rms
-from helpers import SKY_RMS, gaussian_cutouts
+from astro_photz.testing.factories import SKY_RMS, gaussian_cutouts
 
 RANGE = {"r_mag": [14.0, 18.0], "ebv": [0.0, 0.5], "redshift": [0.0, 0.4]}
 

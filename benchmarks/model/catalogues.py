@@ -36,7 +36,7 @@ from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.simulate.population.draw import catalogue_population
 from astro_photz.simulate.population.morphology import draw_morphology
 from astro_photz.simulate.population.progenitors import load_seeds
-from helpers import SHARED
+from shared_data import SHARED
 
 TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "

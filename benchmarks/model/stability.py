@@ -21,7 +21,7 @@ from real_galaxies import BRIGHT
 import astro_photz
 from astro_photz import load_model
 from astro_photz.quality import sky_rms
-from helpers import SHARED
+from shared_data import SHARED
 
 OFF = 2  # pixels
 NOISIER = 1.3

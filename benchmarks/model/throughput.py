@@ -21,9 +21,9 @@ from _timing import alternate, measure, use_one_thread
 from predict import Graphs
 
 from astro_photz import load_model, simulate
+from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train.export.quantize import quantize_model
 from astro_photz.train.networks.encoder import make_encoder
-from helpers import gaussian_cutouts
 
 REFERENCE = "reference ResNet-50, eager torch"
 BINS = 180

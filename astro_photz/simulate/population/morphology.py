@@ -52,7 +52,7 @@ _COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
 # Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
 # radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
 # another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
-# blue that apertures, which miss it, would not return the colours (tests/test_sky.py).
+# blue that apertures, which miss it, would not return the colours (tests/simulate/test_camera.py).
 _BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
 _RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
 _BULGE_SHARE = {"early": (2.2, 1.4), "late": (0.7, 3.4)}  # parameters of a beta distribution
