@@ -1,23 +1,35 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Galactic dust: the reddening E(B-V) of each galaxy, and the light that the dust took.
+Galactic dust: the reddening E(B-V) of each galaxy, and the light that the dust absorbs.
 
 E(B-V) is always on the scale of the map of Schlegel, Finkbeiner & Davis (1998, SFD98). It comes from a column of the
-table, from the extinctions of the SDSS catalogue (`ebv_from_extinction`), or from a map (`ebv_from_map`); where all of
-them are silent, `approximate_ebv` knows it roughly everywhere.
+table, from the extinctions of the SDSS catalogue (`ebv_from_extinction`), or from a map (`ebv_from_map`). Otherwise
+`approximate_ebv` gives a rough value everywhere.
+
+Estimates are not dereddened here but inside the encoder, by ``train/networks/dereddening.py``, which the exported graph
+holds: `deredden` is its reference, and for photometry of your own.
 """
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import ArrayLike
 
 from .sdss import EXTINCTION_COEFFICIENTS
 from .utils._arrays import POSITIVE_SENTINELS, SENTINELS, numbers
+from .utils._optional import optional
 from .utils._sky import direction_of
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
 __all__ = [
     "approximate_ebv",
@@ -28,38 +40,38 @@ __all__ = [
     "redden",
 ]
 
-# How far a catalogue's extinction may lie from E(B-V) times its coefficient, besides rounding. Two sets of coefficients
-# lie 3.5 % from their common ratio.
+# Relative deviation of a catalogue's extinction from E(B-V) times its coefficient that is allowed besides rounding. The
+# two sets of coefficients lie 3.5 % from their common ratio.
 _TOLERANCE = 0.01
-_DECIMALS = range(6)  # to which extinctions may have been rounded
+_DECIMALS = range(6)  # digits to which extinctions may be rounded
 _GOOD_ENOUGH = 0.01  # mag that the choice of a release may change: no worse than the coarse map
 _WORTH_SAYING = 0.002
 _UNKNOWN = SENTINELS + POSITIVE_SENTINELS
 
 
-def ebv_from_extinction(extinction, *, data_release=None, strict=True):
+def ebv_from_extinction(extinction: ArrayLike, *, data_release: int | None = None, strict: bool = True) -> np.ndarray:
     """
-    Reddening from the extinctions of the SDSS catalogue.
+    Compute the reddening from the extinctions of the SDSS catalogue.
 
     The catalogues up to DR12 and those from DR13 on used different coefficients, and the wrong ones make E(B-V) wrong
-    by 17 %. Each galaxy's own five values tell which it is, whatever the release is called and whatever the other rows
-    are: within the digits they were rounded to, they are multiples of one set.
+    by 17 %. The five values of a galaxy show which ones were used: within their digits, they are multiples of one set.
+    Other rows do not matter.
 
     Parameters
     ----------
     extinction : array_like (N, 5)
         A_u, A_g, A_r, A_i, A_z (mag). NaN where unknown.
     data_release : int, optional
-        The release they are of, where their digits are too few to tell.
+        Data release of the extinctions, if they have too few digits to show it.
     strict : bool, optional
-        Whether it is an error if there are several galaxies, and the extinctions of none belong to a release.
+        Raise an error if there are several galaxies, and the extinctions of none belong to a release.
 
     Returns
     -------
     ebv : `~numpy.ndarray` (N,) float32
-        E(B-V) (mag), SFD98 scale; NaN where an extinction is unknown, negative or not finite, or the five belong to no
-        release, or the release cannot be told and matters by more than 0.01 mag. Where it matters less, the mean of
-        what the two give.
+        E(B-V) (mag), SFD98 scale; NaN where an extinction is unknown, negative or not finite, where the five belong to
+        no release, and where they fit both sets of coefficients with a difference of more than 0.01 mag. If both sets
+        fit within that, the mean of the two values.
 
     Raises
     ------
@@ -69,7 +81,7 @@ def ebv_from_extinction(extinction, *, data_release=None, strict=True):
     Warns
     -----
     AstropyUserWarning
-        If those of some galaxies belong to none, or do not tell to which.
+        If the extinctions of some galaxies belong to no release, or fit both sets of coefficients.
 
     Examples
     --------
@@ -100,7 +112,7 @@ def _coefficients(data_release):
 
 
 def _ebv_of_a_release(extinction, rows, strict):
-    """E(B-V) (N,) of extinctions (N, 5) that tell their release."""
+    """Compute E(B-V) (N,) from extinctions (N, 5) that show their release."""
     slack = _rounding(extinction) + _TOLERANCE * extinction
     ranges = [_range(extinction, slack, coefficients) for coefficients in EXTINCTION_COEFFICIENTS.values()]
     low, high, best = (np.stack(each) for each in zip(*ranges, strict=True))
@@ -113,30 +125,30 @@ def _ebv_of_a_release(extinction, rows, strict):
     strange = ~fits.any(axis=0)
     if strict and len(extinction) > 1 and strange.all():
         raise ValueError(_of_no_release(extinction[0]) + " Give E(B-V) itself instead, by ebv=.")
-    told = []
+    messages = []
     if strange.any():
         first = np.argmax(strange)
-        told.append(f"in {strange.sum()} rows, the first {rows[first]}: {_of_no_release(extinction[first])}")
+        messages.append(f"in {strange.sum()} rows, the first {rows[first]}: {_of_no_release(extinction[first])}")
     unclear = both & (half_width > _WORTH_SAYING)
     if unclear.any():
-        told.append(
+        messages.append(
             f"in {unclear.sum()} rows, the first {rows[np.argmax(unclear)]}, extinctions have too few digits to tell "
             "whether they are of DR12 or before, or later: give extinction_release=12 or 17. E(B-V) is the mean of the "
             f"two where that is within {_GOOD_ENOUGH} mag, and unknown elsewhere"
         )
-    for message in told:
+    for message in messages:
         warnings.warn(message, AstropyUserWarning, stacklevel=3)
     return ebv
 
 
 def _range(extinction, slack, coefficients):
-    """Least, largest and best E(B-V) that a set of coefficients may have given (N,) each; least > largest if none."""
+    """Least, largest and best E(B-V) (N,) for a set of coefficients; least > largest if it does not fit."""
     c = coefficients.astype(float)
     return ((extinction - slack) / c).max(axis=1), ((extinction + slack) / c).min(axis=1), extinction @ c / (c @ c)
 
 
 def _rounding(extinction):
-    """Half of the last digit (N, 1) that the values of each row (N, 5) were rounded to."""
+    """Half of the last digit (N, 1) to which the values of each row (N, 5) are rounded."""
     rounding = np.zeros((len(extinction), 1))
     for decimals in reversed(_DECIMALS):
         scaled = extinction * 10.0**decimals
@@ -155,9 +167,9 @@ def _of_no_release(extinction):
     )
 
 
-def extinction_from_ebv(ebv, *, coefficients="DR13"):
+def extinction_from_ebv(ebv: ArrayLike, *, coefficients: str = "DR13") -> np.ndarray:
     """
-    Extinction in the five bands.
+    Compute the extinction in the five bands.
 
     Parameters
     ----------
@@ -188,9 +200,9 @@ def _transmission(ebv, flux):
     return transmission.reshape(transmission.shape + (1,) * (flux.ndim - transmission.ndim))
 
 
-def redden(flux, *, ebv):
+def redden(flux: ArrayLike, *, ebv: ArrayLike) -> np.ndarray:
     """
-    Dim images as the dust of the Galaxy would.
+    Dim images as the dust of the Galaxy does.
 
     Parameters
     ----------
@@ -215,7 +227,7 @@ def redden(flux, *, ebv):
     return flux * _transmission(ebv, flux)
 
 
-def deredden(flux, *, ebv):
+def deredden(flux: ArrayLike, *, ebv: ArrayLike) -> np.ndarray:
     """
     Undo the dimming by the dust of the Galaxy: the inverse of `redden`.
 
@@ -242,9 +254,9 @@ def deredden(flux, *, ebv):
     return flux / _transmission(ebv, flux)
 
 
-def ebv_from_map(coord, dust_map):
+def ebv_from_map(coord: SkyCoord, dust_map: str | Callable | None) -> np.ndarray:
     """
-    Reddening from a map of the sky.
+    Look up the reddening in a map of the sky.
 
     Parameters
     ----------
@@ -252,14 +264,14 @@ def ebv_from_map(coord, dust_map):
         Positions in any frame; NaN where unknown.
     dust_map : str, path-like or callable
         The folder that holds the two files ``SFD_dust_4096_[ns]gp.fits`` (read with sfdmap2), or a function that
-        takes a SkyCoord and returns E(B-V) on the SFD98 scale, masked or with a unit if it likes, such as a query
-        object of the package dustmaps.
+        takes a SkyCoord and returns E(B-V) on the SFD98 scale, possibly masked or with a unit, such as a query object
+        of the package dustmaps.
 
     Returns
     -------
     ebv : `~numpy.ndarray` (N,) float32
-        E(B-V) (mag), SFD98 scale; NaN where the position is NaN, or the map does not know it: where it is masked,
-        negative or not finite.
+        E(B-V) (mag), SFD98 scale; NaN where the position is NaN, and where the value of the map is masked, negative or
+        not finite.
 
     Raises
     ------
@@ -276,16 +288,16 @@ def ebv_from_map(coord, dust_map):
     known = np.isfinite(coord.ra.deg)
     ebv = np.full(len(coord), np.nan, dtype=np.float32)
     if known.any():
-        told = numbers(dust_map(coord[known]), unit=u.mag, sentinels=_UNKNOWN)
-        if told.shape not in ((), (known.sum(),)):
-            raise ValueError(f"dust_map must give an E(B-V) for each of {known.sum()} positions, got {told.shape}")
-        ebv[known] = np.where(told >= 0, told, np.nan)
+        found = numbers(dust_map(coord[known]), unit=u.mag, sentinels=_UNKNOWN)
+        if found.shape not in ((), (known.sum(),)):
+            raise ValueError(f"dust_map must give an E(B-V) for each of {known.sum()} positions, got {found.shape}")
+        ebv[known] = np.where(found >= 0, found, np.nan)
     return ebv
 
 
-def approximate_ebv(coord):
+def approximate_ebv(coord: SkyCoord) -> np.ndarray:
     """
-    Reddening from the map of SFD98 at low resolution, which comes with the package.
+    Look up the reddening in the SFD98 map at low resolution that comes with the package.
 
     Its pixels are a degree wide, while dust has structure of arcminutes. On four fields of SDSS it is within 25 % of
     the catalogue's E(B-V), 0.006 mag rms.
@@ -333,9 +345,6 @@ def _low_resolution_map():
 
 
 def _sfd_map(folder):
-    try:
-        from sfdmap2.sfdmap import SFDMap
-    except ImportError as error:
-        raise ImportError('dust_map as a folder needs sfdmap2: pip install "astro-photz[dust]"') from error
-    # scaling: sfdmap2 multiplies by 0.86 unless told; R_UGRIZ of S&F 2011 already holds that factor.
-    return SFDMap(str(folder), scaling=1.0).ebv
+    sfdmap = optional("sfdmap2.sfdmap", extra="dust", doing="dust_map as a folder")
+    # By default, sfdmap2 multiplies by 0.86; R_UGRIZ of S&F 2011 already holds that factor.
+    return sfdmap.SFDMap(str(folder), scaling=1.0).ebv

@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Positions out of any table.
+Read positions out of any table.
 
-An astronomer's table names its coordinates in one of dozens of ways, and may bring along what saves asking the archive:
-the reddening, or the SDSS field of each galaxy. `read_positions` finds all that, or says what it could not decide.
+Astronomers name coordinates in dozens of ways. A table may also hold the reddening, or the SDSS field of each galaxy,
+which saves queries of the archive. `read_positions` finds all of these, or says what it cannot decide.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
+
+from astro_photz.utils._types import UnitLike
 
 from .dust import ebv_from_extinction
 from .sdss import BANDS, CAMCOLS, RERUN
@@ -24,8 +26,7 @@ from .utils._units import own_unit, parse_unit
 
 __all__ = ["Positions", "read_positions"]
 
-# Bare names (`astro_photz.utils._column_names.bare`) of right ascension and declination that are taken for what they
-# are.
+# Bare names (`astro_photz.utils._column_names.bare`) of right ascension and declination.
 _PAIRS = (
     ("ra", "dec"),
     ("ra", "de"),
@@ -73,20 +74,20 @@ _SAME_PLACE = 1 * u.arcsec
 @dataclass
 class Positions:
     """
-    Where the galaxies are, and what their table knows of them already.
+    Positions of galaxies, with the identifiers, reddening and fields that their table gives.
 
     Parameters
     ----------
     coord : `~astropy.coordinates.SkyCoord` (N,)
         ICRS; NaN where the table has no usable position.
     ids : `~numpy.ndarray` (N,), optional
-        Names or numbers of the galaxies; -1 or an empty text where the table does not know one.
+        Names or numbers of the galaxies; -1 or an empty text where unknown.
     ebv : `~numpy.ndarray` (N,) float32, optional
-        E(B-V) (mag), SFD98 scale; NaN where the table has no usable value, None where it has no such column.
+        E(B-V) (mag), SFD98 scale; NaN where the table has no usable value, None if it has no such column.
     field_ids : `~numpy.ndarray` (N, 4) int32, optional
-        Run, rerun, camcol, field of each galaxy; -1 where unknown, None where the table does not have them.
+        Run, rerun, camcol, field of each galaxy; -1 where unknown, None if the table does not have them.
     like_hours : bool, optional
-        Whether right ascension came as numbers without a unit, all below 24, as hours are.
+        Whether right ascensions are numbers without a unit, all below 24, like hours.
     """
 
     coord: SkyCoord
@@ -100,11 +101,20 @@ class Positions:
 
     @property
     def valid(self):
-        """Whether there is a usable position, `~numpy.ndarray` (N,) bool."""
+        """Mask of the galaxies with a usable position, `~numpy.ndarray` (N,) bool."""
         return np.isfinite(self.coord.ra.deg)
 
 
-def read_positions(data, *, coord=None, ra=None, dec=None, ra_unit=None, ebv=None, extinction_release=None):
+def read_positions(
+    data: Table | SkyCoord,
+    *,
+    coord: str | SkyCoord | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    ra_unit: UnitLike = None,
+    ebv: str | None = None,
+    extinction_release: int | None = None,
+) -> Positions:
     """
     Find the positions in a table.
 
@@ -119,33 +129,33 @@ def read_positions(data, *, coord=None, ra=None, dec=None, ra_unit=None, ebv=Non
     ra, dec : str, optional
         Names of the columns of right ascension and declination, if they are not the usual ones.
     ra_unit : str or `~astropy.units.Unit`, optional
-        Unit of a right ascension whose column does not tell one, such as ``"hourangle"``.
+        Unit of a right ascension whose column has none, such as ``"hourangle"``.
     ebv : str, optional
         Name of the column of E(B-V), if it is not ``ebv``, ``E(B-V)`` or ``EBV_SFD``. Without such a column, the SDSS
         extinctions ``extinction_u`` ... ``extinction_z`` or ``A_u`` ... ``A_z`` are used.
     extinction_release : int, optional
-        SDSS data release of those extinctions, where their values do not tell it: see
+        SDSS data release of those extinctions, if their values do not show it: see
         `~astro_photz.dust.ebv_from_extinction`.
 
     Returns
     -------
     `Positions`
-        A position that is masked, a null word, a sentinel (-9999 and the like), not finite or beyond the poles comes
-        out as NaN. So does such an E(B-V), and one that is negative.
+        A position is NaN if it is masked, a null word, a sentinel (-9999 and the like), not finite or beyond the poles.
+        An E(B-V) is NaN in the same cases, and if it is negative.
 
     Raises
     ------
     TypeError
         If ``data`` is neither a Table nor a SkyCoord.
     ValueError
-        If there are no coordinates or several that differ, or if a unit is no angle (of E(B-V): no magnitude).
+        If there are no coordinates or several that differ, or if a unit is no angle (for E(B-V), no magnitude).
     KeyError
         If a named column is not there.
 
     Warns
     -----
     AstropyUserWarning
-        If extinctions fit no release of SDSS, or do not tell which.
+        If extinctions fit no release of SDSS, or several.
 
     Examples
     --------
@@ -177,7 +187,7 @@ def _column(table, name, parameter):
 
 
 def _find_coord(table, coord, ra, dec, ra_unit):
-    """The positions, and whether they may be in hours."""
+    """Find the positions, and whether they may be in hours."""
     if coord is not None:
         column = _column(table, coord, "coord")
         if not isinstance(column, SkyCoord):
@@ -227,7 +237,7 @@ def _no_coordinates(table):
 
 
 def _same_place(one, other):
-    """Whether two positions are the same in all rows in which both are known."""
+    """Check whether two positions agree in all rows in which both are known."""
     separation = one.separation(other)
     return bool((separation[np.isfinite(separation)] < _SAME_PLACE).all())
 
@@ -261,7 +271,7 @@ def _given_unit(ra_unit):
 
 
 def _unit_of(column):
-    """Unit of a column of angles, by itself or by its name; None if it tells none."""
+    """Unit of a column of angles, from the column or its name; None if there is none."""
     name = column.info.name
     try:
         unit = own_unit(column)
@@ -335,7 +345,7 @@ def _magnitudes(column):
 
 
 def _clean_ebv(values, data_release):
-    """E(B-V) with NaN for what cannot be; five numbers a row are A_ugriz, as in the published data sets."""
+    """E(B-V) with NaN for impossible values; five numbers a row are A_ugriz, as in the published data sets."""
     if values.ndim > 1:
         return ebv_from_extinction(values, data_release=data_release)
     return np.where(values >= 0, values, np.nan).astype(np.float32)

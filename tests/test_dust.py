@@ -179,11 +179,13 @@ def test_units_of_reddening(ebv):
     np.testing.assert_allclose(np.ravel(extinction_from_ebv(ebv)), 0.1 * R_UGRIZ, rtol=1e-5)
 
 
-def test_one_band_without_extinction_is_of_no_release():
-    extinction = extinction_from_ebv([0.1, 0.1, 0.2])
-    extinction[1, 1] = 0
-    with pytest.warns(AstropyUserWarning, match="in 1 rows, the first 1"):
-        np.testing.assert_allclose(ebv_from_extinction(extinction), [0.1, np.nan, 0.2], rtol=1e-5)
+@pytest.mark.parametrize("band", range(5))
+def test_one_band_of_zero_is_no_absence_of_dust(band):
+    """Rows differ: one has no dust at all, one has none in a band, one has some."""
+    extinction = extinction_from_ebv([0.0, 0.1, 0.2])
+    extinction[1, band] = 0
+    with pytest.warns(AstropyUserWarning, match="in 1 rows, the first 1: extinctions with an A_g"):
+        np.testing.assert_allclose(ebv_from_extinction(extinction), [0, np.nan, 0.2], rtol=1e-5)
 
 
 @pytest.mark.parametrize("extinction", [np.zeros((3, 5)), np.zeros((0, 5)), np.full((2, 5), np.nan)])
@@ -298,6 +300,19 @@ def test_map_that_is_a_function():
     assert len(asked[0]) == 2  # what is not known is not asked for
     assert ebv_from_map(coord[1:2], dust_map).shape == (1,)
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(np.nan, 20.0), (10.0, np.nan)])
+def test_a_map_is_not_asked_where_one_coordinate_is_unknown(ra, dec):
+    asked = []
+
+    def dust_map(coord):
+        asked.extend(zip(coord.ra.deg, coord.dec.deg, strict=True))
+        return np.full(len(coord), 0.02)
+
+    found = ebv_from_map(SkyCoord([ra, 200.0], [dec, -30.0], unit="deg"), dust_map)
+    np.testing.assert_allclose(found, [np.nan, 0.02])
+    np.testing.assert_allclose(asked, [(200.0, -30.0)])
 
 
 @pytest.mark.parametrize(

@@ -564,6 +564,23 @@ def test_masked_field_id_is_unknown_as_a_whole():
     assert (field_ids[[0, 2]] > 0).all()
 
 
+@pytest.mark.parametrize("lacking", ["run", "camcol", "field", ("camcol", "field"), ("run", "field")])
+def test_a_part_of_a_field_id_names_no_field(lacking):
+    table = make_table(run=[1043, 756, 94], rerun=[301, 301, 301], camcol=[5, 1, 6], field=[25, 200, 12])
+    table.remove_columns(lacking)
+    assert read_positions(table).field_ids is None
+
+
+@pytest.mark.parametrize("name", ["run", "camcol", "field"])
+def test_one_number_that_is_unknown_leaves_its_row_without_a_field(name):
+    table = make_table(run=[1043, 756, 94], camcol=[5, 1, 6], field=[25, 200, 12])
+    table[name][1] = 7 if name == "camcol" else -1  # there are six columns of CCDs
+    np.testing.assert_array_equal((read_positions(table).field_ids < 0).all(axis=1), [False, True, False])
+    table[name] = [-1, -1, -1]
+    found = read_positions(table).field_ids
+    assert found is None
+
+
 def test_field_that_is_no_number():
     table = make_table(run=[1043, 756, 94], camcol=[5, 1, 6], field=["COSMOS", "S82", "EGS"])
     assert read_positions(table).field_ids is None

@@ -2,10 +2,9 @@
 """
 Images of galaxies: the `Cutouts` container, and the sources that fill it.
 
-A *source* is any object with a ``name`` and a method ``batches(positions, size=...)``, which yields the stamps of the
-galaxies it was asked for, in the order that suits it. `SDSSArchive` asks the survey's servers, `FrameDirectory` reads
-a folder of frames, `CutoutFile` an HDF5 file; `fetch` collects what a source yields,
-`fetch_to_file` what does not fit into memory.
+A *source* is any object with a ``name`` and a method ``batches(positions, size=...)``, which yields the cutouts of the
+galaxies it is asked for, in any order. `SDSSArchive` asks the survey's servers, `FrameDirectory` reads a folder of
+frames, `CutoutFile` reads an HDF5 file. `fetch` collects the batches of a source in memory, `fetch_to_file` in a file.
 """
 
 from .container import Cutouts

@@ -1,32 +1,33 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The images of galaxies that everything else works on.
+The container of images of galaxies, on which everything else works.
 """
 
 import copy
+from typing import Self
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
-from astropy.utils.masked import Masked
+from numpy.typing import ArrayLike
 
-from astro_photz.sdss import CAMCOLS
-from astro_photz.utils._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers
-from astro_photz.utils._units import own_unit
+from astro_photz.dust import ebv_from_extinction, extinction_from_ebv
+from astro_photz.utils._arrays import identifiers, integers
+from astro_photz.utils._sky import direction_of, icrs_from_degrees
+from astro_photz.utils._types import PathLike
 
+from ._arguments import ebv_array, float_array, flux_array, provenance_table
+from .hdf5.layout import MINIMUM_SIZE, PROVENANCE, is_simulated, open_cutouts, read_column
+from .hdf5.writer import CutoutWriter
 from .missing import missing_pixels
 
-__all__ = ["Cutouts"]
-
-MINIMUM_SIZE = 64
-_LONG_NAMES = {u.mag: "magnitudes", u.arcsec: "arcseconds"}
-PROVENANCE = ("data_release", "run", "rerun", "camcol", "field")
+__all__ = ["Cutouts", "read_rows"]
 
 
 class Cutouts:
     """
-    Stamps of N galaxies in *ugriz*, with what is needed to estimate their redshifts.
+    Cutouts of N galaxies: stamps in *ugriz*, and the facts that an estimate of the redshift needs.
 
     All bands of a stamp lie on the same pixels, those of the *r* band (0.396 arcsec), with the galaxy within a pixel
     of the centre. The light is as observed: sky-subtracted, and *not* corrected for the dust of the Galaxy.
@@ -53,10 +54,10 @@ class Cutouts:
     provenance : `~astropy.table.Table` (N,), optional
         Columns ``data_release``, ``run``, ``rerun``, ``camcol``, ``field`` of the frames; -1 where unknown.
     flags : array_like (N,) of int, optional
-        What went wrong on the way to each image: bits of `~astro_photz.PhotozFlag`, 0 for nothing.
+        Bits of `~astro_photz.PhotozFlag` that say what went wrong on the way to each image; 0 for nothing.
     simulated : bool, optional
-        Whether any of the images is simulated. It goes into files, and is told wherever a model is trained or judged by
-        them.
+        Whether any of the images is simulated. Files keep this mark, and models that are trained on the images, or
+        tested with them, state it.
 
     Raises
     ------
@@ -79,45 +80,47 @@ class Cutouts:
 
     def __init__(
         self,
-        flux,
+        flux: ArrayLike | u.Quantity,
         *,
-        ebv,
-        coord=None,
-        ids=None,
-        target_xy=None,
-        psf_fwhm=None,
-        provenance=None,
-        flags=None,
-        simulated=False,
+        ebv: ArrayLike | u.Quantity,
+        coord: SkyCoord | None = None,
+        ids: ArrayLike | None = None,
+        target_xy: ArrayLike | None = None,
+        psf_fwhm: ArrayLike | u.Quantity | None = None,
+        provenance: Table | None = None,
+        flags: ArrayLike | None = None,
+        simulated: bool = False,
     ):
-        self.flux = _flux_array(flux)
+        self.flux = flux_array(flux)
         n = len(self.flux)
-        self.ebv = _ebv_array(ebv, n)
+        self.ebv = ebv_array(ebv, n)
         if coord is not None and (not isinstance(coord, SkyCoord) or coord.shape != (n,)):
             raise ValueError(f"coord must be a SkyCoord of {n} positions, one a stamp; got {coord!r}")
         self.coord = coord
         self.ids = np.arange(n) if ids is None else identifiers(ids)
         if self.ids.shape != (n,):
             raise ValueError(f"ids must have the shape ({n},), one a stamp; got {self.ids.shape}")
-        self.target_xy = _float_array(target_xy, (n, 2), "target_xy")
+        self.target_xy = float_array(target_xy, (n, 2), "target_xy")
         self.target_xy[np.isnan(self.target_xy)] = (self.size - 1) / 2
-        self.psf_fwhm = _float_array(psf_fwhm, (n, 5), "psf_fwhm", unit=u.arcsec)
+        self.psf_fwhm = float_array(psf_fwhm, (n, 5), "psf_fwhm", unit=u.arcsec)
         self.psf_fwhm[self.psf_fwhm <= 0] = np.nan
-        self.provenance = _provenance_table(provenance, n)
+        self.provenance = provenance_table(provenance, n)
         self.flags = np.zeros(n, dtype=np.int32) if flags is None else integers(flags, unknown=0).astype(np.int32)
         if self.flags.shape != (n,):
             raise ValueError(f"flags must have the shape ({n},), one a stamp; got {self.flags.shape}")
         self.simulated = bool(simulated)
 
     @classmethod
-    def blank(cls, n, *, size=MINIMUM_SIZE, coord=None, ids=None):
+    def blank(
+        cls, n: int, *, size: int = MINIMUM_SIZE, coord: SkyCoord | None = None, ids: ArrayLike | None = None
+    ) -> Self:
         """
-        Stamps without an image, to be filled by assignment (``blank[rows] = cutouts``).
+        Make cutouts without an image, to be filled by assignment (``blank[rows] = cutouts``).
 
         Parameters
         ----------
         n : int
-            Number of stamps.
+            Number of galaxies.
         size : int, optional
             Side of a stamp (pixels).
         coord, ids : optional
@@ -144,12 +147,12 @@ class Cutouts:
             ids=np.arange(n) if ids is None else identifiers(ids),
             target_xy=np.full((n, 2), (size - 1) / 2, dtype=np.float32),
             psf_fwhm=np.full((n, 5), np.nan, dtype=np.float32),
-            provenance=_provenance_table(None, n),
+            provenance=provenance_table(None, n),
             flags=np.zeros(n, dtype=np.int32),
         )
 
     def _replaced(self, **attributes):
-        """A copy with other attributes, which are taken as they are: what was checked once need not be again."""
+        """Copy with other attributes, which are not checked."""
         other = copy.copy(self)
         other.__dict__.update(attributes)
         return other
@@ -166,7 +169,7 @@ class Cutouts:
         return f"<Cutouts of {len(self)} galaxies, 5 x {self.size} x {self.size} pixels>"
 
     def __getitem__(self, item):
-        """Some of the stamps, by slice, mask or index; a single index gives a `Cutouts` of one."""
+        """Select galaxies by slice, mask or index; a single index gives a `Cutouts` of one."""
         if np.ndim(item) == 0 and not isinstance(item, slice):
             item = [item]
         own = {
@@ -187,23 +190,23 @@ class Cutouts:
             self.provenance[name][item] = other.provenance[name]
         self.simulated |= other.simulated
 
-    def without_filling(self):
+    def without_filling(self) -> Self:
         """
         Put NaN where stamps hold no data: constants and impossible values.
 
-        What comes as an array is looked at when it comes; ``flux`` may have been changed since.
+        `Cutouts` does this when it is made; ``flux`` may have been changed since.
 
         Returns
         -------
         `Cutouts`
-            Itself, if there is nothing to be done.
+            The same object if all pixels hold data.
         """
         missing = missing_pixels(self.flux)
         return self._replaced(flux=np.where(missing, np.nan, self.flux)) if missing.any() else self
 
-    def crop(self, size):
+    def crop(self, size: int) -> Self:
         """
-        The central part of each stamp.
+        Cut out the central part of each stamp.
 
         Parameters
         ----------
@@ -223,7 +226,29 @@ class Cutouts:
         cropped = self[:]
         return cropped._replaced(flux=self.flux[:, :, window, window], target_xy=self.target_xy - start)
 
-    def write(self, path, *, overwrite=False, dtype="float32", **columns):
+    def datasets(self) -> dict[str, np.ndarray]:
+        """
+        Make the data sets of a file, all but the pixels.
+
+        Returns
+        -------
+        dict of `~numpy.ndarray` (N, ...)
+            By name: see `astro_photz.cutouts.hdf5.layout`.
+        """
+        datasets = {
+            "e_bv": extinction_from_ebv(self.ebv, coefficients="DR12"),
+            "ObjID": self.ids,
+            "target_xy": self.target_xy,
+            "psf_fwhm": self.psf_fwhm,
+            "flags": self.flags,
+        }
+        if self.coord is not None:
+            icrs = direction_of(self.coord)
+            datasets |= {"ra": icrs.ra.deg, "dec": icrs.dec.deg}
+        datasets |= {name: self.provenance[name] for name in PROVENANCE}
+        return {name: np.asarray(values) for name, values in datasets.items()}
+
+    def write(self, path: PathLike, *, overwrite: bool = False, dtype: str = "float32", **columns: ArrayLike) -> None:
         """
         Write an HDF5 file in the layout of the published data sets (``images``, ``e_bv``, ``ra``, ``dec``, ...).
 
@@ -233,7 +258,7 @@ class Cutouts:
         overwrite : bool, optional
             Replace a file that is there.
         dtype : {'float32', 'float16'}, optional
-            Of the pixels. float32 gives back what was written to the bit; float16 halves the file and rounds to 0.05 %.
+            Type of the pixels. float32 keeps them to the bit; float16 halves the file and rounds to 0.05 %.
         **columns : array_like (N, ...), optional
             More data sets, e.g. ``specz_redshift=z``.
 
@@ -246,13 +271,11 @@ class Cutouts:
         --------
         astro_photz.cutouts.hdf5.writer.CutoutWriter : writes a file too large for memory.
         """
-        from .hdf5.writer import CutoutWriter
-
         with CutoutWriter(path, len(self), size=self.size, dtype=dtype, overwrite=overwrite) as writer:
             writer.append(self, **columns)
 
     @classmethod
-    def read(cls, path, *, rows=None):
+    def read(cls, path: PathLike, *, rows: ArrayLike | None = None) -> Self:
         """
         Read an HDF5 file in the layout of the published data sets.
 
@@ -271,67 +294,50 @@ class Cutouts:
         OSError
             If the file is not HDF5.
         ValueError
-            If a data set that is needed is not there.
+            If a data set is missing.
         """
-        from .hdf5.layout import open_cutouts, read_rows
-
         with open_cutouts(path) as file:
-            return read_rows(file, np.arange(len(file["images"]))[slice(None) if rows is None else rows])
+            every = np.arange(len(file["images"]))
+            return read_rows(file, every if rows is None else every[np.asarray(rows)])
 
 
-def _flux_array(flux):
-    if isinstance(flux, u.Quantity):
-        try:
-            flux = flux.to_value(u.nmgy)
-        except u.UnitConversionError:
-            raise ValueError(f"flux has the unit {flux.unit}, which does not convert to nanomaggies (nmgy)") from None
-    flux = np.asanyarray(flux)
-    if flux.dtype.kind not in "fiu":
-        raise TypeError(f"flux must hold real numbers (float32, nanomaggies), got dtype {flux.dtype}")
-    if flux.ndim != 4 or flux.shape[1] != 5 or flux.shape[2] != flux.shape[3]:
-        raise ValueError(
-            f"flux must have the shape (N, 5, S, S): galaxies, the bands ugriz, rows, columns; got {flux.shape}. "
-            "A missing band is a plane of NaN; a single galaxy is flux[np.newaxis]."
-        )
-    if flux.shape[2] < MINIMUM_SIZE:
-        raise ValueError(f"flux must have at least {MINIMUM_SIZE} x {MINIMUM_SIZE} pixels a band, got {flux.shape}")
-    if isinstance(flux, np.ma.MaskedArray | Masked):
-        flux = flux.astype(np.float32).filled(np.nan)
-    flux = np.asarray(flux, dtype=np.float32)
-    missing = missing_pixels(flux)
-    return np.where(missing, np.nan, flux) if missing.any() else flux
+def read_rows(file, rows):
+    """
+    Read cutouts from an open file.
 
+    Parameters
+    ----------
+    file : `h5py.File`
+        Of `~astro_photz.cutouts.hdf5.layout.open_cutouts`.
+    rows : `~numpy.ndarray` (M,) of int
+        In increasing order, for speed.
 
-def _ebv_array(ebv, n):
-    unit = _checked_unit(ebv, "ebv", u.mag)
-    ebv = numbers(ebv, unit=unit, sentinels=SENTINELS + POSITIVE_SENTINELS).astype(np.float32)
-    if ebv.shape not in ((), (n,)):
-        raise ValueError(f"ebv must be one number or have the shape ({n},), one a stamp; got {ebv.shape}")
-    return np.array(np.broadcast_to(ebv, n))
+    Returns
+    -------
+    `Cutouts` (M,)
+    """
+    images = file["images"]
+    flux = np.empty((len(rows), *images.shape[1:]), dtype=np.float32)
+    for stamp, row in zip(flux, rows, strict=True):  # 7 times faster than h5py's fancy indexing
+        images.read_direct(stamp, np.s_[row])
 
+    # The columns are read as one slab, around the rows: for a batch of a large file, that is little more than the rows.
+    first, last = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
 
-def _float_array(values, shape, name, *, unit=None):
-    if values is None:
-        return np.full(shape, np.nan, dtype=np.float32)
-    values = numbers(values, unit=_checked_unit(values, name, unit)).astype(np.float32)
-    if values.shape != shape:
-        raise ValueError(f"{name} must have the shape {shape}, got {values.shape}")
-    return values
+    def column(name):
+        values = read_column(file, name, slice(first, last))
+        return None if values is None else values[rows - first]
 
-
-def _checked_unit(values, name, unit):
-    own = None if unit is None else own_unit(values)
-    if own is not None and not own.is_equivalent(unit):
-        raise ValueError(f"{name} has the unit {own}, which does not convert to {_LONG_NAMES[unit]} ({unit})")
-    return unit
-
-
-def _provenance_table(provenance, n):
-    if provenance is None:
-        return Table({name: np.full(n, -1, dtype=np.int32) for name in PROVENANCE})
-    missing = [name for name in PROVENANCE if name not in provenance.colnames]
-    if missing or len(provenance) != n:
-        raise ValueError(f"provenance must be a Table of {n} rows with the columns {', '.join(PROVENANCE)}")
-    columns = {name: integers(provenance[name]).astype(np.int32) for name in PROVENANCE}
-    columns["camcol"][~np.isin(columns["camcol"], CAMCOLS)] = -1
-    return Table(columns)
+    provenance = {name: column(name) for name in PROVENANCE}
+    has_coord = "ra" in file and "dec" in file
+    return Cutouts(
+        flux,
+        ebv=ebv_from_extinction(column("e_bv"), strict=False),
+        coord=icrs_from_degrees(column("ra"), column("dec")) if has_coord else None,
+        ids=column("ObjID"),
+        target_xy=column("target_xy"),
+        psf_fwhm=column("psf_fwhm"),
+        provenance=None if any(values is None for values in provenance.values()) else Table(provenance),
+        flags=column("flags"),
+        simulated=is_simulated(file),
+    )

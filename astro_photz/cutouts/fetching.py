@@ -1,44 +1,51 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-All stamps of a table, in its order: in memory, or in a file that need not fit there.
+Cutouts of all galaxies of a table, in its order: in memory, or in a file that may be larger.
 """
 
-import os
-import warnings
-from contextlib import closing, contextmanager
+from __future__ import annotations
+
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import ArrayLike
 
-from astro_photz.dust import approximate_ebv
 from astro_photz.flags import PhotozFlag
 from astro_photz.positions import read_positions
 from astro_photz.tables.inputs import as_table
-from astro_photz.utils._files import aside, expanded, full_disk_told
-from astro_photz.utils._progress import progress_bar
+from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._files import aside, full_disk_told
+from astro_photz.utils._types import PathLike, TableLike, UnitLike
 
-from .container import MINIMUM_SIZE, Cutouts
+from .collect import collect_batches
+from .container import Cutouts
+from .hdf5.layout import MINIMUM_SIZE, plain_columns
+from .hdf5.writer import CutoutWriter, keep_rows
+from .sources.named import source_or_archive
 
-__all__ = ["Fetched", "collect_batches", "completed", "fetch", "fetch_to_file", "source_or_archive"]
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
 
-_NOWHERE = PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH
+    from astro_photz.cutouts.sources.protocol import CutoutSource
+
+__all__ = ["Fetched", "fetch", "fetch_to_file"]
 
 
 def fetch(
-    data,
+    data: TableLike,
     *,
-    source=None,
-    size=MINIMUM_SIZE,
-    progress=None,
-    coord=None,
-    ra=None,
-    dec=None,
-    ra_unit=None,
-    ebv=None,
-    extinction_release=None,
-):
+    source: CutoutSource | PathLike | None = None,
+    size: int = MINIMUM_SIZE,
+    progress: bool | None = None,
+    coord: str | SkyCoord | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    ra_unit: UnitLike = None,
+    ebv: str | None = None,
+    extinction_release: int | None = None,
+) -> Cutouts:
     """
     Get the images of all galaxies of a table.
 
@@ -53,7 +60,7 @@ def fetch(
     progress : bool, optional
         Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
     coord, ra, dec, ra_unit, ebv, extinction_release : optional
-        Names of columns, where they are not the usual ones, and what else their values do not tell: see
+        Names of columns that are not the usual ones, and facts that the values do not show: see
         `~astro_photz.positions.read_positions`.
 
     Returns
@@ -73,12 +80,12 @@ def fetch(
     FileNotFoundError
         If there is no such file or folder.
     ConnectionError
-        If nothing can be had because the archive cannot be reached.
+        If the archive cannot be reached, and nothing is in the cache.
 
     Warns
     -----
     AstropyUserWarning
-        For what concerns several rows, as in `~astro_photz.predict`.
+        About problems of several rows, as in `~astro_photz.predict`.
 
     Examples
     --------
@@ -93,7 +100,6 @@ def fetch(
     with closing(collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)) as batches:
         for batch in batches:
             cutouts[batch.rows] = batch.cutouts
-            cutouts.flags[batch.rows] = batch.reasons
     return cutouts
 
 
@@ -114,27 +120,27 @@ class Fetched(NamedTuple):
 
 
 def fetch_to_file(
-    data,
-    path,
+    data: TableLike,
+    path: PathLike,
     *,
-    source=None,
-    size=MINIMUM_SIZE,
-    dtype="float32",
-    columns=None,
-    whole=False,
-    overwrite=False,
-    progress=None,
-    coord=None,
-    ra=None,
-    dec=None,
-    ra_unit=None,
-    ebv=None,
-    extinction_release=None,
-):
+    source: CutoutSource | PathLike | None = None,
+    size: int = MINIMUM_SIZE,
+    dtype: str = "float32",
+    columns: dict[str, ArrayLike] | None = None,
+    drop_incomplete: bool = False,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    coord: str | SkyCoord | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    ra_unit: UnitLike = None,
+    ebv: str | None = None,
+    extinction_release: int | None = None,
+) -> Fetched:
     """
-    Get the images of all galaxies of a table into an HDF5 file, with no more of them in memory than a batch.
+    Get the images of all galaxies of a table into an HDF5 file, with one batch in memory at a time.
 
-    The file is what ``fetch(data).write(path)`` writes, and takes its name when it is complete.
+    The file is the same as that of ``fetch(data).write(path)``. It takes its name when it is complete.
 
     Parameters
     ----------
@@ -143,12 +149,12 @@ def fetch_to_file(
     path : str or path-like
         The file.
     dtype : {'float32', 'float16'}, optional
-        Of the pixels.
+        Type of the pixels.
     columns : dict of array_like (N, ...), optional
         More data sets, e.g. ``{"specz_redshift": table["z"]}``.
-    whole : bool, optional
-        Leave out the galaxies that no training takes: without an image, with an E(B-V) that is unknown or only that of
-        the map at low resolution, or with a ``specz_redshift``, if that is among the columns, which is not known or
+    drop_incomplete : bool, optional
+        Leave out the galaxies that no training takes: those without an image, those whose E(B-V) is unknown or comes
+        from the map at low resolution, and those whose ``specz_redshift``, if it is among the columns, is unknown or
         negative.
     overwrite : bool, optional
         Replace a file that is there.
@@ -164,7 +170,7 @@ def fetch_to_file(
     FileExistsError
         If there is such a file and ``overwrite`` is not set.
     ValueError
-        If the table's positions cannot be found, a column does not have N rows, or nothing is left of the table.
+        If the table's positions cannot be found, a column does not have N rows, or no galaxy is left.
 
     Examples
     --------
@@ -174,18 +180,13 @@ def fetch_to_file(
     >>> source = astro_photz.CutoutFile(astro_photz.demo_path())
     >>> table = source.catalog()
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "labelled.h5"
-    >>> fetched = fetch_to_file(
-    ...     table, path, source=source, whole=True, columns={"specz_redshift": table["redshift"]}
-    ... )
+    >>> columns = {"specz_redshift": table["redshift"]}
+    >>> fetched = fetch_to_file(table, path, source=source, drop_incomplete=True, columns=columns)
     >>> int(fetched.kept.sum())
     24
     """
-    from .hdf5.layout import plain_columns
-    from .hdf5.writer import keep_rows
-
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another path, or set overwrite=True")
+    check_not_there(path, overwrite=overwrite)
     positions = read_positions(
         as_table(data), coord=coord, ra=ra, dec=dec, ra_unit=ra_unit, ebv=ebv, extinction_release=extinction_release
     )
@@ -196,21 +197,18 @@ def fetch_to_file(
     batches = collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)
     with full_disk_told(path), aside(path) as part, closing(batches):
         fetched = _write(part, positions, batches, columns, size=size, dtype=dtype)
-        if not whole:
+        if not drop_incomplete:
             return fetched._replace(kept=np.ones(len(positions), dtype=bool))
         if not fetched.kept.any():
-            raise ValueError(
-                "whole=True leaves out every galaxy: none has an image, a good E(B-V) and, if wanted, a redshift"
-            )
+            wanted = "an image, a good E(B-V) and, if wanted, a redshift"
+            raise ValueError(f"drop_incomplete=True leaves out every galaxy: none has {wanted}")
         if not fetched.kept.all():
             keep_rows(part, np.flatnonzero(fetched.kept))
     return fetched
 
 
 def _write(path, positions, batches, columns, *, size, dtype):
-    """All batches into a file; ``kept`` says which galaxies a training takes."""
-    from .hdf5.writer import CutoutWriter
-
+    """Write all batches into a file; ``kept`` says which galaxies a training takes."""
     flags, kept = np.zeros(len(positions), dtype=np.int32), np.zeros(len(positions), dtype=bool)
     ids = np.arange(len(positions)) if positions.ids is None else positions.ids
 
@@ -220,174 +218,12 @@ def _write(path, positions, batches, columns, *, size, dtype):
     with CutoutWriter(path, len(positions), size=size, dtype=dtype) as writer:
         none = np.arange(0)
         writer.append(stamps(none), **{name: values[none] for name, values in columns.items()})  # all there will be
-        for rows, images, reasons in batches:
+        for rows, images in batches:
             own, part = {name: values[rows] for name, values in columns.items()}, stamps(rows)
             part[:] = images
-            part.flags[:] = flags[rows] = reasons
+            flags[rows] = part.flags
             kept[rows] = np.isfinite(part.ebv) & np.isfinite(part.flux).any(axis=(1, 2, 3))
-            kept[rows] &= (reasons & PhotozFlag.APPROXIMATE_EBV) == 0
+            kept[rows] &= (part.flags & PhotozFlag.APPROXIMATE_EBV) == 0
             kept[rows] &= own["specz_redshift"] >= 0 if "specz_redshift" in own else True
             writer.write(rows, part, **own)
     return Fetched(flags, kept)
-
-
-def source_or_archive(source=None, *, data_release=None, dust_map=None):
-    """
-    Make a source of what a user names.
-
-    Parameters
-    ----------
-    source : `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
-        A source as it is; the path of a folder of frames or of an HDF5 file of cutouts; ``"sdss"`` for the archive of
-        SDSS, which is the default too.
-    data_release : int, optional
-        Of the archive, 17 by default, or of the frames.
-    dust_map : str, path-like or callable, optional
-        For a folder of frames: see `~astro_photz.FrameDirectory`.
-
-    Returns
-    -------
-    `~astro_photz.cutouts.CutoutSource`
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is neither a folder nor a file of that name.
-    TypeError
-        If it is something else.
-    ValueError
-        If one of the other parameters is not for that kind of source.
-    """
-    if source is None or source == "sdss":
-        from .sources.archive import SDSSArchive
-
-        _refuse("dust_map", dust_map, "a folder of frames", "sdss")
-        return SDSSArchive() if data_release is None else SDSSArchive(data_release=data_release)
-    if isinstance(source, str | os.PathLike):
-        return _source_at(expanded(source), data_release, dust_map)
-    if isinstance(source, type):
-        raise TypeError(f"source={source.__name__} is the class: give an object of it, {source.__name__}(...)")
-    if isinstance(source, Cutouts):
-        raise TypeError("source must be where images come from; these Cutouts are images: predict(cutouts) takes them")
-    if not callable(getattr(source, "batches", None)):
-        raise TypeError(
-            "source must be an SDSSArchive, a FrameDirectory, a CutoutFile, or the path of a folder of frames or an "
-            f"HDF5 file; got {type(source).__name__}"
-        )
-    return source
-
-
-def _source_at(path, data_release, dust_map):
-    from .sources.directory import FrameDirectory
-    from .sources.hdf5_file import CutoutFile
-
-    if path.is_dir():
-        return FrameDirectory(path, dust_map=dust_map, data_release=-1 if data_release is None else data_release)
-    if path.is_file():
-        _refuse("dust_map", dust_map, "a folder of frames", path)
-        _refuse("data_release", data_release, "the archive or a folder of frames", path)
-        return CutoutFile(path)
-    raise FileNotFoundError(f"source={str(path)!r}: neither 'sdss', nor a folder of frames, nor an HDF5 file")
-
-
-def _refuse(name, value, what, source):
-    if value is not None:
-        raise ValueError(f"{name}={str(value)!r} is for {what}, not for source={str(source)!r}")
-
-
-def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
-    """
-    Yield the batches of a source, under a progress bar, with a check that none of the rows is lost.
-
-    An E(B-V) that neither the table nor the source knows comes from the map at low resolution, with a flag.
-
-    Parameters
-    ----------
-    positions : `~astro_photz.positions.Positions` (N,)
-    source, size, progress
-        As in `fetch`.
-
-    Yields
-    ------
-    `~astro_photz.cutouts.Batch`
-
-    Raises
-    ------
-    RuntimeError
-        If the source leaves out a row, or yields it twice.
-
-    Warns
-    -----
-    AstropyUserWarning
-        If right ascensions look like hours, and most galaxies match nothing.
-    """
-    times, unmatched = np.zeros(len(positions), dtype=int), 0
-    with progress_bar(len(positions), progress) as advance, _ended(source.batches(positions, size=size)) as batches:
-        for batch in batches:
-            np.add.at(times, batch.rows, 1)
-            unmatched += np.count_nonzero(batch.reasons & PhotozFlag.NO_MATCH)
-            yield completed(batch, positions.coord)
-            advance(len(batch.rows))
-    n_valid = np.count_nonzero(positions.valid)
-    if positions.like_hours and unmatched > n_valid / 2:
-        warnings.warn(
-            f"all right ascensions lie below 24, and {unmatched} of {n_valid} positions match nothing: if they are "
-            "hours and not degrees, say so by ra_unit='hourangle'",
-            AstropyUserWarning,
-            stacklevel=2,
-        )
-    if (times != 1).any():
-        raise RuntimeError(
-            f"the source {source!r} must yield every row once: it left out {np.sum(times == 0)} and repeated "
-            f"{np.sum(times > 1)}"
-        )
-
-
-@contextmanager
-def _ended(batches):
-    """Close a source's generator whatever ends the work on its batches: it may have threads that download."""
-    try:
-        yield batches
-    finally:
-        close = getattr(batches, "close", None)
-        if close is not None:
-            close()
-
-
-def completed(batch, coord):
-    """
-    Make plain what no data is, and fill in what reddening is not known, from the map at low resolution, with its flag.
-
-    Parameters
-    ----------
-    batch : `~astro_photz.cutouts.Batch` (M,)
-    coord : `~astropy.coordinates.SkyCoord` (N,) or None
-        Of all galaxies, if it is known.
-
-    Returns
-    -------
-    `~astro_photz.cutouts.Batch` (M,)
-        With NaN for pixels without data. Galaxies that are nowhere stay without an E(B-V).
-    """
-    batch = _without_filling(batch)
-    ebv = batch.cutouts.ebv
-    unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((batch.reasons & _NOWHERE) == 0)
-    if coord is None or not unknown.any():
-        return batch
-    filled = ebv.copy()
-    filled[unknown] = approximate_ebv(coord[batch.rows[unknown]])
-    approximate = unknown & np.isfinite(filled)
-    reasons = np.where(approximate, batch.reasons | PhotozFlag.APPROXIMATE_EBV, batch.reasons)
-    return batch._replace(cutouts=batch.cutouts._replaced(ebv=filled), reasons=reasons)
-
-
-def _without_filling(batch):
-    """The batch with NaN for pixels without data, and with the reasons that come of those."""
-    cutouts = batch.cutouts.without_filling()
-    if cutouts is batch.cutouts:
-        return batch
-    missing = np.isnan(cutouts.flux)
-    found = np.where(missing.all(axis=(1, 2, 3)), int(PhotozFlag.NO_IMAGE), int(PhotozFlag.PARTIAL))
-    told = (batch.reasons & (_NOWHERE | PhotozFlag.NO_IMAGE | PhotozFlag.PARTIAL)) != 0
-    reasons = np.where(missing.any(axis=(1, 2, 3)) & ~told, batch.reasons | found, batch.reasons)
-    return batch._replace(cutouts=cutouts, reasons=reasons)

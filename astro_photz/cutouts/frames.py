@@ -1,36 +1,28 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-SDSS frames, and the stamps cut out of them.
-
-The bands of a field lie some pixels apart, and every frame has its own WCS. A stamp lies on the native pixels of the
-*r* band; the other bands are brought onto them by one affine map per pair of frames, fitted to the two WCS (which it
-follows to 1e-4 pixels within a field), and a quintic spline, which keeps noise and flux better than the usual cubic.
+Read SDSS frames from their files: the image as far as it is needed, and its place on the sky.
 """
 
 import bz2
 import gzip
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
-from scipy import ndimage
-from scipy.interpolate import BSpline, PPoly
 
 from .missing import missing_pixels
+from .resampling import MARGIN
 
 __all__ = [
     "SIMULATED",
-    "AffineMap",
     "Frame",
     "FrameError",
     "frame_wcs",
     "open_decompressed",
     "read_frame",
     "read_header",
-    "resample",
 ]
 
 SIMULATED = "SIMULATE"
@@ -38,21 +30,9 @@ SIMULATED = "SIMULATE"
 
 _WCS_KEYWORDS = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
 _LARGEST = 20_000  # pixels along a side: what says more is broken, and would take all memory
-_ORDER = 5
-# Pixels read around a stamp: the taps of the spline and the tail of its prefilter (0.43 ** 12 is 4e-5).
-_MARGIN = 12
-# Coefficients that the spline needs beyond the first and the last pixel of what it was made for.
-_BEYOND = 3
-# Displacement (pixels) at the edge of a stamp up to which the cross terms of an affine map count to first order.
-# Within a field they reach 0.013 (0.02 for 107 pixels); the separable spline that this allows is several times faster.
-_SEPARABLE = 0.03
 _OPENERS = {b"BZh": bz2.open, b"\x1f\x8b\x08": gzip.open}
 # What bz2, gzip and astropy say of broken files.
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error, fits.VerifyError)
-# The quintic B-spline and its slope: each of the six pixels around a place has a weight that is a polynomial in how far
-# the place lies beyond the third of them. One column a pixel, the highest power first.
-_PIECES = PPoly.from_spline(BSpline.basis_element(np.arange(_ORDER + 2)))
-_TAPS, _SLOPE_TAPS = (pieces.c[:, _ORDER:-_ORDER][:, ::-1] for pieces in (_PIECES, _PIECES.derivative()))
 
 
 class FrameError(OSError):
@@ -70,7 +50,7 @@ class Frame:
         Calibrated, sky-subtracted flux (nanomaggies); NaN in rows that were not read.
     wcs : `~astropy.wcs.WCS`
     simulated : bool
-        Whether it says so of itself.
+        Whether its header says that it is simulated.
     """
 
     image: np.ndarray
@@ -85,7 +65,7 @@ class Frame:
 
 def open_decompressed(path):
     """
-    Open a file whose compression, by bzip2 or gzip or none, is recognised by its first bytes.
+    Open a file, and recognise its compression (bzip2, gzip, none) by its first bytes.
 
     Parameters
     ----------
@@ -94,7 +74,7 @@ def open_decompressed(path):
     Returns
     -------
     file object
-        Gives what the file was before compression, and decompresses no more than is read.
+        Of the decompressed bytes; no more is decompressed than is read.
     """
     with open(path, "rb") as file:
         opener = _OPENERS.get(file.read(3), open)
@@ -105,14 +85,14 @@ def read_frame(path, *, coord=None, size=0):
     """
     Read a frame into memory, as far as it is needed.
 
-    Decompression is what takes the time, and it goes row by row: what lies beyond the last stamp is left alone.
+    Decompression takes most of the time, and goes row by row. It stops at the last row that a stamp needs.
 
     Parameters
     ----------
     path : str or path-like
         A file ``frame-*.fits``, compressed by bzip2, gzip or not at all.
     coord : `~astropy.coordinates.SkyCoord` (N,), optional
-        Where stamps will be cut. Rows beyond all of them are NaN in the image. By default all rows are read.
+        Centres of the stamps to be cut. Rows beyond all stamps are NaN. By default all rows are read.
     size : int, optional
         Side of those stamps (pixels).
 
@@ -142,7 +122,7 @@ def read_frame(path, *, coord=None, size=0):
 
 
 def _blank_missing(image):
-    """Put NaN where a frame holds no data; one drawn without noise, which has no pixel below its sky, is whole."""
+    """Put NaN where a frame holds no data. A frame without noise, which has no pixel below its sky, is left alone."""
     missing = missing_pixels(image)
     data = image[~missing & ~np.isnan(image)]
     if missing.any() and (not data.size or (data < 0).any()):
@@ -169,7 +149,7 @@ def read_header(path):
     try:
         with open_decompressed(path) as file:
             header = _header(file)
-        frame_wcs(header), _shape(header)  # so that what is no frame is told here
+        frame_wcs(header), _shape(header)  # raise, if it is no frame
         return header
     except _BROKEN as error:
         raise FrameError(f"{path} has no header of a frame: {error}") from error
@@ -180,7 +160,7 @@ def _header(file):
     if not start:
         raise EOFError("it is empty")
     if start.lstrip().startswith(b"<"):
-        raise ValueError("it is a page of the web")
+        raise ValueError("it is a web page")
     if start != b"SIMPLE  =":
         raise ValueError(f"a FITS file does not begin with {start!r}")
     return fits.Header.fromfile(file)
@@ -195,15 +175,15 @@ def _shape(header):
 
 
 def _rows_needed(wcs, coord, size, rows):
-    """How many rows of a frame, from its first, hold all that stamps need."""
+    """Number of rows, from the first of a frame, that stamps need."""
     _, y = wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
     # Frames of crossing scans are turned, and hold a corner of the stamp; NaN is on the other side of the sky.
-    last = np.nan_to_num(y, nan=-np.inf) + size / np.sqrt(2) + _MARGIN + 3
+    last = np.nan_to_num(y, nan=-np.inf) + size / np.sqrt(2) + MARGIN + 3
     return int(np.clip(np.ceil(last.max(initial=-np.inf)), 0, rows))
 
 
 def _first_rows(file, header, rows):
-    """Rows of an image whose header was read, as if it ended with them."""
+    """First rows of an image whose header has been read."""
     shorter = header.copy()
     shorter["NAXIS2"] = rows
     n = abs(header["BITPIX"]) // 8 * header["NAXIS1"] * rows
@@ -215,7 +195,7 @@ def _first_rows(file, header, rows):
 
 def frame_wcs(header):
     """
-    The place of a frame on the sky.
+    Read a frame's place on the sky from its header.
 
     Parameters
     ----------
@@ -230,188 +210,10 @@ def frame_wcs(header):
     KeyError
         If a keyword is missing.
     ValueError
-        If they tell no place.
+        If the keywords give no place.
     """
     # Only the keywords of the WCS proper: the headers have others (RADECSYS, ...) at which wcslib warns.
     wcs = WCS({name: header[name] for name in _WCS_KEYWORDS} | {"RADESYS": "ICRS"}, fix=False)
     if not np.isfinite(wcs.all_pix2world(0, 0, 0)).all():
-        raise ValueError("its keywords tell no place on the sky")
+        raise ValueError("its keywords give no place on the sky")
     return wcs
-
-
-@dataclass(frozen=True)
-class AffineMap:
-    """
-    Pixels of one frame as a linear function of the pixels of another.
-
-    Parameters
-    ----------
-    matrix : `~numpy.ndarray` (2, 2)
-        In the order column, row.
-    offset : `~numpy.ndarray` (2,)
-        In pixels.
-
-    Examples
-    --------
-    >>> from astro_photz.cutouts.frames import AffineMap
-    >>> AffineMap([[1.0, 0.0], [0.0, 1.0]], [0.25, -3.0])([10, 20])
-    array([10.25, 17.  ])
-    """
-
-    matrix: np.ndarray
-    offset: np.ndarray
-
-    def __call__(self, xy):
-        return np.asarray(xy) @ np.asarray(self.matrix).T + np.asarray(self.offset)
-
-    @classmethod
-    def between(cls, wcs, other, *, shape):
-        """
-        Fit the map from the pixels of one frame to those of another.
-
-        Parameters
-        ----------
-        wcs, other : `~astropy.wcs.WCS`
-            Of the frame whose pixels go in, and of that whose pixels come out.
-        shape : tuple of int
-            Rows and columns of the first frame, over which the fit is made.
-
-        Returns
-        -------
-        `AffineMap`
-        """
-        if wcs is other:
-            return cls(np.eye(2), np.zeros(2))
-        rows, columns = shape
-        x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, columns - 1, 8), np.linspace(0, rows - 1, 8)))
-        there = np.stack(other.all_world2pix(*wcs.all_pix2world(x, y, 0), 0), axis=1)
-        solution, *_ = np.linalg.lstsq(np.stack([x, y, np.ones_like(x)], axis=1), there, rcond=None)
-        return cls(solution[:2].T, solution[2])
-
-    def is_whole_shift(self):
-        """Whether the map moves by whole pixels and does nothing else, bool."""
-        return np.array_equal(self.matrix, np.eye(2)) and np.array_equal(self.offset, np.round(self.offset))
-
-
-def resample(image, transform, *, corner, size, trim=0):
-    """
-    Bring a part of an image onto the pixels of another.
-
-    Parameters
-    ----------
-    image : `~numpy.ndarray` (rows, columns) float32
-        May hold NaN.
-    transform : `AffineMap`
-        From the pixels wanted to those of ``image``.
-    corner : (int, int)
-        Column and row of the first pixel wanted.
-    size : int
-        Number of columns and of rows wanted.
-    trim : int, optional
-        Pixels along the edges of ``image`` that are not used, unless the map is a shift by whole pixels: at an edge
-        the spline knows one side only, and is wrong by some per cent of a gradient there.
-
-    Returns
-    -------
-    stamp : `~numpy.ndarray` (size, size) float32
-        NaN where ``image`` has no data. Flux in a pixel is kept as it is: the maps between frames keep the pixel scale
-        to 0.05 %.
-    """
-    stamp = np.full((size, size), np.nan, dtype=np.float32)
-    corner = np.asarray(corner)
-    # A wanted pixel's place in the patch, which is read a little larger than the stamp.
-    corners = transform(corner + np.array([[0, 0], [0, size - 1], [size - 1, 0], [size - 1, size - 1]]))
-    low = np.maximum(np.floor(corners.min(axis=0)).astype(int) - _MARGIN, 0)
-    high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + _MARGIN + 1, image.shape[::-1])
-    if (high - low < 1).any():
-        return stamp
-    patch = image[low[1] : high[1], low[0] : high[0]]
-    in_patch = AffineMap(transform.matrix, transform(corner) - low)
-    inside = _covered(in_patch, patch.shape, size, 0 if transform.is_whole_shift() else trim)
-    holes = np.isnan(patch)
-    if holes.any():
-        # A hole must not spread through the spline: it is bridged by zero, and cut out again by its nearest pixels.
-        inside &= _sample(holes.astype(np.float32), in_patch, size, order=1) == 0
-        patch = np.where(holes, 0, patch)
-    stamp[inside] = _sample(patch, in_patch, size, order=_ORDER)[inside]
-    return stamp
-
-
-def _covered(transform, shape, size, trim):
-    """Which of the wanted pixels have their centre between those of the first and the last pixels of the patch."""
-    grid = np.arange(size)
-    x = transform.offset[0] + transform.matrix[0, 0] * grid + transform.matrix[0, 1] * grid[:, np.newaxis]
-    y = transform.offset[1] + transform.matrix[1, 0] * grid + transform.matrix[1, 1] * grid[:, np.newaxis]
-    low = trim - 0.01  # to a hundredth of a pixel, since WCS of one run agree no better at their common pixels
-    return (x > low) & (x < shape[1] - 1 - low) & (y > low) & (y < shape[0] - 1 - low)
-
-
-def _sample(patch, transform, size, *, order):
-    if transform.is_whole_shift():
-        return _shifted(patch, transform.offset.astype(int), size)
-    cross = max(abs(transform.matrix[0, 1]), abs(transform.matrix[1, 0])) * size / 2
-    if order == _ORDER and cross < _SEPARABLE and min(patch.shape) > 2 * _ORDER:
-        return _sample_separably(patch, transform, size)
-    return ndimage.affine_transform(
-        patch,
-        transform.matrix[::-1, ::-1],
-        transform.offset[::-1],
-        output_shape=(size, size),
-        order=order,
-        mode="mirror" if order == _ORDER else "nearest",
-    )
-
-
-def _shifted(patch, offset, size):
-    stamp = np.zeros((size, size), dtype=np.float32)
-    x, y = offset
-    into = np.s_[max(0, -y) : patch.shape[0] - y, max(0, -x) : patch.shape[1] - x]
-    part = patch[max(0, y) : y + size, max(0, x) : x + size]
-    stamp[into][: part.shape[0], : part.shape[1]] = part
-    return stamp
-
-
-def _sample_separably(patch, transform, size):
-    """
-    The same spline as that of `scipy.ndimage.affine_transform`, as a product of rows and columns.
-
-    The cross terms of the map are small: they enter to first order, by the derivatives of the spline.
-    """
-    (scale_x, shear_x), (shear_y, scale_y) = transform.matrix
-    off_centre = np.arange(size) - (size - 1) / 2
-    middle = transform([(size - 1) / 2, (size - 1) / 2])
-    along_x, slope_x = _weights(middle[0] + scale_x * off_centre, patch.shape[1])
-    along_y, slope_y = _weights(middle[1] + scale_y * off_centre, patch.shape[0])
-    rows = along_y @ patch
-    off_centre = off_centre.astype(np.float32)
-    return (
-        rows @ along_x.T
-        + np.float32(shear_x) * off_centre[:, np.newaxis] * (rows @ slope_x.T)
-        + np.float32(shear_y) * off_centre * (slope_y @ patch @ along_x.T)
-    )
-
-
-@lru_cache(maxsize=256)
-def _prefilter(n):
-    """
-    The filter from n values to the coefficients of their spline, which is linear, as a matrix (n + 6, n) float32.
-
-    Beyond the first and the last value come the three coefficients on each side that a place between them may need: the
-    mirror images of those inside, as the filter has it.
-    """
-    coefficients = ndimage.spline_filter1d(np.eye(n), _ORDER, axis=0, mode="mirror")
-    return np.pad(coefficients, ((_BEYOND, _BEYOND), (0, 0)), mode="reflect").astype(np.float32)
-
-
-def _weights(position, n):
-    """Weights of n pixels in the spline's value and in its slope at each position, (2, len(position), n) float32."""
-    whole = np.floor(position)
-    fraction = position - whole
-    # Places that lie farther out have no value anyway.
-    tap = whole.astype(int)[:, np.newaxis] + np.arange(_ORDER + 1) - _ORDER // 2 + _BEYOND
-    tap = np.clip(tap, 0, n + 2 * _BEYOND - 1)
-    basis = np.zeros((2, len(position), n + 2 * _BEYOND), dtype=np.float32)
-    row = np.arange(len(position))[:, np.newaxis]
-    basis[0, row, tap] = np.vander(fraction, _ORDER + 1) @ _TAPS
-    basis[1, row, tap] = np.vander(fraction, _ORDER) @ _SLOPE_TAPS
-    return basis @ _prefilter(n)

@@ -2,7 +2,7 @@
 """
 Pixels without data that are not NaN.
 
-Programs fill what they do not have with zeros, with -9999 or with another constant. A real sky has noise, so a region
+Programs fill pixels without data with zeros, with -9999 or with another constant. A real sky has noise, so a region
 of one value holds no data, and no pixel of a sky-subtracted image lies far below zero.
 """
 
@@ -22,7 +22,7 @@ _BLOCK = 64  # images looked at together
 
 def missing_pixels(flux):
     """
-    Find pixels that hold no data, though they are not NaN.
+    Find pixels that hold no data but are not NaN.
 
     Parameters
     ----------
@@ -72,14 +72,14 @@ def impossible(flux):
 
 
 def _has_impossible(images):
-    """Whether there is a value that no sky has, or one that could be."""
+    """Check quickly whether there may be a value that no sky has."""
     with np.errstate(invalid="ignore"):
         lowest, highest = np.fmin.reduce(images, axis=None), np.fmax.reduce(images, axis=None)
     return lowest < _LOWEST or highest >= _FILLED[0]
 
 
 def _may_be_constant(images):
-    """Images (N,) in which a quick look at some of the pixels finds neighbours of one value."""
+    """Mask of the images (N,) in which a quick look at some of the pixels finds equal neighbours."""
     rows = images[:, ::2]  # a square has two of them
     four = _runs(rows, _SQUARE)
     square = (four[:, 1:] & four[:, :-1]).any(axis=(1, 2))
@@ -87,7 +87,7 @@ def _may_be_constant(images):
 
 
 def _may_have_line(images):
-    """Whether rows of the images have six equal pixels from some eighth one on, as a line of 16 has somewhere."""
+    """Mask of the images with a row in which six pixels from some eighth one on are equal, as in any line of 16."""
     first, *others = (images[..., start : images.shape[-1] - 5 + start : 8] for start in range(6))
     same = first == others[0]
     for other in others[1:]:
@@ -96,7 +96,7 @@ def _may_have_line(images):
 
 
 def _runs(images, length):
-    """Whether each pixel, but for the last ones of a row, begins a run of so many equal ones."""
+    """Mask of the pixels that begin a run of ``length`` equal ones along a row; the last of each row are left out."""
     same = images[..., 1:] == images[..., :-1]
     n = same.shape[-1] - length + 2
     runs = same[..., :n].copy()
@@ -106,7 +106,7 @@ def _runs(images, length):
 
 
 def _constant(image):
-    """Pixels of an image in squares or lines of one value."""
+    """Mask of the pixels of an image in squares or lines of one value."""
     found = np.zeros(image.shape, dtype=bool)
     squares = _all_along(_runs(image, _SQUARE), _SQUARE)
     squares &= _all_along(_runs(image.T, _SQUARE).T, _SQUARE, axis=1)
@@ -117,7 +117,7 @@ def _constant(image):
 
 
 def _all_along(values, length, axis=0):
-    """Whether so many values in a row are all true, along an axis."""
+    """Mask of the places from which ``length`` values along an axis are all true."""
     n = values.shape[axis] - length + 1
     result = values.take(range(n), axis=axis)
     for step in range(1, length):
@@ -126,7 +126,7 @@ def _all_along(values, length, axis=0):
 
 
 def _mark(found, corners, shape):
-    """Set the pixels of all rectangles of a shape, by their first corners."""
+    """Set the pixels of all rectangles of a shape that begin at the corners."""
     for y in range(shape[0]):
         for x in range(shape[1]):
             found[y : y + corners.shape[0], x : x + corners.shape[1]] |= corners

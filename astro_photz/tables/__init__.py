@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Tables in files: read whatever program wrote them, and write without losing anything.
+Tables in files: read those of any program, and write without loss.
 
-`read_table` looks at what is in a file, not at its name. `check_writable` tells before the work what a format cannot
-hold, and `write_table` writes the file whole or not at all.
+`read_table` looks at the content of a file, not at its name. `check_writable` finds out before the work what a format
+cannot hold, and `write_table` writes the file whole or not at all.
 """
 
 from .columns import side_by_side

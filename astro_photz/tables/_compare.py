@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-A table beside what came back from a file: what was lost, and what only looks different.
+Compare a table with its copy from a file: find losses, and changes of form.
 """
 
 from typing import NamedTuple
@@ -32,19 +32,9 @@ class Loss(NamedTuple):
 
 def differences(table, back):
     """
-    Compare a table with what came back.
+    Compare a table with its copy from a file: list losses, and notes (column, change) on columns that look different.
 
     Masked numbers and NaN are alike, and so are masked and empty text.
-
-    Parameters
-    ----------
-    table, back : `~astropy.table.Table`
-
-    Returns
-    -------
-    losses : list of `Loss`
-    notes : list of (str, str)
-        Names of columns that look different, and how.
     """
     own = set(table.colnames)
     table, back = _plain(table), _plain(back)
@@ -61,17 +51,7 @@ def differences(table, back):
 
 
 def lost_meta(meta, back):
-    """
-    Entries of a table's meta that did not come back.
-
-    Parameters
-    ----------
-    meta, back : dict
-
-    Returns
-    -------
-    list of str
-    """
+    """List the entries of a table's meta that did not come back."""
     _, rest = split_records(meta)
     known = {str(key).lower(): value for key, value in back.items()}
     return [
@@ -82,7 +62,7 @@ def lost_meta(meta, back):
 
 
 def _same(value, back):
-    """Whether an entry came back; long text may have been broken into lines."""
+    """Check whether an entry came back; long text may have been broken into lines."""
     return value is None or _squeezed(value) == _squeezed(back)
 
 
@@ -167,7 +147,7 @@ def _shown(column, index):
 
 
 def _equal(values, others, present):
-    """Where two arrays are equal, and a note if one is text and the other is not."""
+    """Mask of equal elements of two arrays, and a note if one is text and the other is not."""
     if values.dtype.kind == "O":
         pairs = zip(values.ravel(), others.ravel(), strict=True)
         return np.array([np.array_equal(one, other) for one, other in pairs]).reshape(values.shape), None

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Text out of bytes, in whatever encoding a program wrote it.
+Decode text in any of the usual encodings.
 """
 
 import codecs
@@ -23,21 +23,8 @@ def decode(data):
     """
     Decode text: by its byte-order mark, as UTF-16 that lacks one, as UTF-8, or else as Windows' Latin-1.
 
-    Parameters
-    ----------
-    data : bytes
+    Bytes that are no text raise ValueError.
 
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    ValueError
-        If it is no text.
-
-    Examples
-    --------
     >>> from astro_photz.tables._decode import decode
     >>> decode("Gödel".encode("utf-16-le")), decode("Gödel".encode("latin-1"))
     ('Gödel', 'Gödel')

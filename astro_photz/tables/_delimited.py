@@ -2,8 +2,7 @@
 """
 Delimited text: rows of fields between commas, tabs, semicolons, bars or blanks.
 
-Python's module csv takes the rows apart. What is found out here is which delimiter a file has, where its names are, and
-which lines are comments.
+Python's module csv splits the rows. This module finds the delimiter of a file, the line of its names, and its comments.
 """
 
 import csv
@@ -32,7 +31,7 @@ _NOT_PLAIN = re.compile(  # a comment, a quote, a zero before other digits, a po
     r'^[ \t]*#|"|(?:^|[,;|\t])[ \t]*[+-]?0\d|\d[dD][+-]?\d|\r(?!\n)|\n[ \t]*\r?\n', re.MULTILINE
 )
 _EXACT = 2**53  # up to which a float tells one integer from the next
-_SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # how Excel is told the delimiter
+_SEP = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # a line that gives Excel the delimiter
 
 
 class _Row(NamedTuple):
@@ -42,28 +41,12 @@ class _Row(NamedTuple):
 
 def read_delimited(text, *, delimiter=None):
     """
-    Read delimited text.
+    Read delimited text; a blank as delimiter stands for any white space, and None is found out.
 
     Lines that begin with ``#`` are comments; one of them may hold the names, if no other line does. Without any names
-    the columns are ``col1``, ``col2`` and so on. An empty field is masked.
+    the columns are ``col1``, ``col2`` and so on. An empty field is masked. A row with more or fewer fields than names,
+    and a mixture of decimal commas and points, raise ValueError.
 
-    Parameters
-    ----------
-    text : str
-    delimiter : str, optional
-        Found out by default. A blank stands for any white space.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-
-    Raises
-    ------
-    ValueError
-        If a row has more or fewer fields than there are names, or decimal commas and points are mixed.
-
-    Examples
-    --------
     >>> from astro_photz.tables._delimited import read_delimited
     >>> read_delimited("ra;dec\\n150,1;2,2\\n").pprint()
       ra  dec
@@ -121,17 +104,7 @@ def write_delimited(table, path, *, delimiter):
     """
     Write a table as delimited text: names in the first line, nothing where a value is masked.
 
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        Of plain columns, one value a row.
-    path : path-like
-    delimiter : str
-
-    Raises
-    ------
-    ValueError
-        If a column has several values a row, or is of another kind.
+    A column that has several values a row, or is not plain, raises ValueError.
     """
     columns = [_words(table[name]) for name in table.colnames]
     with open(path, "w", encoding="utf-8", newline="") as file:
@@ -159,7 +132,7 @@ def _words(column):
 
 
 def _rows(text, delimiter):
-    """Rows that are neither blank nor a comment. A quoted field may hold the ends of lines, and ``#`` after them."""
+    """Yield rows that are neither blank nor a comment. A quoted field may hold line ends, and ``#`` after them."""
     begun = None
 
     def lines():
@@ -212,7 +185,7 @@ def _tell_commented_rows(text, first, delimiter):
 
 
 def _sniff(text):
-    """Delimiter that gives the most rows the same number of fields, and the most of them numbers."""
+    """Find the delimiter that gives the most rows the same number of fields, and the most of them numbers."""
     sample = text[:_SAMPLE_TEXT]
     if len(text) > _SAMPLE_TEXT:
         sample = sample[: sample.rfind("\n") + 1] or sample
@@ -248,7 +221,7 @@ def _score(rows, delimiter):
 
 
 def _names(rows, comments, delimiter):
-    """Names, the line they are in, units, and the rows below."""
+    """Find the names, the line they are in, units, and the rows below."""
     first, below = rows[0], rows[1:]
     if not _holds_names(first.fields, [row.fields for row in below[:_SAMPLE_ROWS]]):
         return (*_names_in_comments(first, comments, delimiter), None, rows)
@@ -259,7 +232,7 @@ def _names(rows, comments, delimiter):
 
 
 def _holds_names(fields, below):
-    """Whether a row holds names: no numbers, or a word above numbers."""
+    """Check whether a row holds names: no numbers, or a word above numbers."""
     if fields in ([str(n) for n in range(len(fields))], ["", *(str(n) for n in range(len(fields) - 1))]):
         return True  # of pandas
     if not any(map(is_number, fields)):
@@ -284,7 +257,7 @@ def _names_in_comments(first, comments, delimiter):
 
 
 def _even(names, line, body):
-    """Names and rows of one length, without what delimiters at the end of a line have added."""
+    """Make names and rows of one length, without the empty fields after a delimiter at the end of a line."""
     names = list(names)
     longest = max((len(row.fields) for row in body), default=len(names))
     while len(names) > longest and not names[-1]:

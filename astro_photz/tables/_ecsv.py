@@ -13,11 +13,6 @@ def write_ecsv(table, path):
     Write a table with its meta.
 
     Astropy leaves a text such as ``#12`` at the beginning of a row without quotes, and reads the row as a comment.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
     """
     table.write(path, format="ascii.ecsv", overwrite=True)
     first = table.columns[0] if table.colnames else None

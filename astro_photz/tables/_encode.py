@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Columns in a form that a format can hold, where there is one that loses nothing.
+Change columns to a form that a format can hold without loss.
 """
 
 import numpy as np
@@ -22,37 +22,16 @@ _SECOND = 1e-6  # of a time, below which nothing is lost
 
 
 def holds_mixins(form):
-    """
-    Whether a format has a place for SkyCoord and Time.
-
-    Parameters
-    ----------
-    form : str
-        Astropy's name.
-
-    Returns
-    -------
-    bool
-    """
+    """Check whether a format, by astropy's name, can hold SkyCoord and Time."""
     return form in _MIXIN_FORMATS
 
 
 def encode(table, form):
     """
-    Change the form of columns that a format cannot hold as they are.
+    Change the form of columns that a format, by astropy's name, cannot hold as they are.
 
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    form : str
-        Astropy's name of the format.
-
-    Returns
-    -------
-    encoded : `~astropy.table.Table`
-        Shares its data with ``table``, where they are the same.
-    notes : list of (str, str)
-        Names of the columns that look different now, and how.
+    The table that comes back shares the data of unchanged columns; the notes (column, change) list those that look
+    different.
     """
     encoded, notes = table.copy(copy_data=False), []
     for name in table.colnames:
@@ -68,7 +47,7 @@ def encode(table, form):
 
 
 def _encoded(column, form):
-    """A column as a format can hold it, and a note on what is different."""
+    """A column in a form that a format can hold, and a note on the difference."""
     if isinstance(column, Time):
         return _time(column, form)
     if not isinstance(column, Column):
@@ -93,7 +72,7 @@ def _encoded(column, form):
 
 
 def _all_digits(column, form):
-    """A column without the format in which it is shown: text would have no more digits than that."""
+    """A column without its display format, which would limit the digits of text."""
     if column.info.format is None or holds_mixins(form):
         return column
     column = column.copy()
@@ -106,7 +85,7 @@ def _is_masked(column):
 
 
 def _like(column, values, mask=None):
-    """Other values in a column that is else the same."""
+    """A column with other values and the same attributes."""
     mask = getattr(column, "mask", None) if mask is None else mask
     options = {"name": column.info.name, "description": column.description, "unit": column.unit, "meta": column.meta}
     return Column(values, **options) if mask is None else MaskedColumn(values, mask=mask, **options)
@@ -147,7 +126,7 @@ def _dates(column):
 
 
 def _fits_null(column, note):
-    """A column with a value for what is masked that no other row has: FITS has no masks."""
+    """A column whose masked rows have a value that no other row has: FITS has no masks."""
     if column.dtype.kind == "b":
         column, note = _as(column, "u1"), "true and false as 1 and 0, since some are masked"
     if column.dtype.kind not in "iu":

@@ -3,7 +3,7 @@
 FITS files: a table, and an extension with the edges of the bins of redshift.
 
 The extension ``Z_PHOT_EDGES``, of the prefix in capitals, is the array of edges; cards of its header say which model
-and images made the redshifts. It is no second table, of which astropy would warn whenever the file is read.
+and images made the redshifts. It is no second table: astropy would warn of one whenever the file is read.
 """
 
 import errno
@@ -33,22 +33,7 @@ _CARD = 72  # characters of a comment
 
 
 def read_fits(file):
-    """
-    Read the first table with rows.
-
-    Parameters
-    ----------
-    file : path-like or file object
-
-    Returns
-    -------
-    `~astropy.table.Table`
-
-    Raises
-    ------
-    ValueError
-        If there is no table, but images at most.
-    """
+    """Read the first table with rows; ValueError without a table, even if there are images."""
     with fits.open(file, character_as_bytes=True, memmap=False) as hdus:
         edges = [hdu for hdu in hdus if _PREFIX in hdu.header]
         tables = [hdu for hdu in hdus if isinstance(hdu, _TABLES) and not isinstance(hdu, fits.CompImageHDU)]
@@ -79,14 +64,7 @@ def _take_record(table, hdu):
 
 
 def write_fits(table, path):
-    """
-    Write a table, and an extension for each record of redshifts in its meta.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
-    """
+    """Write a table, and an extension for each record of redshifts in its meta."""
     records, rest = split_records(table.meta)
     table = table.copy(copy_data=False)
     table.meta = rest

@@ -16,22 +16,7 @@ _TOLD = 5  # names in a message
 
 
 def read_hdf5(file):
-    """
-    Read the first table with rows.
-
-    Parameters
-    ----------
-    file : path-like or file object
-
-    Returns
-    -------
-    `~astropy.table.Table`
-
-    Raises
-    ------
-    ValueError
-        If there is no table: no data set with named columns.
-    """
+    """Read the first table with rows; ValueError without a data set that has named columns."""
     import h5py
 
     with h5py.File(file, "r") as opened:
@@ -72,14 +57,7 @@ def _is_table(item):
 
 
 def write_hdf5(table, path):
-    """
-    Write a table with its meta, and the edges of each record in it once more.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
-    """
+    """Write a table with its meta, and the edges of each record in it once more."""
     import h5py
 
     records, _ = split_records(table.meta)

@@ -10,20 +10,8 @@ __all__ = ["unique_names"]
 
 def unique_names(names):
     """
-    Give every column a name of its own.
+    Give every column a name of its own: a second ``ra`` becomes ``ra_2``, and a warning says so.
 
-    The second column of the name ``ra`` becomes ``ra_2``, and a warning says so.
-
-    Parameters
-    ----------
-    names : list of str
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
     >>> import warnings
     >>> from astro_photz.tables._names import unique_names
     >>> with warnings.catch_warnings():
@@ -43,6 +31,6 @@ def unique_names(names):
             renamed.append(f"{name!r} now {new!r}")
         unique.append(new)
     if renamed:
-        told = ", ".join(renamed)
-        warnings.warn(f"a column name appears more than once; the later ones have new names: {told}", stacklevel=2)
+        names = ", ".join(renamed)
+        warnings.warn(f"a column name appears more than once; the later ones have new names: {names}", stacklevel=2)
     return unique

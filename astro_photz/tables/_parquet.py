@@ -12,18 +12,7 @@ __all__ = ["read_parquet", "write_parquet"]
 
 
 def read_parquet(file):
-    """
-    Read a table.
-
-    Parameters
-    ----------
-    file : path-like or file object
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        Integers with gaps among them stay exact, and are masked.
-    """
+    """Read a table; integers with gaps among them stay exact, and are masked."""
     from pyarrow import parquet
 
     schema = parquet.read_schema(file)
@@ -88,12 +77,5 @@ def _stacked(rows):
 
 
 def write_parquet(table, path):
-    """
-    Write a table with its meta.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
-    """
+    """Write a table with its meta."""
     table.write(path, format="parquet", overwrite=True)

@@ -11,20 +11,8 @@ EDGES = "z_edges"
 
 def split_records(meta):
     """
-    Tell the records of redshifts from the rest of a table's meta.
+    Separate the records of redshifts, by the prefix of their columns, from the rest of a table's meta.
 
-    Parameters
-    ----------
-    meta : dict
-
-    Returns
-    -------
-    records : dict of dict
-        By the prefix of the redshifts' columns.
-    rest : dict
-
-    Examples
-    --------
     >>> from astro_photz.tables._record import split_records
     >>> split_records({"z_phot": {"model": "mine", "z_edges": [0, 1]}, "OBSERVER": "me"})
     ({'z_phot': {'model': 'mine', 'z_edges': [0, 1]}}, {'OBSERVER': 'me'})

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Text that holds a table: which of the formats it is in.
+Read tables out of text, in the format that it seems to have.
 """
 
 import re
@@ -31,24 +31,9 @@ _TITLE = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
 
 def read_text(text, *, form=None, ending=None):
     """
-    Read a table out of text.
+    Read a table out of text; ValueError if it holds none.
 
-    Parameters
-    ----------
-    text : str
-    form : str, optional
-        Astropy's name of the format, if the user names it.
-    ending : str, optional
-        The one that the name of the file hints at.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-
-    Raises
-    ------
-    ValueError
-        If it holds none.
+    ``form`` is astropy's name of a format that the user names, ``ending`` the format that the file's name hints at.
     """
     from ._delimited import read_delimited
 
@@ -90,5 +75,5 @@ def _by_astropy(text, form):
     try:
         return ascii.read(text.splitlines(), format=form.removeprefix("ascii."), guess=False)
     except Exception as error:  # each format's reader has errors of its own
-        told = f"it cannot be read as a table in the format {shown(form)} ({first_line(error)})"
-        raise ValueError(told) from error
+        message = f"it cannot be read as a table in the format {shown(form)} ({first_line(error)})"
+        raise ValueError(message) from error

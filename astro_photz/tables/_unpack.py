@@ -33,23 +33,8 @@ _NO_TABLES = (
 
 def unpacked(data):
     """
-    Unpack what was packed with gzip, bzip2 or xz, once or more.
+    Unpack bytes that gzip, bzip2 or xz have packed, once or more; ValueError if they are broken or cut short.
 
-    Parameters
-    ----------
-    data : bytes
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ValueError
-        If the packed data are broken or cut short.
-
-    Examples
-    --------
     >>> import bz2
     >>> from astro_photz.tables._unpack import unpacked
     >>> unpacked(bz2.compress(b"ra,dec"))
@@ -66,39 +51,17 @@ def unpacked(data):
 
 
 def is_packed(head):
-    """Whether a file begins as a packed one does."""
+    """Check whether a file begins like a packed one."""
     return head.startswith(tuple(magic for magic, _ in _PACKED))
 
 
 def binary_kind(head):
-    """
-    Format of a binary table.
-
-    Parameters
-    ----------
-    head : bytes
-        The first of the file.
-
-    Returns
-    -------
-    str or None
-        Astropy's name; None for anything else.
-    """
+    """Format of a binary table, by astropy's name, from the first bytes of its file; None for anything else."""
     return next((kind for magic, kind in _TABLES if head.startswith(magic)), None)
 
 
 def refuse_known(head):
-    """
-    Say what a file is, if it is of a well-known kind that holds no table for us.
-
-    Parameters
-    ----------
-    head : bytes
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse a file of a well-known kind that holds no table, by a ValueError."""
     for magic, what, remedy in _NO_TABLES:
         if head.startswith(magic):
             raise ValueError(f"it is {what}: {remedy}")

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-VOTables: a table, with parameters that tell the edges of the bins of redshift and how the redshifts were made.
+VOTables: a table, with parameters for the edges of the bins of redshift and the origin of the redshifts.
 
 The parameter ``z_phot_z_edges``, after the prefix, is the array of edges; ``z_phot_model`` and others are the facts.
 """
@@ -19,22 +19,7 @@ _COMMENTS = "comments"  # as astropy calls them in the meta of text
 
 
 def read_votable(file):
-    """
-    Read the first table with rows.
-
-    Parameters
-    ----------
-    file : path-like or file object
-
-    Returns
-    -------
-    `~astropy.table.Table`
-
-    Raises
-    ------
-    ValueError
-        If there is no table, with what the server said instead.
-    """
+    """Read the first table with rows; without one, a ValueError gives the server's message."""
     document = votable.parse(file, verify="ignore")
     tables = [table for table in document.iter_tables() if table.fields]
     if not tables:
@@ -67,7 +52,7 @@ def _simplify(table, name):
 
 
 def _take_params(table, params):
-    """Parameters go into the meta of the table, those of a record into one dict of its prefix."""
+    """Move parameters to the meta of the table, those of a record to one dict under its prefix."""
     found = {str(param.name): _plain(param.value) for param in params}
     records = [name for name in found if name.endswith(f"_{EDGES}")]
     for edges in sorted(records, key=len, reverse=True):  # z_phot is the beginning of z_phot_b
@@ -84,14 +69,7 @@ def _plain(value):
 
 
 def write_votable(table, path):
-    """
-    Write a table, with a parameter for each fact of the records in its meta.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    path : path-like
-    """
+    """Write a table, with a parameter for each fact of the records in its meta."""
     records, rest = split_records(table.meta)
     table = table.copy(copy_data=False)
     table.meta = rest

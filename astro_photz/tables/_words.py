@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Columns of words, as text has them, and the numbers that they stand for.
+Columns of words, as in text, and the numbers that they stand for.
 """
 
 import re
@@ -26,20 +26,8 @@ _DIGITS = 15  # that a float keeps of any number
 
 def is_number(word, *, comma=False):
     """
-    Whether a word is a number, or an angle of two or three.
+    Check whether a word is a number, with a decimal comma if that is allowed, or an angle of two or three.
 
-    Parameters
-    ----------
-    word : str
-    comma : bool, optional
-        Whether it may have a decimal comma.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
     >>> from astro_photz.tables._words import is_number
     >>> [is_number(word) for word in ("1.5", "-2e3", "10:00:00", "ra", "3,6")]
     [True, True, True, False, False]
@@ -55,16 +43,6 @@ def typed(words):
 
     Integers stay exact: int64 or uint64, and text if they are longer or begin with a zero. An empty word is masked.
 
-    Parameters
-    ----------
-    words : list of str
-
-    Returns
-    -------
-    `~astropy.table.Column` or `~astropy.table.MaskedColumn`
-
-    Examples
-    --------
     >>> from astro_photz.tables._words import typed
     >>> typed(["1237651943176138868", ""]).dtype, typed(["1", "2.5"]).dtype, typed(["1", "b"]).dtype
     (dtype('int64'), dtype('float64'), dtype('<U1'))
@@ -97,7 +75,7 @@ def _numbers(words):
     if not set("".join(words)) <= _INTEGER_LETTERS:
         return None
     if any(map(_LEADING_ZERO.match, words)):
-        return np.array(words)  # a name, such as the run 003900, of which a number would lose the zeros
+        return np.array(words)  # a name, such as the run 003900, whose zeros a number would lose
     try:
         numbers = [int(word) for word in words]
     except ValueError:
@@ -133,7 +111,7 @@ def _floats(words):
 
 
 def _loses_digits(words, values):
-    """Whether floats would make one identifier of several, or infinity of a name such as 1E0657."""
+    """Check whether floats would merge identifiers, or turn a name such as 1E0657 into infinity."""
     large = np.flatnonzero(np.abs(values) > _EXACT)
     return any(
         words[index].strip("+-").lower() not in _INFINITE if np.isinf(values[index]) else _is_rounded(words[index])
@@ -150,21 +128,7 @@ def decimal_points(columns, lines, delimiter):
     """
     Turn decimal commas into points, if all numbers have commas.
 
-    Parameters
-    ----------
-    columns : list of list of str
-    lines : list of int
-        Line of each row in the file.
-    delimiter : str
-
-    Returns
-    -------
-    list of list of str
-
-    Raises
-    ------
-    ValueError
-        If some numbers have commas and some points. Between commas a field such as ``"1,2"`` stays text then.
+    A mixture raises ValueError, unless commas are the delimiter: a field such as ``"1,2"`` stays text then.
     """
     with_comma = [index for index, words in enumerate(columns) if _all_commas(words)]
     if not with_comma:
@@ -185,7 +149,7 @@ def decimal_points(columns, lines, delimiter):
 
 
 def _all_commas(words):
-    """Whether there are numbers with a decimal comma, and nothing but numbers."""
+    """Check whether there are numbers with a decimal comma, and nothing but numbers."""
     letters = set("".join(words))
     if "," not in letters or not letters <= _NUMBER_LETTERS | {","}:
         return False

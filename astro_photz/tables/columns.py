@@ -3,16 +3,24 @@
 Columns of a table as one array.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy import units as u
 
 from astro_photz.utils._arrays import numbers
 from astro_photz.utils._units import own_unit
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 __all__ = ["side_by_side"]
 
 
-def side_by_side(table, names):
+def side_by_side(table: Table, names: Sequence[str]) -> np.ndarray:
     """
     Set columns side by side.
 

@@ -1,12 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Formats of tables: what they are called, and the endings of their files.
+Formats of tables: their names, and the suffixes of their files.
 """
 
 from importlib.util import find_spec
 from pathlib import PurePath
 
 from astro_photz.utils._suggestions import advice
+from astro_photz.utils._types import PathLike
 
 __all__ = ["COMPRESSED", "DELIMITERS", "canonical", "ending_format", "need_package", "output_format", "shown"]
 
@@ -110,7 +111,7 @@ def canonical(name, *, mode, parameter="format"):
 
 def ending_format(path):
     """
-    Format that the ending of a file stands for.
+    Find the format that the suffix of a file stands for.
 
     Parameters
     ----------
@@ -133,9 +134,9 @@ def ending_format(path):
     return _ENDINGS.get(endings[-1]) if endings else None
 
 
-def output_format(path, format=None):
+def output_format(path: PathLike, format: str | None = None) -> str:
     """
-    Format in which a table is to be written.
+    Find the format in which a table is to be written.
 
     Parameters
     ----------

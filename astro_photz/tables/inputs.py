@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Tables out of whatever a user holds galaxies in, and pandas frames back.
+Convert any container of galaxies to a table, and back to a DataFrame of pandas.
 """
 
 import os
@@ -39,13 +39,13 @@ def as_table(data):
     Returns
     -------
     `~astropy.table.Table` or `~astropy.table.QTable`
-        The very object for a Table, a Table for a Row or a DataFrame, a QTable for anything else. A SkyCoord becomes
+        The same object for a Table, a Table for a Row or a DataFrame, a QTable for anything else. A SkyCoord becomes
         the column ``coord``.
 
     Raises
     ------
     TypeError
-        If ``data`` is something else; the message says what would do.
+        If ``data`` is of another kind; the message lists the possible ones.
     ValueError
         If its columns are not those of a table.
 
@@ -78,7 +78,7 @@ def as_table(data):
         return _of_dict(data)
     if isinstance(data, fits.BinTableHDU | fits.TableHDU):
         return QTable(Table.read(data))
-    if isinstance(data, fits.FITS_rec):  # which knows units and null values
+    if isinstance(data, fits.FITS_rec):  # it has units and null values
         return QTable(Table.read(fits.BinTableHDU(data)))
     if isinstance(data, np.ndarray | np.void) and data.dtype.names:
         return QTable(np.atleast_1d(data))
@@ -94,7 +94,7 @@ def as_table(data):
 
 def is_frame(data):
     """
-    Whether something is a DataFrame of pandas, without importing that.
+    Check whether an object is a DataFrame of pandas, without importing pandas.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def frame_with(frame, columns, *, prefix, record):
 
 
 def _with_units(table):
-    """A QTable of a table; text that has a unit, as sexagesimal angles do, stays a column."""
+    """A QTable; text with a unit, such as sexagesimal angles, stays a column."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyUserWarning)
         return QTable(table)
@@ -179,7 +179,7 @@ def _is_single(value):
 
 
 def _column(values):
-    """A column as astropy takes it; of pandas, or with None in it, as a masked one."""
+    """A column for astropy; masked if it comes from pandas or has None in it."""
     if hasattr(values, "isna") or (isinstance(values, list) and any(value is None for value in values)):
         return _masked(*values_and_mask(np.array(values, dtype=object) if isinstance(values, list) else values))
     if isinstance(values, list) and any(isinstance(value, u.Quantity) for value in values):
@@ -215,7 +215,7 @@ def _of_frame(frame):
 
 
 def _remedy(data):
-    """How to make a table of something that is none."""
+    """Advice on making a table of an object of another kind."""
     module = type(data).__module__.partition(".")[0]
     if module in ("polars", "pyarrow"):
         return "Give data.to_pandas()."

@@ -1,9 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Read a table, whatever program wrote it.
+Read a table of any program.
 
-What is in a file decides how it is read, and its ending no more than hints at that.
+The content of a file decides how it is read; its suffix is a hint only.
 """
+
+from __future__ import annotations
 
 import errno
 import io
@@ -11,14 +13,19 @@ import re
 import sys
 import warnings
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from astro_photz.utils._files import expanded
 from astro_photz.utils._suggestions import first_line
+from astro_photz.utils._types import PathLike
 
 from ._decode import decode
 from ._text import read_text
 from ._unpack import binary_kind, is_packed, refuse_known, unpacked
 from .formats import canonical, ending_format, need_package, shown
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["read_table"]
 
@@ -26,7 +33,7 @@ _HEAD = 512
 _FITS_BLOCK = 2880  # bytes
 
 
-def read_table(path, *, format=None):
+def read_table(path: PathLike, *, format: str | None = None) -> Table:
     """
     Read a table of any format.
 
@@ -89,7 +96,7 @@ def _told(name, error):
 
 
 def _open(path):
-    """Path of a file, or what standard input holds."""
+    """Path of a file, or the content of standard input."""
     if str(path) == "-":
         if sys.stdin is None:
             raise OSError(errno.EBADF, "standard input is closed: give the name of a file")
@@ -174,7 +181,7 @@ def _utf8_xml(text):
 
 @contextmanager
 def _quiet(name):
-    """Keep astropy's warnings of harmless things back; a file that is cut short is not one."""
+    """Suppress astropy's warnings of harmless things, but refuse a file that is cut short."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
@@ -187,6 +194,6 @@ def _quiet(name):
 
 
 def _only_unpadded(said):
-    """Whether astropy misses no more of a FITS file than what fills its last block."""
+    """Check whether astropy misses nothing of a FITS file but the padding of its last block."""
     lengths = [int(number) for number in re.findall(r"\((\d+)\)", said)]
     return len(lengths) == 2 and abs(lengths[1] - lengths[0]) < _FITS_BLOCK

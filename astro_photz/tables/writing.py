@@ -1,10 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Write a table without losing anything.
+Write a table without loss.
 
-Each format lacks a place for something. `check_writable` finds that out before hours of work, by writing what may be
-difficult and reading it back; `write_table` changes the form of some columns so that a format can hold them.
+No format can hold everything. Before hours of work, `check_writable` writes the difficult columns and reads them back;
+`write_table` changes the form of some columns so that a format can hold them.
 """
+
+from __future__ import annotations
 
 import errno
 import os
@@ -14,12 +16,14 @@ import sys
 import warnings
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import MaskedColumn
 
 from astro_photz.utils._files import aside, expanded, full_disk_told
 from astro_photz.utils._suggestions import first_line
+from astro_photz.utils._types import PathLike
 
 from ._compare import Loss, differences, lost_meta
 from ._encode import encode
@@ -28,45 +32,50 @@ from ._unpack import PACKERS
 from .formats import DELIMITERS, output_format, shown
 from .reading import read_table
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 __all__ = ["check_writable", "write_table"]
 
 _HEAD = 1000  # rows in which plain numbers are tried
 _OWN_SIGNS = ("ascii.ecsv", "fits", "hdf5", "votable", "parquet")  # formats that are known by their first bytes
 _KEEP_RECORDS = _OWN_SIGNS
 _FLOATS = ("", "_err", "_median", "_mode", "_lo68", "_hi68", "_lo95", "_hi95", "_odds", "_ood")
-_TOLD = 5  # losses in a message
+_LISTED = 5  # losses in a message
 
 
-def check_writable(table, path, *, pdf=False, prefix="z_phot", format=None):
+def check_writable(
+    table: Table, path: PathLike, *, pdf: bool = False, prefix: str = "z_phot", format: str | None = None
+) -> str:
     """
-    Tell before the work what a format cannot hold of a table and its redshifts.
+    Check before the work whether a format can hold a table and its redshifts.
 
     Rows of all columns that are not plain numbers are written to a temporary folder, read back and compared.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Before the redshifts are added. Columns of an earlier run with the same prefix count for nothing.
+        Before the redshifts are added. Columns of an earlier run with the same prefix are ignored.
     path : path-like or "-"
         The file that is to be written; "-" is standard output.
     pdf : bool, optional
         Whether the redshifts come with their PDF.
     prefix : str, optional
-        Of the new columns' names.
+        Prefix of the new columns' names.
     format : str, optional
-        Astropy's name of the format, if it is not the one of the file's ending.
+        Astropy's name of the format, if it is not that of the file's suffix.
 
     Returns
     -------
     str
-        What takes another form, or what of the meta has no place, in a line; empty if there is nothing to tell.
+        One line about columns that change their form and entries of the meta that are dropped; empty if there are none.
 
     Raises
     ------
     ValueError
-        If something would be lost: names the column, the row and a remedy.
+        If something would be lost; the message names the column, the row and a remedy.
     ImportError
-        If a package is missing that writes the format.
+        If the package that writes the format is missing.
     OSError
         If the temporary folder is full.
     """
@@ -89,30 +98,30 @@ def check_writable(table, path, *, pdf=False, prefix="z_phot", format=None):
     if losses:
         raise ValueError(_refusal(_named(path), form, losses))
     meta = lost_meta(table.meta, back.meta)
-    told = _told(notes, meta, form)
+    changes = _changes(notes, meta, form)
     more = "" if form == "ascii.ecsv" else "; .ecsv does all that"
-    return f"{_named(path)}: {shown(form)} {told}{more}" if told else ""
+    return f"{_named(path)}: {shown(form)} {changes}{more}" if changes else ""
 
 
-def write_table(table, path, *, format=None):
+def write_table(table: Table, path: PathLike, *, format: str | None = None) -> None:
     """
     Write a table with redshifts.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        What its meta says of how redshifts were made goes wherever the format has a place for it.
+        The records of its redshifts, in its meta, go wherever the format has a place for them.
     path : path-like or "-"
         The file, which is replaced if it is there; "-" is standard output.
     format : str, optional
-        Astropy's name of the format, if it is not the one of the file's ending.
+        Astropy's name of the format, if it is not that of the file's suffix.
 
     Raises
     ------
     OSError
-        If the disk is full, or the like.
+        If the disk is full, or another error of the system occurs.
     ValueError
-        If the format cannot hold the table after all: the table is then in an ECSV file beside, which the error names.
+        If the format cannot hold the table after all. The table is then in an ECSV file, which the message names.
     """
     form = output_format(path, format)
     try:
@@ -123,8 +132,7 @@ def write_table(table, path, *, format=None):
         kept = _keep(table, path)
         if kept is None:
             raise
-        reason = first_line(error)
-        said = f"{_named(path)}: writing failed ({reason}); the result is in {kept}"
+        said = f"{_named(path)}: writing failed ({first_line(error)}); the result is in {kept}"
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, said) from error
         raise ValueError(said) from error
@@ -152,14 +160,14 @@ def _is_plain(column):
 
 
 def _tried(table, path, form, *, hint):
-    """What is lost and what changes when a table is written and read back."""
+    """Write a table and read it back; return the losses, the changes and the copy."""
     try:
         _write_form(table, path, form)
     except OSError as error:
-        if error.errno is not None or "errno = " in str(error):  # of the disk, also as HDF5 tells it
+        if error.errno is not None or "errno = " in str(error):  # of the disk, also from HDF5
             raise
-        if told := re.search(r"\[Errno (\d+)\]", str(error)):
-            raise OSError(int(told[1]), os.strerror(int(told[1]))) from error
+        if found := re.search(r"\[Errno (\d+)\]", str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
         return [_culprit(table, path, form, error)], [], None
     except Exception as error:  # each format's writer has errors of its own
         return [_culprit(table, path, form, error)], [], None
@@ -169,13 +177,13 @@ def _tried(table, path, form, *, hint):
             warnings.simplefilter("ignore")
             back = read_table(path, format=None if known else form)
     except ValueError as error:
-        reason = first_line(error).removeprefix(f"{path}: ")
-        return [Loss(table.colnames[0], None, f"the table cannot be read back ({reason})")], [], None
+        why = first_line(error).removeprefix(f"{path}: ")
+        return [Loss(table.colnames[0], None, f"the table cannot be read back ({why})")], [], None
     return *differences(table, back), back
 
 
 def _culprit(table, path, form, error):
-    """The column, and the first row of it, that cannot be written."""
+    """Find the column that cannot be written, and its first such row."""
 
     def fails(part):
         try:
@@ -189,7 +197,7 @@ def _culprit(table, path, form, error):
         alone.meta.clear()
         if not fails(alone):
             continue
-        low, high = 0, len(alone)  # of how many rows: the first few that can be written, and more that cannot
+        low, high = 0, len(alone)  # numbers of first rows: so many can be written, and so many cannot
         if fails(alone[:0]):
             return Loss(name, None, first_line(error))
         while high - low > 1:
@@ -200,16 +208,16 @@ def _culprit(table, path, form, error):
 
 
 def _refusal(path, form, losses):
-    told = "; ".join(str(loss) for loss in losses[:_TOLD])
-    more = f", and {len(losses) - _TOLD} more" if len(losses) > _TOLD else ""
+    listed = "; ".join(str(loss) for loss in losses[:_LISTED])
+    more = f", and {len(losses) - _LISTED} more" if len(losses) > _LISTED else ""
     pdf = any(loss.column.endswith("_pdf") for loss in losses)
     remedy = "give the column plain values, or leave it out" if form == "ascii.ecsv" else "write .ecsv, which holds any"
     without = " or do without the PDF" if pdf and form != "ascii.ecsv" else ""
-    return f"{path}: {shown(form)} cannot hold this table: {told}{more}; {remedy}{without}"
+    return f"{path}: {shown(form)} cannot hold this table: {listed}{more}; {remedy}{without}"
 
 
-def _told(notes, meta, form):
-    """What changes, in a line."""
+def _changes(notes, meta, form):
+    """Describe changes of columns and meta in a line."""
     kinds = {}
     for name, note in notes:
         kinds.setdefault(note, {})[name] = None
@@ -231,7 +239,7 @@ def _write(table, path, form):
         _stream(encoded, sys.stdout.buffer, form)
         return
     path = expanded(path)
-    if path.exists() and not path.is_file():  # a device or a pipe, whose name is not to be taken
+    if path.exists() and not path.is_file():  # a device or a pipe, which must not be replaced
         with open(path, "wb") as file:
             _stream(encoded, file, form)
         return
@@ -264,7 +272,7 @@ def _stream(table, file, form):
 def _write_form(table, path, form):
     """Write a table that is encoded for a format."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what they tell of was told before the work
+        warnings.simplefilter("ignore")  # `check_writable` has reported these losses
         if form in DELIMITERS:
             from ._delimited import write_delimited
 
@@ -302,6 +310,6 @@ def _keep(table, path):
             break
     try:
         _write(table, kept, "ascii.ecsv")
-    except Exception:  # the first error is the one to tell
+    except Exception:  # the first error is reported
         return None
     return kept

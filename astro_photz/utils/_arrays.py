@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Numbers out of whatever holds them: columns, masked arrays, quantities, frames of pandas, text, Python's own objects.
+Convert columns, masked arrays, quantities, frames of pandas, text and Python's own objects to plain arrays.
 
-What is not known stays not known. A mask, a null word, pandas' NA and the sentinels of catalogues all become NaN (of
-numbers), -1 (of whole numbers) or an empty text (of names), here and nowhere else.
+Unknown values stay unknown. A mask, a null word, pandas' NA and the sentinels of catalogues become NaN (in numbers), -1
+(in whole numbers) or an empty text (in names). No other module does this.
 """
 
 import numpy as np
@@ -28,13 +28,13 @@ NULL_WORDS = frozenset(
         *("missing", "masked", "-", "--", "---", "----", "-----", "...", "…", "\\n", "?"),
     }
 )
-"""Words that stand for no value, in lower case."""
+"""Words for an unknown value, in lower case."""
 
 SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0, -99.9, -99.99, -99.999, -999.9, -999.99, -9999.9, -9999.99)
-"""Numbers that stand for no value, where no such number can be meant."""
+"""Numbers for an unknown value, among values that cannot be like that."""
 
 POSITIVE_SENTINELS = (99.0, 99.9, 99.99, 99.999, 999.0, 999.9, 999.99, 9999.0, 99999.0)
-"""Others, where no number as large can be meant."""
+"""Further ones, among values that cannot be as large."""
 
 _SENTINEL_WORDS = tuple(f"{number:g}{end}" for number in SENTINELS[:5] for end in ("", ".0"))
 _MOST = np.iinfo(np.int32).max
@@ -43,18 +43,9 @@ _HUGE = 1e20  # nothing here is as large: 1e20, 1e30 and 1.6e38 (IRAF's INDEF) s
 
 def filled(values, dtype=float):
     """
-    Convert numbers to an array of NumPy, with NaN where they are masked.
+    Convert numbers to a NumPy array, with NaN where they are masked.
 
-    Parameters
-    ----------
-    values : array_like
-        Also a column that is masked, or has a unit, which is left out.
-    dtype : `~numpy.dtype`, optional
-        Of floating-point numbers.
-
-    Returns
-    -------
-    `~numpy.ndarray`
+    A unit is left out; ``dtype`` is one of floating-point numbers.
 
     Examples
     --------
@@ -68,25 +59,11 @@ def filled(values, dtype=float):
 
 def numbers(values, *, unit=None, sentinels=SENTINELS):
     """
-    Convert values to numbers, with NaN for what is not known or is no number.
+    Convert values to numbers, with NaN where they are unknown or no numbers.
 
-    Parameters
-    ----------
-    values : array_like
-        Numbers, masked or not, with a unit or without; text; a column of pandas; Python's own objects.
-    unit : `~astropy.units.Unit`, optional
-        Of the result; values without a unit are taken to have it. By default a unit is left out.
-    sentinels : sequence of float, optional
-        Numbers that stand for no value, in the unit of ``values``. Infinity and what exceeds 1e20 always do.
-
-    Returns
-    -------
-    `~numpy.ndarray` of float
-
-    Raises
-    ------
-    ValueError
-        If the unit of ``values`` does not convert to ``unit``.
+    Values may be masked, text, a column of pandas, or Python's own objects. The result is in ``unit``, which values
+    without a unit are taken to have; by default a unit is left out. ``sentinels``, in the unit of ``values``, stand for
+    no value, as do infinity and what exceeds 1e20. Raise a ValueError if the units do not convert.
 
     Examples
     --------
@@ -109,18 +86,7 @@ def integers(values, *, unknown=-1, most=_MOST):
     """
     Convert values to whole numbers of 0 or more.
 
-    Parameters
-    ----------
-    values : array_like
-        As in `numbers`.
-    unknown : int, optional
-        What stands for a value that is not known, or is no such number.
-    most : int, optional
-        The largest that can be.
-
-    Returns
-    -------
-    `~numpy.ndarray` of int
+    Values are as in `numbers`; one that is unknown, no such number, or above ``most`` becomes ``unknown``.
 
     Examples
     --------
@@ -137,15 +103,8 @@ def identifiers(values):
     """
     Convert names or numbers of galaxies to an array without a mask.
 
-    Parameters
-    ----------
-    values : array_like
-
-    Returns
-    -------
-    `~numpy.ndarray`
-        Whole numbers as they are, exactly, with -1 for what is not known (0 if they are unsigned); floating-point
-        numbers with NaN, and text with an empty one.
+    Whole numbers stay exact, with -1 where unknown (0 if they are unsigned); floating-point numbers get NaN, and text
+    an empty one.
 
     Examples
     --------
@@ -172,18 +131,9 @@ def identifiers(values):
 
 def values_and_mask(values):
     """
-    Take values apart into plain ones and a mask of what is not known.
+    Split values into plain ones and a mask of the unknown ones.
 
-    Parameters
-    ----------
-    values : array_like
-
-    Returns
-    -------
-    values : `~numpy.ndarray`
-        Without unit and mask.
-    mask : `~numpy.ndarray` of bool
-        Of the same shape.
+    The plain values have no unit; the mask has their shape.
     """
     if hasattr(values, "isna") and hasattr(values, "to_numpy"):  # of pandas
         return _of_pandas(values)
@@ -198,7 +148,7 @@ def values_and_mask(values):
 
 
 def _is_one_of(values, sentinels):
-    """Whether each value is a sentinel, or that rounded to float32."""
+    """Mask of the values that are a sentinel, or one rounded to float32."""
     ordered = np.array([-np.inf, *sorted(sentinels), np.inf])
     above = np.searchsorted(ordered[1:-1], values)
     return np.isclose(values, ordered[above], rtol=1e-6, atol=0) | np.isclose(
@@ -208,7 +158,7 @@ def _is_one_of(values, sentinels):
 
 def _of_pandas(series):
     mask = np.asarray(series.isna().to_numpy(), dtype=bool)
-    if series.dtype.kind in "iu" and mask.any():  # which in floats would lose the digits of an objID
+    if series.dtype.kind in "iu" and mask.any():  # floats would lose the digits of an objID
         return series.to_numpy(dtype=np.int64 if series.dtype.kind == "i" else np.uint64, na_value=0), mask
     plain = series.to_numpy()
     return plain if plain.dtype.kind in "iufb" else series.to_numpy(dtype=object), mask
@@ -230,7 +180,7 @@ def _number(value):
 
 
 def _from_objects(plain, mask):
-    """Python's own objects as whole numbers if they are such, else as text."""
+    """Convert Python's own objects to whole numbers if they all are such, else to text."""
     none = [unknown or value is None or value is np.ma.masked for value, unknown in zip(plain, mask, strict=True)]
     known = [value for value, unknown in zip(plain, none, strict=True) if not unknown and str(value).lower() != "nan"]
     whole_numbers = known and all(

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Names of columns, as catalogues spell them.
+Names of columns in the spellings of catalogues.
 """
 
 import re
@@ -19,17 +19,9 @@ _LIKE = 0.6  # of SequenceMatcher: "RA_GAL" is like "ra_gal_1", "redshift" is no
 
 def unit_in_name(name):
     """
-    Find the unit that the name of a column tells.
+    Find the unit in the name of a column.
 
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    stem : str
-        The name without it.
-    unit : `~astropy.units.Unit` or None
+    Return the name without the unit, and the unit or None.
 
     Examples
     --------
@@ -55,14 +47,6 @@ def bare(name):
     """
     Strip a name of case, spaces, brackets, punctuation and a unit.
 
-    Parameters
-    ----------
-    name : str
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> from astro_photz.utils._column_names import bare
@@ -74,37 +58,18 @@ def bare(name):
 
 def named(table, *names):
     """
-    Columns of a table whose bare name is one of those given.
+    List the columns of a table that have one of some bare names.
 
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    *names : str
-        Bare names.
-
-    Returns
-    -------
-    list of str
-        In the order of the table.
+    They come in the order of the table.
     """
     return [name for name in table.colnames if bare(name) in names]
 
 
 def nearest(columns, names):
     """
-    Find the column whose name is most like one of those that are known.
+    Find the column whose name is most similar to a known one.
 
-    Parameters
-    ----------
-    columns : list of str
-        Of the table.
-    names : sequence of str
-        Bare names.
-
-    Returns
-    -------
-    str or None
-        None if none is like them.
+    ``names`` are bare names; return None if no column's name is similar.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Files that are whole or not there, and how to tell one from another.
+Files that are complete or absent, and their hashes.
 """
 
 import errno
@@ -9,44 +9,27 @@ import json
 import os
 import re
 import secrets
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["NO_ROOM", "aside", "expanded", "full_disk_told", "sha256", "take_room", "write_json"]
+__all__ = ["NO_ROOM", "aside", "expanded", "folder_aside", "full_disk_told", "sha256", "take_room", "write_json"]
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What the system says where a file does not fit."""
+"""Errors of the system when a file does not fit."""
 
 
 def expanded(path):
-    """
-    Path with the user's home for ``~``; a file whose name begins like that stays itself.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    `~pathlib.Path`
-    """
+    """Path with ``~`` replaced by the user's home, unless there is no such user."""
     return Path(os.path.expanduser(path))
 
 
 @contextmanager
 def aside(path):
     """
-    A name to write a file under, which takes its own when it is whole; after an error, nothing is left of it.
+    Yield a path to write a file to, which takes the name ``path`` when it is complete; after an error, none is left.
 
-    Parameters
-    ----------
-    path : path-like
-        Of the file; one that is there is replaced.
-
-    Yields
-    ------
-    `~pathlib.Path`
-        In the same folder, hidden, with the same endings.
+    The path is in the same folder, hidden, with the same suffixes. A file that is there is replaced.
     """
     path = Path(path)
     part = path.with_name(f".part.{secrets.token_hex(4)}.{path.name}")  # another machine may write the same file
@@ -58,46 +41,51 @@ def aside(path):
 
 
 @contextmanager
+def folder_aside(path, *, sign, kind):
+    """
+    Yield a folder to write into, which takes the name ``path`` when it is complete; after an error, nothing is left.
+
+    A folder of this kind, known by a file called ``sign``, or an empty one is replaced; for anything else of that name,
+    raise a FileExistsError that calls such a folder ``kind``, e.g. ``"a model's folder"``.
+    """
+    if path.exists() and not (path / sign).exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise FileExistsError(f"{path} exists and is not {kind}: choose another path")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(part, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
 def full_disk_told(path, nbytes=None):
     """
-    Say in a line that there is no room for a file, where HDF5 says it in a page.
+    Turn HDF5's page of errors about a full disk into one line.
 
-    Parameters
-    ----------
-    path : path-like
-        The file that is written.
-    nbytes : int, optional
-        How large it is to be.
-
-    Raises
-    ------
-    OSError
-        With ``errno`` set, if it is the reason of another error.
+    If an error comes from a full disk, raise an OSError with ``errno`` that names the file and its size.
     """
     try:
         yield
     except (OSError, RuntimeError) as error:
-        told = re.search(r"errno = (\d+)", str(error))
-        number = getattr(error, "errno", None) or (int(told[1]) if told else None)
+        found = re.search(r"errno = (\d+)", str(error))
+        number = getattr(error, "errno", None) or (int(found[1]) if found else None)
         if number in NO_ROOM:
             size = f", of {nbytes / 1e9:.3g} GB" if nbytes else ""
-            told = f"no room for {path}{size} ({os.strerror(number)}): make some, or choose another disk"
-            raise OSError(number, told) from error
+            message = f"no room for {path}{size} ({os.strerror(number)}): make some, or choose another disk"
+            raise OSError(number, message) from error
         raise
 
 
 def take_room(path):
     """
-    Have the file system set the room of a file aside now, so that a full disk is told before the work.
+    Reserve the room of a file on the disk, so that a full disk is noticed before the work.
 
-    Parameters
-    ----------
-    path : path-like
-
-    Raises
-    ------
-    OSError
-        If there is no room for it.
+    Raise an OSError if there is no room for it.
     """
     if not hasattr(os, "posix_fallocate"):
         return
@@ -107,19 +95,14 @@ def take_room(path):
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise
-            # some file systems cannot; the work will show
+            # some file systems cannot reserve room: then a full disk shows during the work
 
 
 def write_json(path, value):
     """
-    Write a value as JSON, aside at first.
+    Write a value as JSON, under another name at first.
 
-    Parameters
-    ----------
-    path : path-like
-        Of the file; one that is there is replaced.
-    value : object
-        Such as JSON can hold.
+    A file that is there is replaced.
     """
     with aside(path) as part:
         part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
@@ -127,16 +110,9 @@ def write_json(path, value):
 
 def sha256(path):
     """
-    Hash of a file.
+    Compute the hash of a file.
 
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
+    Return 64 hexadecimal digits.
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

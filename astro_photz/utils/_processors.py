@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Processors that this process may use, which on a cluster or in a container are not all.
+Processors that this process may use: on a cluster or in a container, not all.
 """
 
 import os
@@ -15,10 +15,7 @@ def usable_processors():
     """
     Count the processors that this process may use.
 
-    Returns
-    -------
-    int
-        Those it is bound to (``taskset``, a batch system), and no more than the quota of its container.
+    They are those it is bound to (``taskset``, a batch system), and no more than the quota of its container.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:

@@ -1,19 +1,20 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Progress of long work, drawn by tqdm on a terminal or in a notebook, and nowhere else.
+Progress bars of tqdm for long work, on a terminal or in a notebook only.
 """
 
 import os
-import shutil
 import sys
 import warnings
 from contextlib import contextmanager
+
+from ._terminal import USUAL_WIDTH, terminal_width
 
 __all__ = ["can_draw", "fitted", "progress_bar", "write_line"]
 
 # Steps from which the work is long enough for a progress bar.
 _LONG = 100
-# Of a terminal that tells no height, as a bare pseudo-terminal, or next to none: tqdm would find no line to draw on.
+# A terminal may report no height, or next to none, such as a bare pseudo-terminal: tqdm would find no line to draw on.
 _FEWEST_LINES, _LINES = 2, 24
 
 
@@ -22,21 +23,8 @@ def progress_bar(total, progress=None, *, unit="galaxies", long=_LONG):
     """
     Draw a progress bar for long work, with its rate and the time left.
 
-    Parameters
-    ----------
-    total : int
-        Number of steps.
-    progress : bool, optional
-        Whether to draw it, where there is a terminal or a notebook; by default for more than ``long`` steps.
-    unit : str, optional
-        What a step is, in the plural.
-    long : int, optional
-        Steps that are short work.
-
-    Yields
-    ------
-    callable
-        Takes a number of steps that were done.
+    Yield a function that takes the number of steps that were just done. The bar is drawn on a terminal or in a
+    notebook, by default for more than ``long`` steps; ``unit`` names the steps, in the plural.
 
     Examples
     --------
@@ -54,16 +42,9 @@ def progress_bar(total, progress=None, *, unit="galaxies", long=_LONG):
 
 def fitted(bar):
     """
-    Let a bar of tqdm be drawn on a terminal that does not tell its size.
+    Let tqdm draw a bar on a terminal that does not report its size.
 
-    Parameters
-    ----------
-    bar : `tqdm.tqdm`
-
-    Returns
-    -------
-    `tqdm.tqdm`
-        The same.
+    Return the same bar.
     """
     if any(base.__module__ == "tqdm.notebook" for base in type(bar).__mro__):
         return bar
@@ -73,34 +54,22 @@ def fitted(bar):
         columns = lines = 0
     if columns <= 0 or lines <= _FEWEST_LINES:
         bar.dynamic_ncols = False
-        bar.ncols, bar.nrows = columns or shutil.get_terminal_size().columns, _LINES
+        bar.ncols, bar.nrows = columns or terminal_width(bar.fp) or USUAL_WIDTH, _LINES
     return bar
 
 
 def can_draw():
-    """
-    Whether there is something to draw a bar on: a terminal behind stderr, or a notebook.
-
-    Returns
-    -------
-    bool
-    """
+    """Check whether a bar can be drawn: on a terminal behind stderr, or in a notebook."""
     if _in_notebook():
         return True
     try:
         return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # there is none, or something else in its place, or it is closed
+    except (AttributeError, ValueError):  # stderr is None, another object, or closed
         return False
 
 
 def write_line(text):
-    """
-    Write a line to stderr, above a bar that is drawn there.
-
-    Parameters
-    ----------
-    text : str
-    """
+    """Write a line to stderr, above any progress bar."""
     if sys.stderr is None:  # print would take stdout instead
         return
     tqdm = sys.modules.get("tqdm")
@@ -118,7 +87,7 @@ def _tqdm():
 
 
 def _in_notebook():
-    """Whether the code runs in a Jupyter kernel, by the sign that tqdm goes by."""
+    """Check whether the code runs in a Jupyter kernel, as tqdm does."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and "IPKernelApp" in shell.config

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Directions on the sky, in ICRS, with NaN for what is not known.
+Directions on the sky, in ICRS, with NaN where unknown.
 """
 
 import numpy as np
@@ -20,17 +20,10 @@ __all__ = ["direction_of", "icrs_from_degrees"]
 
 def icrs_from_degrees(ra, dec):
     """
-    Make positions of right ascensions and declinations.
+    Make positions from right ascensions and declinations.
 
-    Parameters
-    ----------
-    ra, dec : `~numpy.ndarray` (N,)
-        Degrees, ICRS; NaN where unknown.
-
-    Returns
-    -------
-    `~astropy.coordinates.SkyCoord` (N,)
-        NaN where one of the two is unknown, or none that can be: beyond a pole, or more than once around.
+    Both are in degrees, ICRS, (N,). A position is NaN where one of the two is unknown, or none that can be: beyond a
+    pole, or more than once around.
 
     Examples
     --------
@@ -45,23 +38,11 @@ def icrs_from_degrees(ra, dec):
 
 def direction_of(coord):
     """
-    Take the directions out of coordinates of any frame and representation.
+    Extract the directions from coordinates of any frame and representation.
 
-    A distance that is not known takes nothing from a direction.
-
-    Parameters
-    ----------
-    coord : `~astropy.coordinates.SkyCoord` (N,) or scalar
-
-    Returns
-    -------
-    `~astropy.coordinates.SkyCoord` (N,)
-        ICRS; NaN where masked, or not finite, or where the frame needs a distance that is not known.
-
-    Raises
-    ------
-    ValueError
-        If there is more than one axis, or the frame does not convert to ICRS.
+    A direction is known even if the distance is not. The result is ICRS, (N,), or (1,) for a scalar; NaN where masked,
+    or not finite, or where the frame needs a distance that is not known. Raise a ValueError if there is more than one
+    axis, or the frame does not convert to ICRS.
 
     Examples
     --------

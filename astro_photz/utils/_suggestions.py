@@ -10,17 +10,9 @@ __all__ = ["advice", "first_line", "nearest"]
 
 def nearest(name, known):
     """
-    Find the known name that was probably meant.
+    Find the known name that is most similar to a wrong one.
 
-    Parameters
-    ----------
-    name : str
-    known : iterable of str
-        Names; dashes before them do not make them alike.
-
-    Returns
-    -------
-    str or None
+    Leading dashes are not compared; return None if none is similar.
 
     Examples
     --------
@@ -37,16 +29,7 @@ def nearest(name, known):
 
 def advice(name, known):
     """
-    Tell the nearest known name, and all of them.
-
-    Parameters
-    ----------
-    name : str
-    known : iterable of str
-
-    Returns
-    -------
-    str
+    Suggest the nearest known name, and list all of them.
 
     Examples
     --------
@@ -62,16 +45,9 @@ def advice(name, known):
 
 def first_line(error):
     """
-    First line of an error that says something.
+    Extract the first line of an error's message that is not empty.
 
-    Parameters
-    ----------
-    error : Exception or str
-
-    Returns
-    -------
-    str
-        The name of its type for an error that says nothing.
+    Return the name of the error's type if there is no such line.
 
     Examples
     --------

@@ -29,21 +29,8 @@ def parse_unit(text):
     """
     Read a unit.
 
-    Parameters
-    ----------
-    text : str or `~astropy.units.Unit` or None
-        In any usual spelling, in brackets or not: ``deg``, ``DEGREES``, ``[deg]``, ``"h:m:s"``. An hour is one of
-        angle.
-
-    Returns
-    -------
-    `~astropy.units.Unit` or None
-        None for no unit.
-
-    Raises
-    ------
-    ValueError
-        If it is no unit.
+    Any usual spelling will do, in brackets or not: ``deg``, ``DEGREES``, ``[deg]``, ``"h:m:s"``; an hour is one of
+    angle. Return None for no unit; raise a ValueError if the text is no unit.
 
     Examples
     --------
@@ -73,21 +60,9 @@ def parse_unit(text):
 
 def own_unit(values):
     """
-    Unit that values bring along.
+    Find the unit of values.
 
-    Parameters
-    ----------
-    values : array_like
-        A column or a quantity, or a list of quantities.
-
-    Returns
-    -------
-    `~astropy.units.Unit` or None
-
-    Raises
-    ------
-    ValueError
-        If it is no unit.
+    Return None if they have none; a list of quantities has the unit of the first. Raise a ValueError if it is no unit.
     """
     if isinstance(values, list | tuple):
         units = [value.unit for value in values if isinstance(value, u.Quantity)]

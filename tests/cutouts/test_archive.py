@@ -23,9 +23,9 @@ from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import PhotozFlag
 from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS, frame_path
-from astro_photz.testing.check_source import FIELD, archive_of_scene, catalogue, gather, scene
-from astro_photz.testing.loopback import ERROR_PAGE
-from astro_photz.testing.synthetic_frames import SHAPE
+from astro_photz.testing.server import ERROR_PAGE
+from astro_photz.testing.source_contract import FIELD, archive_of_scene, catalogue, check_source, scene
+from astro_photz.testing.synthetic_sky import SHAPE
 
 BROKEN_FRAMES = [404, 500, 429, "html", "truncated", "empty", "cut off", "disconnect", "timeout"]
 BROKEN_ANSWERS = [404, 500, 429, "html", "empty", "cut off", "disconnect", "timeout"]
@@ -48,22 +48,22 @@ def server():
 
 @pytest.fixture(scope="module")
 def expected():
-    """Stamps and reasons of the `catalogue` from a server that behaves."""
+    """Cutouts of the `catalogue` from a server that behaves."""
     with pytest.MonkeyPatch.context() as patch, archive_of_scene(n_fields=2):
         patch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-        cutouts, reasons = gather(SDSSArchive(timeout=5), read_positions(catalogue()))
-    assert set(cutouts.provenance["field"][reasons == 0]) == {FIELD.field, FIELD.field + 1}
-    return cutouts, reasons
+        cutouts = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
+    assert set(cutouts.provenance["field"][cutouts.flags == 0]) == {FIELD.field, FIELD.field + 1}
+    return cutouts
 
 
 def fetch(source=None):
-    return gather(source or SDSSArchive(timeout=5), read_positions(catalogue()))
+    return check_source(source or SDSSArchive(timeout=5), read_positions(catalogue()))
 
 
 def assert_same(result, expected, rows=slice(None)):
-    np.testing.assert_array_equal(result[0].flux[rows], expected[0].flux[rows])
-    np.testing.assert_array_equal(result[0].ebv[rows], expected[0].ebv[rows])
-    np.testing.assert_array_equal(result[1][rows], expected[1][rows])
+    np.testing.assert_array_equal(result.flux[rows], expected.flux[rows])
+    np.testing.assert_array_equal(result.ebv[rows], expected.ebv[rows])
+    np.testing.assert_array_equal(result.flags[rows], expected.flags[rows])
 
 
 # What is asked of the servers
@@ -110,26 +110,25 @@ def test_positions_go_up_in_batches(server, expected, monkeypatch):
 
 def test_galaxies_of_known_field_and_reddening_need_no_catalogue(server, expected):
     table = catalogue()
-    cutouts, reasons = expected
-    found = (reasons & ~PhotozFlag.PARTIAL) == 0
+    found = (expected.flags & ~PhotozFlag.PARTIAL) == 0
     table = table[found]
     for name in ("run", "rerun", "camcol", "field"):
-        table[name] = cutouts.provenance[name][found]
-    result, flags = gather(SDSSArchive(timeout=5), read_positions(table))
-    assert set(flags) == {0, PhotozFlag.PARTIAL}
+        table[name] = expected.provenance[name][found]
+    result = check_source(SDSSArchive(timeout=5), read_positions(table))
+    assert set(result.flags) == {0, PhotozFlag.PARTIAL}
     assert server.count("crossid") == server.count("schema") == server.count("sql") == 0
     # Without the catalogue, stamps end at the edges of their own frame.
     seen = np.isfinite(result.flux)
-    np.testing.assert_array_equal(result.flux[seen], cutouts.flux[found][seen])
+    np.testing.assert_array_equal(result.flux[seen], expected.flux[found][seen])
 
 
 def test_galaxies_of_an_earlier_rerun_are_looked_up(server, expected):
     """Their field is of today's numbers, but there are no frames of that rerun any more."""
     table = catalogue()
     for name in ("run", "camcol", "field"):
-        table[name] = np.maximum(expected[0].provenance[name], 0)
+        table[name] = np.maximum(expected.provenance[name], 0)
     table["rerun"] = 44
-    assert_same(gather(SDSSArchive(timeout=5), read_positions(table)), expected)
+    assert_same(check_source(SDSSArchive(timeout=5), read_positions(table)), expected)
 
 
 @pytest.mark.parametrize("data_release", [12, 17, 18])
@@ -137,8 +136,8 @@ def test_data_release_is_passed_on(data_release):
     _, galaxies = scene()
     with archive_of_scene(data_release=data_release) as server:
         table = Table(rows=[(galaxies[0].ra, galaxies[0].dec)], names=("ra", "dec"))
-        _, reasons = gather(SDSSArchive(data_release=data_release, timeout=5), read_positions(table))
-        assert not reasons.any()
+        cutouts = check_source(SDSSArchive(data_release=data_release, timeout=5), read_positions(table))
+        assert not cutouts.flags.any()
         assert all(f"/dr{data_release}/" in request.path for request in server.requests)
 
 
@@ -147,7 +146,7 @@ def test_reddening_comes_from_the_catalogue_by_the_right_coefficients(coefficien
     _, galaxies = scene()
     with archive_of_scene(coefficients=coefficients):
         table = Table(rows=[(g.ra, g.dec) for g in galaxies], names=("ra", "dec"))
-        cutouts, _ = gather(SDSSArchive(timeout=5), read_positions(table))
+        cutouts = check_source(SDSSArchive(timeout=5), read_positions(table))
     np.testing.assert_allclose(cutouts.ebv, [galaxy.ebv for galaxy in galaxies], rtol=1e-4)
     assert np.all((cutouts.psf_fwhm > 1) & (cutouts.psf_fwhm < 2))
 
@@ -155,7 +154,7 @@ def test_reddening_comes_from_the_catalogue_by_the_right_coefficients(coefficien
 def test_users_reddening_goes_before_the_catalogues(server):
     _, galaxies = scene()
     table = Table({"ra": [g.ra for g in galaxies[:2]], "dec": [g.dec for g in galaxies[:2]], "ebv": [0.3, np.nan]})
-    cutouts, _ = gather(SDSSArchive(timeout=5), read_positions(table))
+    cutouts = check_source(SDSSArchive(timeout=5), read_positions(table))
     np.testing.assert_allclose(cutouts.ebv, [0.3, galaxies[1].ebv], rtol=1e-4)
 
 
@@ -163,8 +162,8 @@ def test_position_off_the_object_keeps_its_own_place(server):
     """The stamp is centred where the user said, not where the catalogue has the object."""
     _, galaxies = scene()
     table = Table(rows=[(galaxies[0].ra, galaxies[0].dec + 1.5 / 3600)], names=("ra", "dec"))
-    cutouts, reasons = gather(SDSSArchive(timeout=5), read_positions(table))
-    assert not reasons.any()
+    cutouts = check_source(SDSSArchive(timeout=5), read_positions(table))
+    assert not cutouts.flags.any()
     y, x = np.unravel_index(np.argmax(cutouts.flux[0, 2, 24:40, 24:40]), (16, 16))
     distance = np.hypot(x + 24 - cutouts.target_xy[0, 0], y + 24 - cutouts.target_xy[0, 1]) * sdss.PIXEL_SCALE
     assert distance == pytest.approx(1.5, abs=0.3)
@@ -173,10 +172,10 @@ def test_position_off_the_object_keeps_its_own_place(server):
 def test_position_beyond_the_radius_has_no_match(server):
     _, galaxies = scene()
     table = Table(rows=[(galaxies[0].ra, galaxies[0].dec + 3 / 3600)], names=("ra", "dec"))
-    _, reasons = gather(SDSSArchive(timeout=5), read_positions(table))
-    assert reasons[0] == PhotozFlag.NO_MATCH
-    _, reasons = gather(SDSSArchive(timeout=5, match_radius=5), read_positions(table))
-    assert reasons[0] == 0
+    cutouts = check_source(SDSSArchive(timeout=5), read_positions(table))
+    assert cutouts.flags[0] == PhotozFlag.NO_MATCH
+    cutouts = check_source(SDSSArchive(timeout=5, match_radius=5), read_positions(table))
+    assert cutouts.flags[0] == 0
 
 
 @pytest.mark.parametrize("radius", [0, -1, 181])
@@ -218,15 +217,15 @@ def test_frame_that_cannot_be_had(server, expected, mode):
     server.fail("frame", mode, path_contains=sdss.frame_name("g", FIELD))
     source = SDSSArchive(timeout=0.7 if mode == "timeout" else 5)
     with pytest.warns(AstropyUserWarning, match=sdss.frame_name("g", FIELD)):
-        cutouts, reasons = fetch(source)
-    hit = (expected[0].provenance["run"] == FIELD.run) & (expected[0].provenance["field"] == FIELD.field)
+        cutouts = fetch(source)
+    hit = (expected.provenance["run"] == FIELD.run) & (expected.provenance["field"] == FIELD.field)
     assert 0 < hit.sum() < len(hit)
     lost = np.isnan(cutouts.flux).any(axis=(1, 2, 3)) & hit  # of the others, another frame has that band
     assert lost.sum() > 0
-    assert np.all(reasons[hit] == np.where(lost, PhotozFlag.NO_IMAGE, 0)[hit])
-    assert_same((cutouts, reasons), expected, ~hit)
+    assert np.all(cutouts.flags[hit] == np.where(lost, PhotozFlag.NO_IMAGE, 0)[hit])
+    assert_same(cutouts, expected, ~hit)
     others = [0, 2, 3, 4]
-    np.testing.assert_array_equal(cutouts.flux[hit][:, others], expected[0].flux[hit][:, others])
+    np.testing.assert_array_equal(cutouts.flux[hit][:, others], expected.flux[hit][:, others])
 
     server.mend()
     assert_same(fetch(SDSSArchive(timeout=5)), expected)
@@ -235,10 +234,10 @@ def test_frame_that_cannot_be_had(server, expected, mode):
 def test_no_frames_at_all(server, expected):
     server.fail("frame", 500)
     with pytest.warns(AstropyUserWarning, match="could not be had"):
-        cutouts, reasons = fetch()
-    served = (expected[1] & ~PhotozFlag.PARTIAL) == 0
-    assert np.all(reasons[served] == PhotozFlag.NO_IMAGE)
-    np.testing.assert_array_equal(reasons[~served], expected[1][~served])
+        cutouts = fetch()
+    served = (expected.flags & ~PhotozFlag.PARTIAL) == 0
+    assert np.all(cutouts.flags[served] == PhotozFlag.NO_IMAGE)
+    np.testing.assert_array_equal(cutouts.flags[~served], expected.flags[~served])
     assert np.isnan(cutouts.flux).all()
     server.mend()
     assert_same(fetch(), expected)
@@ -249,10 +248,10 @@ def test_no_frames_at_all(server, expected):
 def test_catalogue_that_does_not_answer(server, expected, kind, mode):
     server.fail(kind, mode)
     with pytest.warns(AstropyUserWarning, match="catalogue did not answer"):
-        cutouts, reasons = fetch(SDSSArchive(timeout=0.7 if mode == "timeout" else 5))
-    served = expected[1] != PhotozFlag.NO_POSITION
-    assert np.all(reasons[served] == PhotozFlag.NO_IMAGE)
-    assert np.all(reasons[~served] == PhotozFlag.NO_POSITION)
+        cutouts = fetch(SDSSArchive(timeout=0.7 if mode == "timeout" else 5))
+    served = expected.flags != PhotozFlag.NO_POSITION
+    assert np.all(cutouts.flags[served] == PhotozFlag.NO_IMAGE)
+    assert np.all(cutouts.flags[~served] == PhotozFlag.NO_POSITION)
     assert np.isnan(cutouts.flux).all()
 
     server.mend()
@@ -263,10 +262,10 @@ def test_one_batch_that_fails_leaves_the_others(server, expected, monkeypatch):
     monkeypatch.setattr(archive_module, "_BATCH", 4)
     server.fail("crossid", "html", times=conf.attempts)
     with pytest.warns(AstropyUserWarning, match="did not answer for 4 galaxies"):
-        cutouts, reasons = fetch()
-    lost = reasons == PhotozFlag.NO_IMAGE
+        cutouts = fetch()
+    lost = cutouts.flags == PhotozFlag.NO_IMAGE
     assert lost.sum() == 4
-    assert_same((cutouts, reasons), expected, ~lost)
+    assert_same(cutouts, expected, ~lost)
     assert_same(fetch(), expected)
 
 
@@ -336,8 +335,8 @@ def test_another_error_instead_of_the_schema(server, expected, monkeypatch, answ
     with monkeypatch.context() as patch:
         patch.setitem(server._database.__dict__, "schema", answer)
         with pytest.warns(AstropyUserWarning, match="catalogue did not answer"):
-            _, reasons = fetch()
-    assert set(reasons) == {PhotozFlag.NO_POSITION, PhotozFlag.NO_IMAGE}
+            cutouts = fetch()
+    assert set(cutouts.flags) == {PhotozFlag.NO_POSITION, PhotozFlag.NO_IMAGE}
     assert_same(fetch(), expected)
 
 
@@ -387,18 +386,18 @@ def test_edge_of_a_frame_when_the_catalogue_fails_there():
     _, galaxies = scene()
     table = Table(rows=[(galaxies[-1].ra, galaxies[-1].dec)], names=("ra", "dec"))
     with archive_of_scene():
-        whole, _ = gather(SDSSArchive(timeout=5), read_positions(table))
+        whole = check_source(SDSSArchive(timeout=5), read_positions(table))
     with archive_of_scene() as server:
         source = SDSSArchive(timeout=5)
-        gather(source, read_positions(table))
+        check_source(source, read_positions(table))
         server.fail("crossid", 500)
         # The primary's answer is in the cache; only the question after the edge goes out again.
         for path in server.cache.rglob("*.pickle"):
             if b"allObj" in path.read_bytes():
                 path.unlink()
         with pytest.warns(AstropyUserWarning, match="end at the edge"):
-            cutouts, reasons = gather(source, read_positions(table))
-    assert reasons.tolist() == [PhotozFlag.PARTIAL]
+            cutouts = check_source(source, read_positions(table))
+    assert cutouts.flags.tolist() == [PhotozFlag.PARTIAL]
     assert np.isfinite(whole.flux).all()
     seen = np.isfinite(cutouts.flux)
     assert seen[..., 28:36, 28:36].all()

@@ -582,7 +582,7 @@ def test_a_column_of_pandas_is_an_array(tmp_path):
     [
         (
             {"visits": np.ma.array([1, 2, 3], mask=[0, 1, 0])},
-            "has masked values, and int64 has nothing to say so",
+            "has masked values, for which int64 has no number",
         ),
         ({"catalog_radius": np.ones(3) * u.s}, "catalog_radius has the unit s, which does not convert to arcsec"),
         (

@@ -9,17 +9,11 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from scipy import ndimage, special
 
-from astro_photz.cutouts.frames import (
-    AffineMap,
-    FrameError,
-    frame_wcs,
-    open_decompressed,
-    read_frame,
-    read_header,
-    resample,
-)
+from astro_photz.cutouts.frames import FrameError, frame_wcs, open_decompressed, read_frame, read_header
+from astro_photz.cutouts.resampling import AffineMap, resample
 from astro_photz.sdss import BANDS, PIXEL_SCALE, FieldID
-from astro_photz.testing.synthetic_frames import SHAPE, Geometry, Source, compress, make_field
+from astro_photz.testing.synthetic_frames import compress, make_field
+from astro_photz.testing.synthetic_sky import SHAPE, Galaxy, Geometry
 from shared_data import SHARED, needs_shared
 
 GEOMETRY = Geometry(ra=244.5, dec=40.2)
@@ -221,7 +215,7 @@ def test_affine_map_of_a_frame_to_itself_copies_pixels():
 
 def test_all_bands_of_a_field_lie_on_the_pixels_of_r():
     """The truth of synthetic frames: light of one galaxy, drawn in each band's own pixels."""
-    source = Source(*GEOMETRY.sky(130.3, 95.6), (30.0,) * 5, sigma=1.3, axis_ratio=0.6, position_angle=50)
+    source = Galaxy(*GEOMETRY.sky(130.3, 95.6), (30.0,) * 5, sigma=1.3, axis_ratio=0.6, position_angle=50)
     field = make_field(FIELD, GEOMETRY, [source], noise=False)
     reference = field.images["r"][64:128, 98:162]
     for band in BANDS:
@@ -307,6 +301,7 @@ BROKEN = {
     "changed bz2": lambda: flip(frame_bytes(compression="bz2"), 0.5),
     "changed gz": lambda: flip(frame_bytes(compression="gz"), 0.5),
     "changed gz at its start": lambda: flip(frame_bytes(compression="gz"), 0.001),
+    "wrong checksum of gz": lambda: flip(frame_bytes(compression="gz"), 1 - 8 / len(frame_bytes(compression="gz"))),
     "no bz2": lambda: b"BZh9" + bytes(range(256)) * 40,
     "no gz": lambda: b"\x1f\x8b" + bytes(range(256)) * 40,
     "no CD1_1": lambda: rename("CD1_1"),
@@ -342,6 +337,19 @@ def test_any_changed_byte_is_noticed_in_a_compressed_file(tmp_path, compression)
         path.write_bytes(flip(content, place))
         with pytest.raises(FrameError, match="frame-r-004207-3-0110"):
             read_frame(path)
+
+
+def test_a_wrong_checksum_is_noticed_though_all_rows_that_are_needed_are_there(tmp_path):
+    """gzip has it at its end, beyond the last row of the frame."""
+    content = frame_bytes(compression="gz")
+    checksum = bytes(255 - byte for byte in content[-8:-4])
+    path = tmp_path / "frame-r-004207-3-0110.fits.gz"
+    path.write_bytes(content[:-8] + checksum + content[-4:])
+    coord = SkyCoord(*GEOMETRY.sky(130.0, 40.0), unit="deg").reshape(1)
+    with pytest.raises(FrameError, match="CRC"):
+        read_frame(path, coord=coord, size=64)
+    path.write_bytes(content)
+    assert np.isfinite(read_frame(path, coord=coord, size=64).image[:84]).all()
 
 
 def test_fits_file_without_an_image(tmp_path):

@@ -8,7 +8,8 @@ from astro_photz import Cutouts, FrameDirectory, fetch, predict
 from astro_photz.cutouts.missing import missing_pixels
 from astro_photz.flags import MISSING, PhotozFlag
 from astro_photz.testing.factories import SKY_RMS, gaussian_cutouts
-from astro_photz.testing.synthetic_frames import Geometry, Source, make_field, write_field
+from astro_photz.testing.synthetic_frames import make_field, write_field
+from astro_photz.testing.synthetic_sky import Galaxy, Geometry
 from shared_data import SHARED, needs_shared
 
 
@@ -109,7 +110,7 @@ def test_a_part_of_a_frame_without_data(tmp_path):
     from astro_photz.sdss import FieldID
 
     geometry = Geometry(ra=150.0, dec=2.0)
-    galaxies = [Source(*geometry.sky(x, 100.3), flux=(3.0, 12.0, 30.0, 45.0, 60.0)) for x in (70.3, 180.6)]
+    galaxies = [Galaxy(*geometry.sky(x, 100.3), flux=(3.0, 12.0, 30.0, 45.0, 60.0)) for x in (70.3, 180.6)]
     write_field(tmp_path, make_field(FieldID(4207, 301, 3, 110), geometry, galaxies))
     (path,) = tmp_path.rglob("frame-i-*")
     data, header = fits.getdata(path, header=True)

@@ -35,9 +35,9 @@ from astro_photz.cutouts.sources._waiting import Announcer, Waits
 from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import PhotozFlag
 from astro_photz.positions import read_positions
-from astro_photz.testing.check_source import archive_of_scene, catalogue, gather, scene
-from astro_photz.testing.loopback import UNREACHABLE, unreachable
-from astro_photz.testing.synthetic_frames import SHAPE
+from astro_photz.testing.source_contract import archive_of_scene, catalogue, check_source, scene
+from astro_photz.testing.synthetic_sky import SHAPE
+from astro_photz.testing.unreachable import UNREACHABLE, unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -75,11 +75,11 @@ def many(n, *, known=False):
 def known_fields():
     """Galaxies of the scene's first two fields, which the table names."""
     with archive_of_scene(n_fields=2):
-        cutouts, reasons = gather(SDSSArchive(timeout=5), read_positions(catalogue()))
+        cutouts = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
     table = catalogue()
     for name in ("run", "rerun", "camcol", "field"):
         table[name] = cutouts.provenance[name]
-    return table[(reasons & ~PhotozFlag.PARTIAL) == 0]
+    return table[(cutouts.flags & ~PhotozFlag.PARTIAL) == 0]
 
 
 # What is said of a failure
@@ -133,10 +133,9 @@ def test_the_words_of_others_are_short():
 
 
 @pytest.mark.parametrize("way", UNREACHABLE)
-def test_a_host_that_cannot_be_reached_is_told_from_one_that_fails(way, monkeypatch):
-    with unreachable(way, monkeypatch) as url, pytest.raises(requests.RequestException) as caught:
+def test_a_host_that_cannot_be_reached_is_told_from_one_that_fails(way):
+    with unreachable(way) as url, pytest.raises(requests.RequestException) as caught:
         requests.get(f"{url}/some/path?with=query", timeout=(0.3, 5))
-    monkeypatch.undo()
     assert is_unreachable(caught.value)
     assert UNREACHABLE[way] in explain(caught.value)
     assert url.removeprefix("http://") in explain(caught.value)
@@ -157,16 +156,16 @@ def test_a_host_that_fails_can_be_reached(server, mode):
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("way", UNREACHABLE)
-def test_a_thousand_galaxies_without_a_network_end_in_one_line(server, monkeypatch, way, known):
+def test_a_thousand_galaxies_without_a_network_end_in_one_line(server, way, known):
     positions = many(1000, known=known)
     began = time.monotonic()
-    with unreachable(way, monkeypatch) as url:
+    with unreachable(way) as url:
         name = "sas_baseurl" if known else "skyserver_baseurl"
         with (
             sdss_conf.set_temp(name, url),
             pytest.raises(ConnectionError, match=r"no network: .*check the net") as caught,
         ):
-            gather(SDSSArchive(timeout=5), positions)
+            check_source(SDSSArchive(timeout=5), positions)
     assert time.monotonic() - began < 30
     assert UNREACHABLE[way] in str(caught.value)
     assert caught.value.__cause__ is not None
@@ -200,16 +199,16 @@ def test_slow_attempts_at_a_connection_are_told(monkeypatch, spoken):
     assert [line.split("; ")[1] for line in spoken()] == [f"trying again now (attempt {n} of 3)" for n in (2, 3)]
 
 
-def test_frames_out_of_reach_are_warned_of_once(server, monkeypatch):
+def test_frames_out_of_reach_are_warned_of_once(server):
     """The catalogue answers, so something was had; each frame is not tried again."""
-    with warnings.catch_warnings(record=True) as caught, unreachable("refused", monkeypatch) as url:
+    with warnings.catch_warnings(record=True) as caught, unreachable("refused") as url:
         warnings.simplefilter("always")
         with sdss_conf.set_temp("sas_baseurl", url):
-            _, reasons = gather(SDSSArchive(timeout=5), read_positions(catalogue()))
+            cutouts = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
     messages = [str(warning.message) for warning in caught]
     assert len(messages) == 1
     assert "frames could not be had: 127.0.0.1" in messages[0]
-    assert set(reasons) == {PhotozFlag.NO_IMAGE, PhotozFlag.NO_MATCH, PhotozFlag.NO_POSITION}
+    assert set(cutouts.flags) == {PhotozFlag.NO_IMAGE, PhotozFlag.NO_MATCH, PhotozFlag.NO_POSITION}
 
 
 def _refuse(*args, **options):
@@ -221,12 +220,12 @@ def test_frames_that_were_kept_need_no_network(server, monkeypatch):
     table = known_fields()
     kept = table["field"] == table["field"].max()
     assert 0 < kept.sum() < len(kept)
-    expected, _ = gather(SDSSArchive(timeout=5), read_positions(table[kept]))
+    expected = check_source(SDSSArchive(timeout=5), read_positions(table[kept]))
     monkeypatch.setattr(Link, "get", _refuse)
     with pytest.warns(AstropyUserWarning, match=r"frames could not be had: 127.0.0.1:\d+ cannot be reached"):
-        cutouts, reasons = gather(SDSSArchive(timeout=5), read_positions(table))
+        cutouts = check_source(SDSSArchive(timeout=5), read_positions(table))
     np.testing.assert_array_equal(cutouts.flux[kept], expected.flux)
-    assert np.all(reasons[~kept] == PhotozFlag.NO_IMAGE)
+    assert np.all(cutouts.flags[~kept] == PhotozFlag.NO_IMAGE)
 
 
 def test_a_catalogue_that_goes_out_of_reach_is_warned_of_once(server, monkeypatch):
@@ -236,12 +235,12 @@ def test_a_catalogue_that_goes_out_of_reach_is_warned_of_once(server, monkeypatc
     frames = sdss_conf.sas_baseurl.replace("127.0.0.1", "localhost")  # another host than that of the catalogue
     with warnings.catch_warnings(record=True) as caught, sdss_conf.set_temp("sas_baseurl", frames):
         warnings.simplefilter("always")
-        cutouts, reasons = gather(SDSSArchive(timeout=5), read_positions(catalogue()))
+        cutouts = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
     said = [str(warning.message) for warning in caught]
     assert len(said) == 1
     assert "did not answer for 3 galaxies, nor will it for others: 127.0.0.1" in said[0]
     assert "connection refused" in said[0]
-    assert np.sum(reasons == PhotozFlag.NO_IMAGE) >= 3
+    assert np.sum(cutouts.flags == PhotozFlag.NO_IMAGE) >= 3
     assert np.isfinite(cutouts.flux).any()
 
 
@@ -262,7 +261,7 @@ def _refuse_after(server, n_queries):
 def test_a_server_that_hangs_is_spoken_of_within_ten_seconds(server, spoken):
     server.fail("crossid", "hang")
     with conf.set_temp("attempts", 1), pytest.warns(AstropyUserWarning, match="did not answer within 7.5 s"):
-        gather(SDSSArchive(timeout=7.5), read_positions(catalogue()))
+        check_source(SDSSArchive(timeout=7.5), read_positions(catalogue()))
     assert len(spoken()) == 1
     assert "waiting for 127.0.0.1" in spoken()[0]
     assert "since 4 s; it is given up after 7.5 s without a sign (attempt 1 of 1)" in spoken()[0]
@@ -273,7 +272,7 @@ def test_several_threads_that_wait_for_one_host_speak_once(server, spoken, monke
     table = known_fields()
     server.fail("frame", "hang")
     with conf.set_temp("attempts", 1), pytest.warns(AstropyUserWarning, match="could not be had"):
-        gather(SDSSArchive(timeout=0.8, threads=3), read_positions(table))
+        check_source(SDSSArchive(timeout=0.8, threads=3), read_positions(table))
     assert len([line for line in spoken() if "waiting for" in line]) == 1
 
 
@@ -292,7 +291,7 @@ def test_the_same_is_said_again_at_growing_intervals(spoken, monkeypatch):
 
 
 def test_nothing_is_said_where_all_is_quick(server, spoken):
-    gather(SDSSArchive(timeout=5), read_positions(catalogue()))
+    check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
     assert spoken() == []
 
 
@@ -307,7 +306,7 @@ RETRIES = {
 @pytest.mark.parametrize("mode", RETRIES)
 def test_a_retry_is_told(server, spoken, mode):
     server.fail("crossid", mode, times=1)
-    gather(SDSSArchive(timeout=5), read_positions(catalogue()))
+    check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
     assert len(spoken()) == 1
     assert RETRIES[mode] in spoken()[0]
 
@@ -329,7 +328,7 @@ def test_the_limit_of_queries_says_for_how_long_it_holds_back(server, spoken, mo
     monkeypatch.setattr(remote, "_QUERIES", limit)
     with conf.set_temp("queries_per_minute", 1):
         limit.wait(1)
-        gather(SDSSArchive(timeout=5), many(1))
+        check_source(SDSSArchive(timeout=5), many(1))
     assert "is asked 1 queries a minute, at most: waiting for 1 s" in spoken()[0]
 
 
@@ -351,14 +350,14 @@ def test_an_interrupt_ends_all_waits_at_once(server, kind, mode, threads):
     with conf.set_temp("retry_wait", 30.0):
         at = _interrupt_soon(1.0)
         with pytest.raises(KeyboardInterrupt):
-            gather(SDSSArchive(timeout=20, threads=threads), read_positions(catalogue()))
+            check_source(SDSSArchive(timeout=20, threads=threads), read_positions(catalogue()))
     assert time.monotonic() - at < 1
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline and _at_work(before):
         time.sleep(0.02)
     assert not _at_work(before)
     server.mend()
-    cutouts, _ = gather(SDSSArchive(timeout=5), read_positions(catalogue()))
+    cutouts = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
     assert np.isfinite(cutouts.flux).any()
 
 
@@ -371,7 +370,7 @@ def test_closing_the_batches_ends_the_waits(server):
     next(batches)
     server.fail("frame", "hang")
     for batch in batches:
-        if (batch.reasons == PhotozFlag.NO_MATCH).all():
+        if (batch.cutouts.flags == PhotozFlag.NO_MATCH).all():
             break
     began = time.monotonic()
     batches.close()
@@ -380,14 +379,13 @@ def test_closing_the_batches_ends_the_waits(server):
 
 _SCRIPT = """
 import sys
-from astro_photz.testing.check_source import archive_of_scene, catalogue, gather
-from astro_photz.catalog import read_positions
-from astro_photz.config import conf
-from astro_photz.cutouts.archive import SDSSArchive
+from astro_photz.testing.source_contract import archive_of_scene, catalogue, check_source
+from astro_photz.cutouts.sources.archive import SDSSArchive
+from astro_photz.positions import read_positions
 with archive_of_scene(n_fields=2) as server:
     server.fail("frame", "hang")
     print("ready", flush=True)
-    gather(SDSSArchive(timeout=30), read_positions(catalogue()))
+    check_source(SDSSArchive(timeout=30), read_positions(catalogue()))
 """
 
 
@@ -420,22 +418,22 @@ UNKNOWN += [(column, word) for column in ("extinction_g", "run", "colc_r", "ra")
 def test_an_object_that_is_not_whole_is_its_own_affair(server, column, word):
     _, galaxies = scene()
     table = Table(rows=[(g.ra, g.dec) for g in galaxies[:6]], names=("ra", "dec"))
-    expected, expected_reasons = gather(SDSSArchive(timeout=5, cache=False), read_positions(table))
-    galaxy = int(np.flatnonzero(expected_reasons == 0)[1])
+    expected = check_source(SDSSArchive(timeout=5, cache=False), read_positions(table))
+    galaxy = int(np.flatnonzero(expected.flags == 0)[1])
     here = SkyCoord(*table[galaxy]["ra", "dec"], unit="deg")
     row, *_ = here.match_to_catalog_sky(SkyCoord(server.catalogue["ra"], server.catalogue["dec"], unit="deg"))
     server.alter(column, word, row=row)
-    cutouts, reasons = gather(SDSSArchive(timeout=5, cache=False), read_positions(table))
+    cutouts = check_source(SDSSArchive(timeout=5, cache=False), read_positions(table))
 
     others = np.arange(len(table)) != galaxy
     np.testing.assert_array_equal(cutouts.flux[others], expected.flux[others])
-    np.testing.assert_array_equal(reasons[others], expected_reasons[others])
+    np.testing.assert_array_equal(cutouts.flags[others], expected.flags[others])
     np.testing.assert_array_equal(cutouts.ebv[others], expected.ebv[others])
     if column in ("run", "field", "camcol", "ra", "dec"):
-        assert reasons[galaxy] == PhotozFlag.NO_MATCH
+        assert cutouts.flags[galaxy] == PhotozFlag.NO_MATCH
         return
     np.testing.assert_array_equal(cutouts.flux[galaxy], expected.flux[galaxy])
-    assert reasons[galaxy] == 0
+    assert cutouts.flags[galaxy] == 0
     assert np.isnan(cutouts.ebv[galaxy]) == (column == "extinction_g")
     assert np.isnan(cutouts.psf_fwhm[galaxy]).tolist() == [False, False, column == "psffwhm_r", False, False]
 
@@ -444,5 +442,5 @@ def test_an_object_that_is_not_whole_is_its_own_affair(server, column, word):
 def test_an_object_of_no_column_of_the_camera_has_no_field(server, camcol):
     server.alter("camcol", camcol, row=0)
     table = Table({"ra": [server.catalogue["ra"][0]], "dec": [server.catalogue["dec"][0]]})
-    _, reasons = gather(SDSSArchive(timeout=5), read_positions(table))
-    assert reasons.tolist() == [PhotozFlag.NO_MATCH]
+    cutouts = check_source(SDSSArchive(timeout=5), read_positions(table))
+    assert cutouts.flags.tolist() == [PhotozFlag.NO_MATCH]

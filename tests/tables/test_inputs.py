@@ -11,7 +11,7 @@ from astropy.table import QTable, Table
 
 import astro_photz
 from astro_photz import CutoutFile, FrameDirectory, PhotozFlag, SDSSArchive, embed, fetch, predict
-from astro_photz.cutouts.fetching import source_or_archive
+from astro_photz.cutouts.sources.named import source_or_archive
 from astro_photz.testing.factories import gaussian_cutouts
 
 

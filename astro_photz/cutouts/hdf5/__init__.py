@@ -1,4 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The HDF5 layout in which cutouts are exchanged. It deals in arrays, and knows no `~astro_photz.Cutouts`.
+The HDF5 layout in which cutouts are exchanged. It deals in arrays, not in `~astro_photz.Cutouts`.
 """

@@ -2,7 +2,7 @@
 """
 HDF5 files of cutouts that several processes write at once, in blocks.
 
-The layout is that of `astro_photz.cutouts.hdf5.layout`; all that is not there is how the bytes get to their places.
+The layout is that of `astro_photz.cutouts.hdf5.layout`. This module puts the bytes in their places.
 """
 
 from io import FileIO
@@ -13,7 +13,7 @@ import numpy as np
 
 from astro_photz.utils._files import aside, full_disk_told, take_room
 
-from .layout import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns
+from .layout import ATTRIBUTES, in_place, open_cutouts, pixels, plain_columns
 
 __all__ = ["BlockWriter"]
 
@@ -22,9 +22,9 @@ class BlockWriter:
     """
     Write blocks of cutouts into an HDF5 file, in any order, from several processes at once.
 
-    `create` lays the file out whole: every data set has its place from the start, and HDF5 has nothing left to write.
-    Blocks then go to their places past HDF5. So a process that is killed leaves a file that is sound up to the blocks
-    it was writing, and the bytes of a finished file do not depend on who wrote them, in what order or how often.
+    `create` lays out the whole file: every data set has its place from the start. Blocks are then written past HDF5. So
+    a killed process damages no more than the blocks it was writing, and the bytes of a finished file do not depend on
+    which process wrote them, in which order or how often.
 
     Parameters
     ----------
@@ -54,38 +54,38 @@ class BlockWriter:
     @classmethod
     def create(cls, path, n, *, like, dtype="float16", attributes=None, **columns):
         """
-        Lay out a file, and take its room on the disk.
+        Lay out a file, and reserve its room on the disk.
 
         Parameters
         ----------
         path : str or path-like
-            Where; a file that is there is replaced.
+            A file that is there is replaced.
         n : int
             Number of stamps that will be written, at least 1.
         like : `~astro_photz.Cutouts` (M,)
-            Stamps of the size and with the columns of those that will be written; nothing of them is.
+            Cutouts of the size and with the columns of those that will be written.
         dtype : {'float16', 'float32'}, optional
             Of the pixels.
         attributes : dict, optional
-            What else to note in the file.
+            More attributes of the file.
         **columns : array_like (M, ...), optional
             More data sets.
 
         Raises
         ------
         OSError
-            If it cannot be written, or there is no room for it. What was there stays then.
+            If it cannot be written, or there is no room for it. A file that was there stays then.
         ValueError
             If a column is not of numbers.
         """
         path = Path(path)
         images = np.empty((0, 5, like.size, like.size), dtype=dtype)
-        data = {"images": images} | columns_of(like) | plain_columns(columns)
+        data = {"images": images} | like.datasets() | plain_columns(columns)
         for name, values in data.items():
             if values.dtype.kind in "SUO":
                 raise ValueError(f"{name} must be numbers, got {values.dtype}: CutoutWriter writes texts")
         nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
-        # Who still writes to a file that was there does not write to this one.
+        # A process that still writes to a file that was there does not write to this one.
         with full_disk_told(path, nbytes), aside(path) as part:
             # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
             with h5py.File(part, "w", libver=("v110", "v110")) as file:
@@ -113,9 +113,9 @@ class BlockWriter:
         Raises
         ------
         ValueError
-            If the stamps are not such as the file was made for.
+            If the stamps do not fit the file.
         """
-        data = {"images": cutouts.flux} | columns_of(cutouts) | plain_columns(columns)
+        data = {"images": cutouts.flux} | cutouts.datasets() | plain_columns(columns)
         if data.keys() != self._places.keys():
             raise ValueError(f"the file has the columns {', '.join(self._places)}; got {', '.join(data)}")
         for name, values in data.items():
@@ -134,7 +134,7 @@ class BlockWriter:
 
 
 def _offset(dataset):
-    """Where in its file the rows of a data set lie, one behind the other."""
+    """Place in the file at which the rows of a data set begin, one behind the other."""
     if dataset.chunks is None:
         return dataset.id.get_offset()
     row = dataset.dtype.itemsize * int(np.prod(dataset.chunks))

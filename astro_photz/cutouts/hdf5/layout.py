@@ -2,10 +2,10 @@
 """
 The HDF5 layout in which cutouts are exchanged: that of the data sets published with Hayat et al. (2021).
 
-``images`` (N, 5, S, S) holds the fluxes (nanomaggies); ``e_bv`` (N, 5) is, against its name, the extinction A_ugriz
-(mag) of SDSS DR12; ``ra``, ``dec`` (deg) and ``ObjID`` tell the galaxies. Data sets of our own follow, which readers
-of the published layout pass over: ``target_xy``, ``psf_fwhm`` and the provenance of the frames. The attribute
-``simulated`` says that images are.
+``images`` (N, 5, S, S) holds the fluxes (nanomaggies). ``e_bv`` (N, 5) is, against its name, the extinction A_ugriz
+(mag) of SDSS DR12. ``ra``, ``dec`` (deg) and ``ObjID`` identify the galaxies. Our own data sets, which readers of the
+published layout ignore, are ``target_xy``, ``psf_fwhm``, ``flags`` and the provenance of the frames. The attribute
+``simulated`` marks files with images that are not real.
 """
 
 from pathlib import Path
@@ -13,18 +13,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 from astropy import units as u
-from astropy.table import Column, Table
+from astropy.table import Column
 
-from astro_photz.cutouts.container import MINIMUM_SIZE, PROVENANCE, Cutouts
-from astro_photz.dust import ebv_from_extinction, extinction_from_ebv
+from astro_photz.dust import ebv_from_extinction
 from astro_photz.sdss import BANDS, PIXEL_SCALE
 from astro_photz.utils._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers, values_and_mask
-from astro_photz.utils._sky import direction_of, icrs_from_degrees
+from astro_photz.utils._sky import icrs_from_degrees
 from astro_photz.utils._units import parse_unit
 
 __all__ = [
     "ATTRIBUTES",
-    "columns_of",
+    "MINIMUM_SIZE",
+    "PROVENANCE",
     "in_place",
     "is_simulated",
     "open_cutouts",
@@ -33,11 +33,16 @@ __all__ = [
     "read_column",
     "read_coord",
     "read_ebv",
-    "read_rows",
 ]
 
 ATTRIBUTES = {"bands": "".join(BANDS), "unit": "nanomaggy", "pixel_scale_arcsec": PIXEL_SCALE}
-"""What each file says of its images."""
+"""Attributes of every file."""
+
+MINIMUM_SIZE = 64
+"""Side of the smallest stamps (pixels)."""
+
+PROVENANCE = ("data_release", "run", "rerun", "camcol", "field")
+"""Data sets that identify the frames of the stamps."""
 
 _BANDS = (len(BANDS),)
 # Shape of a row, and unit, of each data set of numbers.
@@ -61,7 +66,7 @@ _SENTINELS = {"dec": (), "e_bv": SENTINELS + POSITIVE_SENTINELS, "specz_redshift
 
 def in_place():
     """
-    How a data set is made that has its place in the file from the start, and is not filled.
+    Make the properties of a data set that has its place in the file from the start, and is not filled.
 
     Returns
     -------
@@ -75,14 +80,14 @@ def in_place():
 
 def pixels(flux, dtype):
     """
-    Fluxes as a file has them.
+    Convert fluxes to the pixels of a file.
 
     Parameters
     ----------
     flux : `~numpy.ndarray`
         Flux (nanomaggies).
     dtype : `~numpy.dtype`
-        Of the pixels in the file.
+        Type of the pixels in the file.
 
     Returns
     -------
@@ -93,36 +98,9 @@ def pixels(flux, dtype):
     return np.clip(flux, -limit, limit).astype(dtype)
 
 
-def columns_of(cutouts):
-    """
-    What a file has of stamps besides their pixels.
-
-    Parameters
-    ----------
-    cutouts : `~astro_photz.Cutouts` (N,)
-
-    Returns
-    -------
-    dict of `~numpy.ndarray` (N, ...)
-        By the names of the data sets.
-    """
-    columns = {
-        "e_bv": extinction_from_ebv(cutouts.ebv, coefficients="DR12"),
-        "ObjID": cutouts.ids,
-        "target_xy": cutouts.target_xy,
-        "psf_fwhm": cutouts.psf_fwhm,
-        "flags": cutouts.flags,
-    }
-    if cutouts.coord is not None:
-        icrs = direction_of(cutouts.coord)
-        columns |= {"ra": icrs.ra.deg, "dec": icrs.dec.deg}
-    columns |= {name: cutouts.provenance[name] for name in PROVENANCE}
-    return {name: np.asarray(values) for name, values in columns.items()}
-
-
 def plain_columns(columns):
     """
-    Columns as a file has them: in the units of the layout, with NaN where they are masked.
+    Convert columns to the data sets of a file: in the units of the layout, with NaN where they are masked.
 
     Parameters
     ----------
@@ -136,7 +114,7 @@ def plain_columns(columns):
     Raises
     ------
     ValueError
-        If a unit does not convert to the layout's, or there is no number to stand for a masked value.
+        If a unit does not convert to the layout's, or no number can stand for a masked value.
     """
     return {name: _plain(name, values) for name, values in columns.items()}
 
@@ -159,7 +137,7 @@ def _plain(name, values):
     if not np.any(mask):
         return plain
     if plain.dtype.kind != "f":
-        raise ValueError(f"{name} has masked values, and {plain.dtype} has nothing to say so with: fill them")
+        raise ValueError(f"{name} has masked values, for which {plain.dtype} has no number: fill them")
     return np.where(mask, np.nan, plain).astype(plain.dtype)
 
 
@@ -181,7 +159,7 @@ def open_cutouts(path, *, needs=("images", "e_bv")):
     ----------
     path : str or path-like
     needs : sequence of str, optional
-        Data sets without which the file is of no use.
+        Data sets that must be there.
 
     Returns
     -------
@@ -192,7 +170,7 @@ def open_cutouts(path, *, needs=("images", "e_bv")):
     OSError
         If there is no such file, or it is not HDF5.
     ValueError
-        If a data set is not there, or one of the layout has another shape.
+        If a data set is missing, or one of the layout has another shape.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no file {path}")
@@ -275,8 +253,8 @@ def read_column(file, name, rows=slice(None)):
     Returns
     -------
     `~numpy.ndarray` (N, ...) or None
-        In the layout's unit, where the data set has an attribute ``unit`` of another; NaN, -1 or an empty text for what
-        is not known. None if there is no such data set.
+        Converted to the layout's unit, if an attribute ``unit`` names another; NaN, -1 or an empty text where unknown.
+        None if there is no such data set.
     """
     if name not in file:
         return None
@@ -291,7 +269,7 @@ def read_column(file, name, rows=slice(None)):
 
 def read_ebv(file):
     """
-    Read E(B-V) of an open file, out of ``e_bv``, which is an extinction.
+    Read E(B-V) of an open file, from the extinctions in ``e_bv``.
 
     Parameters
     ----------
@@ -300,14 +278,14 @@ def read_ebv(file):
     Returns
     -------
     `~numpy.ndarray` (N,) float32
-        NaN where unknown, or the extinctions belong to no release of SDSS.
+        NaN where unknown, or where the extinctions belong to no release of SDSS.
     """
     return ebv_from_extinction(read_column(file, "e_bv"), strict=False)
 
 
 def is_simulated(file):
     """
-    Whether any stamp in an open file is simulated.
+    Read whether any stamp in an open file is simulated.
 
     Parameters
     ----------
@@ -323,7 +301,7 @@ def is_simulated(file):
 
 def read_coord(file):
     """
-    Positions of the stamps in an open file.
+    Read the positions of the stamps in an open file.
 
     Parameters
     ----------
@@ -334,45 +312,3 @@ def read_coord(file):
     `~astropy.coordinates.SkyCoord` (N,)
     """
     return icrs_from_degrees(read_column(file, "ra"), read_column(file, "dec"))
-
-
-def read_rows(file, rows):
-    """
-    Read some stamps of an open file.
-
-    Parameters
-    ----------
-    file : `h5py.File`
-        Of `open_cutouts`.
-    rows : `~numpy.ndarray` (M,) of int
-        In increasing order, for speed.
-
-    Returns
-    -------
-    `~astro_photz.Cutouts` (M,)
-    """
-    images = file["images"]
-    flux = np.empty((len(rows), *images.shape[1:]), dtype=np.float32)
-    for stamp, row in zip(flux, rows, strict=True):  # 7 times faster than h5py's fancy indexing
-        images.read_direct(stamp, np.s_[row])
-
-    # The columns are read as one slab, around the rows: for a batch of a large file, that is little more than the rows.
-    first, last = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
-
-    def column(name):
-        values = read_column(file, name, slice(first, last))
-        return None if values is None else values[rows - first]
-
-    provenance = {name: column(name) for name in PROVENANCE}
-    has_coord = "ra" in file and "dec" in file
-    return Cutouts(
-        flux,
-        ebv=ebv_from_extinction(column("e_bv"), strict=False),
-        coord=icrs_from_degrees(column("ra"), column("dec")) if has_coord else None,
-        ids=column("ObjID"),
-        target_xy=column("target_xy"),
-        psf_fwhm=column("psf_fwhm"),
-        provenance=None if any(values is None for values in provenance.values()) else Table(provenance),
-        flags=column("flags"),
-        simulated=is_simulated(file),
-    )

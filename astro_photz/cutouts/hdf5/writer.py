@@ -9,10 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from astro_photz.cutouts.container import MINIMUM_SIZE
+from astro_photz.utils._checks import check_not_there
 from astro_photz.utils._files import aside, full_disk_told, take_room
 
-from .layout import ATTRIBUTES, columns_of, in_place, open_cutouts, pixels, plain_columns
+from .layout import ATTRIBUTES, MINIMUM_SIZE, in_place, open_cutouts, pixels, plain_columns
 
 __all__ = ["CutoutWriter", "keep_rows"]
 
@@ -23,8 +23,7 @@ class CutoutWriter:
     """
     Write cutouts to an HDF5 file batch by batch.
 
-    The file is written aside, and takes its name when all N stamps are in it. Its room on the disk is taken at the
-    start.
+    The file takes its name when all N stamps are in it. Its room on the disk is reserved at the start.
 
     Parameters
     ----------
@@ -34,11 +33,11 @@ class CutoutWriter:
     size : int, optional
         Side of a stamp (pixels).
     dtype : {'float16', 'float32'}, optional
-        Of the pixels.
+        Type of the pixels.
     overwrite : bool, optional
         Replace a file that is there.
     attributes : dict, optional
-        What else to note in the file.
+        More attributes of the file.
 
     Raises
     ------
@@ -47,7 +46,7 @@ class CutoutWriter:
     OSError
         If there is no room for it.
     ValueError
-        On leaving, if fewer stamps were written than said.
+        On leaving, if fewer than ``n`` stamps were written.
 
     Examples
     --------
@@ -71,8 +70,7 @@ class CutoutWriter:
         self.attributes = attributes or {}
         if self.dtype not in (np.float16, np.float32):
             raise ValueError(f"dtype must be 'float16' or 'float32', got {dtype!r}")
-        if self.path.exists() and not overwrite:
-            raise FileExistsError(f"{self.path} exists: choose another path, or set overwrite=True")
+        check_not_there(self.path, overwrite=overwrite)
 
     def __enter__(self):
         self._whole = self._laid_out()
@@ -83,7 +81,7 @@ class CutoutWriter:
 
     @contextmanager
     def _laid_out(self):
-        """The file, until it is whole or given up."""
+        """Yield the file, laid out, under a name that it has until it is whole."""
         with full_disk_told(self.path), aside(self.path) as part:
             with h5py.File(part, "w") as file:
                 shape = (self.n, 5, self.size, self.size)
@@ -115,7 +113,7 @@ class CutoutWriter:
         Parameters
         ----------
         rows : `~numpy.ndarray` (M,) of int
-            Of the file, in any order; each is to be written once.
+            Rows of the file, in any order; each is written once.
         cutouts : `~astro_photz.Cutouts` (M,)
         **columns : array_like (M, ...), optional
             More data sets; the same ones in each call.
@@ -123,7 +121,7 @@ class CutoutWriter:
         Raises
         ------
         ValueError
-            If they do not fit into the file, or are not alike in all calls.
+            If the stamps do not fit into the file, or the calls are not alike.
         """
         rows = np.asarray(rows)
         if len(rows) and max(rows) >= self.n:
@@ -132,7 +130,7 @@ class CutoutWriter:
             raise ValueError(f"rows must be others than those written, one for each of the {len(cutouts)} stamps")
         if cutouts.size != self.size:
             raise ValueError(f"{self.path} was opened for stamps of {self.size} pixels, got {cutouts.size}")
-        columns = columns_of(cutouts) | plain_columns(columns)
+        columns = cutouts.datasets() | plain_columns(columns)
         self._check(columns, len(cutouts))
         for start in range(0, len(rows), _BLOCK):  # converting takes memory of its own
             block = slice(start, start + _BLOCK)
@@ -173,7 +171,7 @@ class CutoutWriter:
 
 
 def _put(dataset, rows, values):
-    """Values to rows of a data set, which HDF5 takes in order."""
+    """Write values to rows of a data set; HDF5 wants them in order."""
     if not len(rows):
         return
     order = np.argsort(rows)
@@ -189,13 +187,13 @@ def _put(dataset, rows, values):
 
 def keep_rows(path, rows):
     """
-    Leave rows out of a file, which is written anew.
+    Rewrite a file with some of its rows.
 
     Parameters
     ----------
     path : path-like
     rows : `~numpy.ndarray` (M,) of int
-        Those that stay.
+        Rows that stay.
     """
     with aside(path) as part, open_cutouts(path) as file, h5py.File(part, "w") as kept:
         for name, values in file.items():

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Failures of requests, explained in a short phrase.
+Explain failed requests in a short phrase.
 
-The libraries say it in up to 400 characters, with the name of the host, which is what matters, deep in the middle.
+The libraries' own messages have up to 400 characters, with the name of the host deep in the middle.
 """
 
 import errno
@@ -53,36 +53,17 @@ class Unreachable(ConnectionError):
 
 
 def host_of(url):
-    """
-    Name the host of a URL, with its port where that is not the usual one.
-
-    Parameters
-    ----------
-    url : str
-
-    Returns
-    -------
-    str
-    """
+    """Name the host of a URL, with its port where that is not the usual one."""
     parts = urlsplit(url)
     return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or ""
 
 
 def explain(error, host=None):
     """
-    Say in the user's terms what went wrong with a request.
+    Explain in the user's terms why a request failed.
 
-    Parameters
-    ----------
-    error : Exception
-        One of `FAILURES`.
-    host : str, optional
-        Which server was asked; by default what the error itself knows of it.
-
-    Returns
-    -------
-    str
-        A phrase in one line, such as "data.sdss.org answered 503 Service Unavailable".
+    One line, such as "data.sdss.org answered 503 Service Unavailable", for an error of `FAILURES`. Without ``host``,
+    the server is the one that the error names.
     """
     chain = list(_chain(error))
     host = host or next(filter(None, map(_host_in, chain)), "the server")
@@ -94,32 +75,12 @@ def explain(error, host=None):
 
 
 def is_unreachable(error):
-    """
-    Tell whether there was not even a connection.
-
-    Parameters
-    ----------
-    error : Exception
-
-    Returns
-    -------
-    bool
-    """
+    """Check whether there was no connection at all."""
     return isinstance(error, Unreachable) or bool(_no_connection(list(_chain(error)), ""))
 
 
 def is_final(error):
-    """
-    Tell whether a further attempt would end like this one.
-
-    Parameters
-    ----------
-    error : Exception
-
-    Returns
-    -------
-    bool
-    """
+    """Check whether another attempt would fail in the same way."""
     chain = list(_chain(error))
     status, _ = _answer(chain)
     refused = isinstance(status, int) and 400 <= status < 500 and status not in (408, 429)
@@ -127,18 +88,7 @@ def is_final(error):
 
 
 def asked_patience(error):
-    """
-    How long the server asks to be left alone, in either form of the header ``Retry-After``.
-
-    Parameters
-    ----------
-    error : Exception
-
-    Returns
-    -------
-    float or None
-        Seconds; None if it does not say.
-    """
+    """Read the wait (s) that the server asks for, in either form of the header ``Retry-After``; None without one."""
     return _patience(_answer(list(_chain(error)))[1])
 
 
@@ -153,7 +103,7 @@ def _patience(headers):
 
 
 def _chain(error):
-    """An error and all that it wraps, the outermost first."""
+    """List an error and all that it wraps, the outermost first."""
     chain, waiting = [], [error]
     while waiting:
         one = waiting.pop(0)
@@ -213,7 +163,7 @@ def _status(chain, host):
 
 
 def _answer(chain):
-    """Status and headers of the server's answer, as requests or urllib tell them."""
+    """Status and headers of the server's answer, from an error of requests or urllib."""
     for error in chain:
         response = getattr(error, "response", None)
         if isinstance(response, requests.Response):
@@ -249,7 +199,7 @@ def _broken_off(chain, host):
 
 
 def _seconds(chain, kind):
-    """The limit that was passed, out of the words of urllib3."""
+    """The time limit that was exceeded, from the message of urllib3."""
     found = re.search(rf"{kind} timeout=([\d.]+)", " ".join(str(one) for one in chain))
     return found and f"{float(found[1]):g} s"
 

@@ -1,16 +1,15 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Stamps cut field by field, whatever the frames come from.
+Cut stamps field by field, for any source of frames.
 
 Reading a frame takes a hundred times longer than cutting a stamp out of it. So a frame is read as far as the last of
-its galaxies, and all of them are cut while it is in memory; frames that a neighbouring field will need again stay
-there, up to a limit.
+its galaxies, and all of them are cut while it is in memory. Frames that a neighbouring field needs too stay in memory,
+up to a limit.
 """
 
-import threading
 import warnings
-from collections import Counter, OrderedDict, defaultdict, deque
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import NamedTuple
 
@@ -18,35 +17,31 @@ import numpy as np
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_photz.cutouts.container import PROVENANCE, Cutouts
-from astro_photz.cutouts.frames import AffineMap, FrameError, resample
+from astro_photz.cutouts.container import Cutouts
+from astro_photz.cutouts.frames import FrameError
+from astro_photz.cutouts.hdf5.layout import PROVENANCE
+from astro_photz.cutouts.resampling import AffineMap, resample
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
 
+from ._frame_store import FrameStore
 from .protocol import BATCH_SIZE, Batch
 
-__all__ = ["BANDS_APART", "FieldTask", "FrameStore", "Targets", "cut_fields", "plan_tasks", "stamp_reach"]
+__all__ = ["BANDS_APART", "FieldTask", "Targets", "cut_fields", "plan_tasks", "stamp_reach"]
 
-# Pixels along the edges that are left to other frames, if there are any: first those where the spline errs by more
-# than 0.1 % of the gradient, at last none.
+# Pixels along the edges of a frame that are taken from other frames if possible. The first tries leave out those where
+# the spline errs by more than 0.1 % of the gradient, the last none.
 _TRIMS = (6, 4, 2, 0)
 BANDS_APART = 12
-"""Pixels by which the frames of a field lie off that of the *r* band, at most."""
+"""Largest offset (pixels) of the frames of a field from that of the *r* band."""
 
 
 class Targets(NamedTuple):
     """
-    What is known of the galaxies before their images are there.
+    Facts about the galaxies that are known before their images.
 
-    Parameters
-    ----------
-    coord : `~astropy.coordinates.SkyCoord` (N,)
-    ebv : `~numpy.ndarray` (N,) float32
-        E(B-V) (mag).
-    psf_fwhm : `~numpy.ndarray` (N, 5) float32
-        Widths of the point-spread function (arcsec).
-    data_release : int
-        Of the frames; -1 if unknown.
+    Positions (N,), E(B-V) (N,) in mag, FWHM of the point-spread function (N, 5) in arcsec, both float32; and the data
+    release of the frames, -1 if unknown.
     """
 
     coord: object
@@ -57,15 +52,10 @@ class Targets(NamedTuple):
 
 class FieldTask(NamedTuple):
     """
-    The galaxies to be cut from one field.
+    Galaxies to be cut from one field.
 
-    Parameters
-    ----------
-    field_id : `~astro_photz.sdss.FieldID`
-    rows : `~numpy.ndarray` (M,) of int
-        Which of the targets.
-    fillers : dict of int to list of `~astro_photz.sdss.FieldID`
-        For a row whose stamp crosses the frame's edge, the fields that hold the rest.
+    ``rows`` (M,) are those of the targets. ``fillers`` lists, by row, the fields that hold the rest of a stamp that
+    crosses an edge of the frame.
     """
 
     field_id: FieldID
@@ -78,155 +68,22 @@ class FieldTask(NamedTuple):
         return {self.field_id}.union(*self.fillers.values())
 
     def rows_of(self, field_id):
-        """
-        Galaxies for which one of the fields may be needed.
-
-        Parameters
-        ----------
-        field_id : `~astro_photz.sdss.FieldID`
-
-        Returns
-        -------
-        list of int
-        """
+        """List the galaxies that may need one of the fields."""
         if field_id == self.field_id:
             return self.rows.tolist()
         return [row for row, others in self.fillers.items() if field_id in others]
 
 
-class FrameStore:
-    """
-    Decompressed frames, each loaded once, by one thread, and kept as long as a task needs it.
-
-    Parameters
-    ----------
-    load : callable
-        Takes a `~astro_photz.sdss.FieldID`, a band, and the positions of the galaxies that will be cut from that frame;
-        returns a `~astro_photz.cutouts.frames.Frame` or raises a `~astro_photz.cutouts.frames.FrameError`.
-    tasks : list of `FieldTask`
-        All that will be done.
-    coord : `~astropy.coordinates.SkyCoord` (N,)
-        Of the galaxies.
-    max_bytes : int
-        Memory to be kept; beyond it, the frames that were not used for longest go, to be loaded again.
-    """
-
-    def __init__(self, load, *, tasks, coord, max_bytes):
-        self._load = load
-        self._coord = coord
-        self._rows = defaultdict(set)
-        for task in tasks:
-            for field_id in task.fields:
-                self._rows[field_id].update(task.rows_of(field_id))
-        self._uses = Counter(field_id for task in tasks for field_id in task.fields)
-        self._max_bytes = max_bytes
-        self._frames = OrderedDict()
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
-
-    def get(self, field_id, band):
-        """
-        A frame, from memory if it is there.
-
-        Parameters
-        ----------
-        field_id : `~astro_photz.sdss.FieldID`
-        band : {'u', 'g', 'r', 'i', 'z'}
-
-        Returns
-        -------
-        `~astro_photz.cutouts.frames.Frame`
-
-        Raises
-        ------
-        FrameError
-            If it cannot be had; also each time that it is asked for again.
-        ~concurrent.futures.CancelledError
-            If the store is closed.
-        """
-        if self._closed.is_set():
-            raise CancelledError
-        key = field_id, band
-        with self._lock:
-            future = self._frames.get(key)
-            mine = future is None
-            if mine:
-                future = self._frames[key] = Future()
-            self._frames.move_to_end(key)
-        if mine:
-            try:
-                coord = self._coord[sorted(self._rows[field_id])]
-                future.set_result(self._load(field_id, band, coord))
-            except BaseException as error:
-                future.set_exception(error)
-            self._evict()
-        return future.result()
-
-    def close(self):
-        """Give no more frames: threads that nobody waits for end with the one that they read."""
-        self._closed.set()
-
-    def release(self, task):
-        """
-        Let go of the frames that no other task needs.
-
-        Parameters
-        ----------
-        task : `FieldTask`
-            One that is done.
-        """
-        with self._lock:
-            self._uses.subtract(task.fields)
-            for key in [key for key in self._frames if self._uses[key[0]] <= 0]:
-                del self._frames[key]
-
-    def _evict(self):
-        with self._lock:
-            sizes = {
-                key: future.result().nbytes
-                for key, future in self._frames.items()
-                if future.done() and future.exception() is None
-            }
-            excess = sum(sizes.values()) - self._max_bytes
-            for key, size in sizes.items():  # the longest unused first
-                if excess <= 0:
-                    break
-                del self._frames[key]
-                excess -= size
-
-
 def stamp_reach(size):
-    """
-    How near to an edge of its *r* frame a stamp may need another frame, in a band or other.
-
-    Parameters
-    ----------
-    size : int
-        Side of a stamp (pixels).
-
-    Returns
-    -------
-    float
-        Pixels from the target to the edge.
-    """
+    """Distance (pixels) from an edge of the *r* frame below which a stamp may need another frame, in any band."""
     return size / 2 + 1 + BANDS_APART
 
 
 def plan_tasks(field_ids, fillers):
     """
-    Group galaxies by field, with fields that share frames next to each other.
+    Group galaxies by field, at most 256 in a task, and put fields that share frames next to each other.
 
-    Parameters
-    ----------
-    field_ids : dict of int to `~astro_photz.sdss.FieldID`
-        The field of each row.
-    fillers : dict of int to list of `~astro_photz.sdss.FieldID`
-        The fields that hold the rest of a row's stamp, for rows that need it.
-
-    Returns
-    -------
-    list of `FieldTask`
-        Of at most 256 galaxies each.
+    Both arguments are by row: its field, and for rows that need them the fields that hold the rest of the stamp.
     """
     rows = defaultdict(list)
     for row, field_id in field_ids.items():
@@ -245,7 +102,7 @@ def plan_tasks(field_ids, fillers):
 
 
 def _linked_order(field_ids, neighbours):
-    """The fields, each followed by those that it shares frames with (a depth-first walk)."""
+    """Yield the fields, each followed by those that share frames with it (a depth-first walk)."""
     seen = set()
     for start in field_ids:
         stack = [start]
@@ -259,32 +116,13 @@ def _linked_order(field_ids, neighbours):
 
 def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
     """
-    Cut all stamps, a few fields at a time.
+    Cut all stamps, a few fields at a time, as batches; a warning names each frame that is not available, once.
 
-    Parameters
-    ----------
-    tasks : list of `FieldTask`
-    targets : `Targets` (N,)
-    load : callable
-        See `FrameStore`.
-    size : int
-        Side of a stamp (pixels).
-    threads : int
-        Fields at a time.
-    max_bytes : int
-        Memory for decompressed frames, beside those being cut.
-
-    Yields
-    ------
-    `~astro_photz.cutouts.sources.protocol.Batch`
-
-    Warns
-    -----
-    AstropyUserWarning
-        Once for each frame that could not be had.
+    ``load`` reads a frame for a `~astro_photz.cutouts.sources._frame_store.FrameStore`; ``threads`` fields are cut at
+    the same time; ``max_bytes`` limits the decompressed frames in memory, besides those in use.
     """
     store = FrameStore(load, tasks=tasks, coord=targets.coord, max_bytes=max_bytes)
-    told = set()
+    warned = set()
 
     def cut(task):
         try:
@@ -295,17 +133,17 @@ def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
     with closing(store), closing(_in_threads(cut, tasks, threads)) as results:
         for batch, problems in results:
             for problem in problems:
-                if problem not in told:
-                    told.add(problem)
+                if problem not in warned:
+                    warned.add(problem)
                     warnings.warn(problem, AstropyUserWarning, stacklevel=2)
             yield batch
 
 
 def _in_threads(function, items, threads):
     """
-    Like ``map``, some items ahead in threads but no more than there are threads: results can be large.
+    Map a function over items in threads, ahead of the caller by no more items than threads: results can be large.
 
-    Whoever stops early, by an interrupt for instance, does not wait for what is under way.
+    A caller who stops early, for instance by an interrupt, does not wait for running calls.
     """
     if threads == 1:
         yield from map(function, items)
@@ -323,14 +161,14 @@ def _in_threads(function, items, threads):
 
 
 class _FieldCutter:
-    """Cuts stamps on the r pixels of one field, out of its own frames and, at the edges, out of others."""
+    """Cut stamps on the r pixels of one field, from its own frames and, at the edges, from those of others."""
 
     def __init__(self, field_id, store, size):
         self.field_id = field_id
         self.store = store
         self.size = size
         self.problems = []
-        self._reference = None  # the r frame: held here, as the store may let go of it
+        self._reference = None  # the r frame, which the store may drop
         self._layers = {}
 
     def cut(self, task, targets):
@@ -340,8 +178,8 @@ class _FieldCutter:
         cutouts.provenance = self._provenance(len(task.rows), targets.data_release)
         reference = self._reference = self._frame(self.field_id, "r")
         if reference is None:
-            reasons = np.full(len(task.rows), PhotozFlag.NO_IMAGE)
-            return Batch(task.rows, cutouts, reasons), self.problems
+            cutouts.flags[:] = PhotozFlag.NO_IMAGE
+            return Batch(task.rows, cutouts), self.problems
 
         cutouts.simulated = reference.simulated
         coord = targets.coord[task.rows]
@@ -350,16 +188,17 @@ class _FieldCutter:
         cutouts.target_xy[:] = xy - corners
         rows, columns = reference.image.shape
         outside = ~((xy > -0.5) & (xy < [columns - 0.5, rows - 0.5])).all(axis=1)
-        reasons = np.where(outside, PhotozFlag.NO_MATCH, 0)
-        for i, row in enumerate(task.rows):
-            if not outside[i]:
-                reasons[i] = self._fill(cutouts.flux[i], corners[i], [self.field_id, *task.fillers.get(row, ())])
-        reasons[(reasons == 0) & np.isnan(cutouts.flux).any(axis=(1, 2, 3))] = PhotozFlag.PARTIAL
-        return Batch(task.rows, cutouts, reasons), self.problems
+        flags = cutouts.flags
+        flags[outside] = PhotozFlag.NO_MATCH
+        for i in np.flatnonzero(~outside):
+            others = task.fillers.get(task.rows[i], ())
+            flags[i] = self._fill(cutouts.flux[i], corners[i], [self.field_id, *others])
+        flags[(flags == 0) & np.isnan(cutouts.flux).any(axis=(1, 2, 3))] = PhotozFlag.PARTIAL
+        return Batch(task.rows, cutouts), self.problems
 
     def _fill(self, stamp, corner, field_ids):
-        """Fill a stamp (5, size, size) from one field after the other, as long as pixels are missing."""
-        broken = False  # of the galaxy's own field: without those of others, only an edge is missing
+        """Fill a stamp (5, size, size) from one field after the other, until no pixel is missing; return its flags."""
+        broken = False  # a frame of the galaxy's own field; without one of another field, only an edge is missing
         # The outermost pixels of a frame count only where no other frame has better ones.
         for trim in _TRIMS:
             for field_id in field_ids:
@@ -376,7 +215,7 @@ class _FieldCutter:
         return PhotozFlag.NO_IMAGE if broken and np.isnan(stamp).any() else 0
 
     def _layer(self, field_id, band):
-        """Image of a frame and the map onto it from this field's r pixels, or None if it cannot be had."""
+        """Image of a frame and the map onto it from this field's r pixels; None if it is not available."""
         key, reference = (field_id, band), self._reference
         if key not in self._layers:
             frame = reference if key == (self.field_id, "r") else self._frame(field_id, band)

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The frames that a folder holds, told by their names.
+Find the frames in a folder by their names.
 """
 
 import os
@@ -19,22 +19,10 @@ _NAME = re.compile(
 
 def find_frames(folder):
     """
-    Find the frames in a folder and in those below it, also behind links.
+    Find the frames in a folder and its subfolders, and follow links.
 
-    Parameters
-    ----------
-    folder : `~pathlib.Path`
-
-    Returns
-    -------
-    dict of (str, int, int, int) to `~pathlib.Path`
-        By band, run, camcol and field. Of several copies, one that is there goes before a link that leads nowhere, and
-        one that is not compressed before others.
-
-    Warns
-    -----
-    AstropyUserWarning
-        For each folder that cannot be read.
+    Paths come by band, run, camcol and field. Of several copies, a file is preferred to a broken link, and an
+    uncompressed file to a compressed one. A folder that cannot be read gives a warning.
     """
     found = {}
     for path in sorted(_files(folder), key=_last_best):
@@ -48,7 +36,7 @@ def _last_best(path):
 
 
 def _files(folder):
-    """All files with a frame's name; each folder is looked into once, however many links lead to it."""
+    """Yield all files with a frame's name; each folder is searched once, however many links lead to it."""
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_warn):
         folders[:] = [name for name in sorted(folders) if _is_new(os.path.join(root, name), seen)]

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The catalogue server's answers as arrays: what is not known of an object is its own affair, not that of the others.
+Answers of the catalogue server as arrays. Values that are missing for one object do not affect the others.
 """
 
 from dataclasses import dataclass
@@ -17,47 +17,23 @@ __all__ = ["DETAILS", "PLACE", "Objects", "check_answer", "is_field"]
 
 _FIELD = ("run", "rerun", "camcol", "field")
 PLACE = ("ra", "dec", *_FIELD, "rowc_r", "colc_r")
-"""Columns that tell where an object was seen."""
+"""Columns that say where an object was seen."""
 
 _EXTINCTION = tuple(f"extinction_{band}" for band in sdss.BANDS)
 _PSF = tuple(f"psffwhm_{band}" for band in sdss.BANDS)
 DETAILS = _EXTINCTION + _PSF
-"""Columns that tell what else there is to know of it."""
+"""Columns with the extinction and the width of the point-spread function."""
 
-_END = sdss.FieldID(run=10**6, rerun=10**3, camcol=7, field=10**4)  # beyond what names of frames can say
+_END = sdss.FieldID(run=10**6, rerun=10**3, camcol=7, field=10**4)  # beyond what the names of frames can hold
 
 
 def is_field(field_ids):
-    """
-    Tell which numbers name a field.
-
-    Parameters
-    ----------
-    field_ids : `~numpy.ndarray` (M, 4) of int
-        Run, rerun, camcol, field.
-
-    Returns
-    -------
-    `~numpy.ndarray` (M,) of bool
-    """
+    """Mask (M,) of the numbers (M, 4) of run, rerun, camcol and field that identify a field."""
     return ((field_ids >= (0, 0, 1, 0)) & (field_ids < _END)).all(axis=1)
 
 
 def check_answer(table, columns):
-    """
-    Tell an error page that was read as a table, or a table that breaks off, from an answer.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-    columns : sequence of str
-        What was asked for.
-
-    Raises
-    ------
-    RemoteServiceError
-        If it is none.
-    """
+    """Refuse an error page that was read as a table, and a table that breaks off, by a RemoteServiceError."""
     missing = [name for name in columns if name not in table.colnames]
     if missing:
         raise RemoteServiceError(f"it lacks {', '.join(missing)}")
@@ -68,17 +44,10 @@ def check_answer(table, columns):
 @dataclass
 class Objects:
     """
-    Objects of the catalogue, of those that have a position.
+    Objects of the catalogue that have a position.
 
-    Parameters
-    ----------
-    coord : `~astropy.coordinates.SkyCoord` (M,)
-    field_ids : list of `~astro_photz.sdss.FieldID` (M,)
-        None where it is not known.
-    depth : `~numpy.ndarray` (M,)
-        From the object to the nearest edge of its *r* frame (pixels); NaN where not known.
-    extinction, psf_fwhm : `~numpy.ndarray` (M, 5)
-        In *ugriz* (mag; arcsec); NaN where not known, or not asked for.
+    Unknown fields are None. ``depth`` (M,) is the distance to the nearest edge of the *r* frame (pixels); extinction
+    (mag) and PSF width (arcsec) are (M, 5). NaN where unknown or not asked for.
     """
 
     coord: SkyCoord
@@ -89,18 +58,7 @@ class Objects:
 
     @classmethod
     def of(cls, table):
-        """
-        Read an answer.
-
-        Parameters
-        ----------
-        table : `~astropy.table.Table` or None
-            Of the columns `PLACE`, and `DETAILS` or not; None for no objects.
-
-        Returns
-        -------
-        `Objects`
-        """
+        """Read an answer with the columns `PLACE`, and `DETAILS` or not; None stands for no objects."""
         if table is None:
             return cls(SkyCoord([], [], unit=u.deg), [], np.empty(0), np.empty((0, 5)), np.empty((0, 5)))
         ra, dec = numbers(table["ra"]), numbers(table["dec"])

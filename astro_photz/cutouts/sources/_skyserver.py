@@ -37,14 +37,7 @@ _BLOCK = 2**16
 
 
 class RateLimit:
-    """
-    At most so many passes in any minute.
-
-    Parameters
-    ----------
-    minute : float, optional
-        Length of the minute (s).
-    """
+    """Limit of the number of passes in any minute; a test may set its length (s)."""
 
     def __init__(self, *, minute=_MINUTE):
         self._minute = minute
@@ -52,15 +45,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def wait(self, per_minute, *, sleep=time.sleep):
-        """
-        Wait until there is room for another pass.
-
-        Parameters
-        ----------
-        per_minute : int
-        sleep : callable, optional
-            Waits for a number of seconds.
-        """
+        """Wait until there is room for another pass."""
         with self._lock:
             while len(self._passes) >= per_minute:
                 sleep(max(0.0, self._passes[0] + self._minute - time.monotonic()))
@@ -73,14 +58,7 @@ _QUERIES = RateLimit()
 
 
 class Link:
-    """
-    The way to the servers during one call: its waits, and the hosts that turned out to be out of reach.
-
-    Parameters
-    ----------
-    threads : int, optional
-        Downloads at a time.
-    """
+    """Connection to the servers during one call: its waits, and the hosts that cannot be reached."""
 
     def __init__(self, *, threads=1):
         self.waits = Waits()
@@ -96,28 +74,11 @@ class Link:
 
     def with_retries(self, action, *, host, forget):
         """
-        Do what may fail for a while.
+        Repeat an action that may fail for a while; ``forget`` removes the remains of a failed one from the caches.
 
-        Parameters
-        ----------
-        action : callable
-        host : str
-            The server that it asks.
-        forget : callable
-            Removes from the caches what a failed action left there.
-
-        Returns
-        -------
-        object
-            What ``action`` returned.
-
-        Raises
-        ------
-        Unreachable
-            If there is no connection to the host; also at once, if none was to be had before.
-        Exception
-            A failed request, after ``conf.attempts`` of them or at once if the server refuses for good (404 and the
-            like) or asks for more than two minutes of patience.
+        Without a connection to the host this call and later ones raise Unreachable. Otherwise the error of the last of
+        ``conf.attempts`` is raised; there is only one attempt if the server refuses for good (404 and the like) or asks
+        for a wait of more than two minutes.
         """
         began = time.monotonic()
         for attempt in range(1, conf.attempts + 1):
@@ -150,39 +111,17 @@ class Link:
 
     def send(self, action, *, host, limit):
         """
-        Ask a server, unless there was no connection to it before.
+        Ask a server, unless it could not be reached before.
 
-        Parameters
-        ----------
-        action : callable
-            Asks it, and notes what comes of the answer in its argument.
-        host : str
-        limit : float
-            After how long it gives up (s).
-
-        Returns
-        -------
-        object
-            What ``action`` returned.
+        ``action`` reports the progress of the answer to its argument, a ``Progress``; it gives up after ``limit``
+        seconds.
         """
         if host in self._lost:
             raise Unreachable(self._lost[host])
         return self.waits.run(action, host=host, limit=limit)
 
     def get(self, url, *, timeout):
-        """
-        Download a file.
-
-        Parameters
-        ----------
-        url : str
-        timeout : float
-            Of the connection (s).
-
-        Returns
-        -------
-        bytes
-        """
+        """Download a file as bytes; the timeout (s) is that of the connection."""
         return self.send(partial(self._get, url, timeout), host=host_of(url), limit=timeout)
 
     def _get(self, url, timeout, progress):
@@ -198,7 +137,7 @@ class Link:
 
 
 def _timeouts(timeout):
-    """Of the connection and of the answer (s): a server that is there takes little time to say so."""
+    """Time limits of the connection and of the answer (s): a server that runs accepts connections quickly."""
     return min(timeout, _CONNECT), timeout
 
 
@@ -222,7 +161,7 @@ class _PoliteAdapter(requests.adapters.HTTPAdapter):
 
         def exchange(progress):
             response = send(request, timeout=_timeouts(timeout), **kwargs)
-            progress.add(len(response.content))  # the body too comes here, where nobody is held up by it
+            progress.add(len(response.content))  # reads the body too, in this thread
             return response
 
         return self._link.send(exchange, host=host, limit=timeout)
@@ -236,13 +175,7 @@ class _PoliteAdapter(requests.adapters.HTTPAdapter):
 
 class SkyServer(SDSSClass):
     """
-    astroquery's SDSS client that keeps to ``conf.queries_per_minute``, and can forget the answers that it cached last.
-
-    Parameters
-    ----------
-    timeout : float
-        Of a request (s).
-    link : `Link`
+    Client of astroquery that keeps to ``conf.queries_per_minute``, and can remove its latest answers from the cache.
     """
 
     def __init__(self, *, timeout, link):
@@ -267,39 +200,22 @@ class SkyServer(SDSSClass):
         self._session.close()
 
     def forget(self):
-        """Remove from astroquery's cache what the queries since the last call left there."""
+        """Remove the answers since the last call of ``keep`` or ``forget`` from astroquery's cache."""
         for file in self._answers:
             file.unlink(missing_ok=True)
         self._answers.clear()
 
     def keep(self):
-        """Leave in the cache what the queries so far left there."""
+        """Leave the answers so far in the cache."""
         self._answers.clear()
 
 
 def download_frame(url, *, link, coord, size, timeout, cache=True):
     """
-    Download a frame and read it, by way of astropy's cache, which astroquery's ``get_images`` uses too.
+    Download and read a frame, by way of astropy's cache, which astroquery's ``get_images`` uses too.
 
-    Parameters
-    ----------
-    url : str
-    link : `Link`
-    coord, size
-        Which part of it is needed: see `~astro_photz.cutouts.frames.read_frame`.
-    timeout : float
-        Of the connection (s).
-    cache : bool, optional
-        Keep the file, and use one that was kept.
-
-    Returns
-    -------
-    `~astro_photz.cutouts.frames.Frame`
-
-    Raises
-    ------
-    FrameError
-        If the frame cannot be had.
+    Only the part that ``coord`` and ``size`` need is read: see `~astro_photz.cutouts.frames.read_frame`. A frame that
+    is not available raises FrameError.
     """
     name, host, read = Path(urlsplit(url).path).name, host_of(url), partial(read_frame, coord=coord, size=size)
 
@@ -330,21 +246,10 @@ def download_frame(url, *, link, coord, size, timeout, cache=True):
 
 
 def kept_file(url):
-    """
-    Find a file in astropy's cache.
-
-    Parameters
-    ----------
-    url : str
-
-    Returns
-    -------
-    str or None
-        Its path; None if it is not there.
-    """
+    """Find the path of a file in astropy's cache; None if it is not there."""
     try:
         return download_file(url, cache=True, sources=[])
-    except KeyError:  # nowhere else may it be got from
+    except KeyError:  # not in the cache
         return None
 
 

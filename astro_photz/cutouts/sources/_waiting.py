@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Waits for servers: they speak when they are long, and end when the work is stopped.
+Wait for servers: announce long waits, and end them when the work is stopped.
 
-A thread that hangs in a socket, or in the system's look-up of a name, cannot be called back. So what may block goes
-into a thread of its own, which nobody waits for once the work is stopped, nor when Python ends.
+A thread that hangs in a socket, or in the system's look-up of a name, cannot be stopped. So calls that may block run in
+threads of their own. Nobody waits for those once the work is stopped, nor when Python ends.
 """
 
 import logging
@@ -15,29 +15,21 @@ from contextlib import contextmanager, suppress
 __all__ = ["Announcer", "Progress", "Waits"]
 
 _LOG = logging.getLogger("astro_photz")
-_QUIET = 4.0  # s without a sign of life before a wait speaks: then there is a connection, or there was none
-_SLOW = 30.0  # s before a transfer speaks, though something comes
-_AGAIN = 10.0  # s before the same is said again; twice as long each time
+_QUIET = 4.0  # s without a sign of life before a wait is announced; longer than it takes to connect
+_SLOW = 30.0  # s before a transfer is announced, though bytes come
+_AGAIN = 10.0  # s before the same line is repeated; twice as long each time
 _SELDOM = 120.0  # s, the longest of these
 
 
 class Announcer:
-    """Lines for the user, none of which is said again at once, whatever the number of threads that would."""
+    """Write lines for the user, and suppress repetitions, also by several threads."""
 
     def __init__(self):
         self._said = {}
         self._lock = threading.Lock()
 
     def say(self, key, line):
-        """
-        Say a line, unless its like was said a while ago.
-
-        Parameters
-        ----------
-        key : hashable
-            The same for lines of which one is enough.
-        line : str
-        """
+        """Write a line, unless one with the same key was written a while ago."""
         now = time.monotonic()
         with self._lock:
             before, gap = self._said.get(key, (-float("inf"), 0.0))
@@ -48,7 +40,7 @@ class Announcer:
         _LOG.warning(line)
 
 
-# One for the process: several calls in threads write to the same screen.
+# One for the process: all threads write to the same screen.
 _ANNOUNCER = Announcer()
 
 
@@ -60,28 +52,22 @@ class Progress:
         self.n_bytes = 0
 
     def add(self, n_bytes):
-        """
-        Note that something came.
-
-        Parameters
-        ----------
-        n_bytes : int
-        """
+        """Record that bytes came."""
         self.n_bytes += n_bytes
         self.heard = time.monotonic()
 
     def due(self):
-        """Seconds until the wait is long enough to be spoken of, float."""
+        """Seconds until the wait is long enough to be announced, float."""
         return min(self.heard + _QUIET, self.began + _SLOW) - time.monotonic()
 
     def words(self):
-        """How long it takes, and what came so far, str."""
+        """Describe the time that it takes and the bytes so far, str."""
         came = f", {self.n_bytes / 1e6:.1f} MB have come" if self.n_bytes else ""
         return f"since {time.monotonic() - self.began:.0f} s{came}"
 
 
 class Waits:
-    """The waits of one call."""
+    """Waits of one call, which can be stopped together."""
 
     def __init__(self):
         self._stopped = Future()
@@ -94,13 +80,7 @@ class Waits:
 
     @contextmanager
     def turn(self, attempt, attempts):
-        """
-        Say with each wait in this context which attempt it is.
-
-        Parameters
-        ----------
-        attempt, attempts : int
-        """
+        """Mention in the announcements of this context the number of the attempt."""
         self._turn.words = f" (attempt {attempt} of {attempts})"
         try:
             yield
@@ -108,44 +88,20 @@ class Waits:
             self._turn.words = ""
 
     def say(self, key, line):
-        """
-        Say a line to the user, unless its like was said a while ago.
-
-        Parameters
-        ----------
-        key : hashable
-        line : str
-        """
+        """Write a line to the user, unless one with the same key was written a while ago."""
         _ANNOUNCER.say(key, line)
 
     def sleep(self, seconds):
-        """
-        Wait a while.
-
-        Parameters
-        ----------
-        seconds : float
-        """
+        """Wait for some seconds, or until the work is stopped."""
         if wait([self._stopped], timeout=seconds).done:
             raise CancelledError
 
     def run(self, action, *, host, limit):
         """
-        Do something that may block, and wait for it.
+        Run something that may block, and wait for it.
 
-        Parameters
-        ----------
-        action : callable
-            Takes a `Progress`. After a stop its result is lost.
-        host : str
-            On which it waits.
-        limit : float
-            After how long it gives up (s).
-
-        Returns
-        -------
-        object
-            What ``action`` returned.
+        ``action`` takes a `Progress`, asks the host, and gives up after ``limit`` seconds. After a stop, its result is
+        lost.
         """
         progress, outcome = Progress(), Future()
         threading.Thread(target=_settle, args=(outcome, action, progress), name=f"wait-{host}", daemon=True).start()

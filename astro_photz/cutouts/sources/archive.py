@@ -3,9 +3,13 @@
 Cutouts from the archive of the survey, by astroquery.
 """
 
+from __future__ import annotations
+
 import threading
 import warnings
+from collections.abc import Iterator
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
@@ -15,16 +19,21 @@ from astroquery.sdss import conf as sdss_conf
 
 from astro_photz import sdss
 from astro_photz.config import conf
-from astro_photz.cutouts.container import MINIMUM_SIZE
 from astro_photz.cutouts.frames import FrameError
+from astro_photz.cutouts.hdf5.layout import MINIMUM_SIZE
 from astro_photz.dust import ebv_from_extinction
 from astro_photz.flags import PhotozFlag
+from astro_photz.sdss import FieldID
 
 from ._failures import FAILURES, Unreachable, explain, host_of
 from ._field_cutting import Targets, cut_fields, plan_tasks, stamp_reach
 from ._objects import DETAILS, PLACE, Objects, check_answer, is_field
 from ._skyserver import Link, SkyServer, download_frame, kept_file
 from .protocol import without_image
+
+if TYPE_CHECKING:
+    from astro_photz.cutouts.sources.protocol import Batch
+    from astro_photz.positions import Positions
 
 __all__ = ["SDSSArchive"]
 
@@ -37,21 +46,21 @@ class SDSSArchive:
     """
     Cutouts from the servers of SDSS.
 
-    The positions are matched with the nearest primary object of the catalogue, which tells the field, the Galactic
-    extinction and the widths of the point-spread function; then the five frames of each field are downloaded, once,
-    whatever the number of galaxies in it. Answers and frames are kept in the caches of astroquery and astropy, so that
-    a second call needs no network.
+    Each position is matched with the nearest primary object of the catalogue, which has the field, the Galactic
+    extinction and the width of the point-spread function. Then the five frames of each field are downloaded once,
+    whatever the number of galaxies in it. Answers and frames stay in the caches of astroquery and astropy, so that a
+    second call needs no network.
 
     Parameters
     ----------
     data_release : int, optional
         Data release of SDSS.
     match_radius : `~astropy.units.Quantity` or float, optional
-        How far the catalogued object may lie from the position (arcsec); at most 3 arcmin.
+        Largest distance of the catalogued object from the position (arcsec); at most 3 arcmin.
     threads : int, optional
-        Fields that are fetched at a time; ``conf.threads`` by default.
+        Fields that are fetched at the same time; ``conf.threads`` by default.
     timeout : float, optional
-        Of a request to the servers (s).
+        Time limit of a request to the servers (s).
     cache : bool, optional
         Whether to use the caches.
 
@@ -63,11 +72,11 @@ class SDSSArchive:
     Notes
     -----
     A galaxy whose table gives ``run``, ``camcol``, ``field`` and E(B-V) is cut from that field without a query of the
-    catalogue, unless its ``rerun`` is one of before DR8; its stamp then ends at the edge of the frame.
+    catalogue, and its stamp ends at the edge of the frame. A ``rerun`` from before DR8 is looked up all the same.
 
-    The servers are asked at most ``conf.queries_per_minute`` queries of the catalogue, and each request
-    ``conf.attempts`` times. A server that cannot be reached at all is not tried again in the same call. Waits of more
-    than some seconds are told through the logger ``astro_photz``.
+    At most ``conf.queries_per_minute`` queries go to the catalogue. A request is tried ``conf.attempts`` times, but a
+    server that cannot be reached is not tried again in the same call. Waits of more than some seconds are announced
+    through the logger ``astro_photz``.
 
     Examples
     --------
@@ -76,7 +85,15 @@ class SDSSArchive:
     >>> table = astro_photz.predict(table, source=source)  # doctest: +SKIP
     """
 
-    def __init__(self, *, data_release=17, match_radius=2 * u.arcsec, threads=None, timeout=60, cache=True):
+    def __init__(
+        self,
+        *,
+        data_release: int = 17,
+        match_radius: u.Quantity = 2 * u.arcsec,
+        threads: int | None = None,
+        timeout: float = 60,
+        cache: bool = True,
+    ):
         if data_release < 8:
             raise ValueError(f"data_release must be 8 or later, got {data_release}: earlier frames are not calibrated")
         self.data_release = data_release
@@ -91,7 +108,7 @@ class SDSSArchive:
     def __repr__(self):
         return f"<SDSSArchive DR{self.data_release}>"
 
-    def batches(self, positions, *, size=MINIMUM_SIZE):
+    def batches(self, positions: Positions, *, size: int = MINIMUM_SIZE) -> Iterator[Batch]:
         """
         Cut the stamps of all galaxies: see `~astro_photz.cutouts.CutoutSource`.
 
@@ -108,12 +125,12 @@ class SDSSArchive:
         Raises
         ------
         ConnectionError
-            If nothing can be had: the first server that is asked cannot be reached.
+            If the servers cannot be reached, and nothing is in the cache.
 
         Warns
         -----
         AstropyUserWarning
-            For what the servers failed to give.
+            About failures of the servers.
         """
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=positions.ebv)
@@ -135,9 +152,9 @@ class SDSSArchive:
                 max_bytes=conf.frame_cache * 2**20,
             )
 
-    def frame_url(self, field_id, band):
+    def frame_url(self, field_id: FieldID, band: str) -> str:
         """
-        Where the frame of a field is.
+        Make the URL of a frame.
 
         Parameters
         ----------
@@ -152,14 +169,14 @@ class SDSSArchive:
 
 
 class _Frames:
-    """The frames of the archive."""
+    """Frames of the archive."""
 
     def __init__(self, archive, link, tasks, size, *, alone):
         self._archive = archive
         self._link = link
         self._size = size
         self._fields = {field_id for task in tasks for field_id in task.fields}
-        self._alone = alone  # nothing came of the catalogue
+        self._alone = alone  # the catalogue gave nothing
         self._lock = threading.Lock()
 
     def load(self, field_id, band, coord):
@@ -175,7 +192,7 @@ class _Frames:
         return frame
 
     def _nothing_to_be_had(self):
-        """Whether neither the catalogue nor a frame came, and none lies in the cache."""
+        """Check whether neither the catalogue nor a frame came, and no frame is in the cache."""
         with self._lock:
             urls = (self._archive.frame_url(field_id, band) for field_id in self._fields for band in sdss.BANDS)
             self._alone = self._alone and not (self._archive.cache and any(map(kept_file, urls)))
@@ -184,7 +201,7 @@ class _Frames:
 
 
 class _Catalogue:
-    """What the catalogue server says of the galaxies."""
+    """Answers of the catalogue server about the galaxies."""
 
     def __init__(self, archive, server, link, positions):
         n = len(positions)
@@ -194,7 +211,7 @@ class _Catalogue:
         self._coord = positions.coord
         self._depth = {}  # pixels from each matched object to the edge of its r frame
         self._off = {}  # pixels from it to the position
-        self._out_of_reach = False  # and it was said
+        self._out_of_reach = False  # the user has been warned of a server that cannot be reached
         self.answered = False
         self.field_ids = {}
         self.psf_fwhm = np.full((n, 5), np.nan, dtype=np.float32)
@@ -202,7 +219,7 @@ class _Catalogue:
 
         known = np.zeros(n, dtype=bool)
         if positions.field_ids is not None:
-            # Before DR8, fields had other reruns, of which there are no frames: the catalogue knows that of today.
+            # Fields from before DR8 have other reruns, without frames: the catalogue knows the present one.
             known = positions.valid & (positions.field_ids[:, 1] == sdss.RERUN) & np.isfinite(self.ebv)
             known &= is_field(positions.field_ids)
             self.field_ids = {
@@ -214,7 +231,7 @@ class _Catalogue:
         self.unmatched = np.array([row for row in answered if row not in self.field_ids], dtype=int)
 
     def _identify(self, asked):
-        """Find the primary object of each galaxy; the rows for which the server failed."""
+        """Find the primary object of each galaxy; return the rows for which the server failed."""
         extinction = np.full((len(self._coord), 5), np.nan, dtype=np.float32)
         alone = not self.field_ids
         failed = []
@@ -237,7 +254,7 @@ class _Catalogue:
         return np.array(failed, dtype=int)
 
     def _warn(self, error, what):
-        """Warn of a failure; of a server that cannot be reached once."""
+        """Warn of a failure; only once of a server that cannot be reached."""
         if self._out_of_reach:
             return
         self._out_of_reach = isinstance(error, Unreachable)
@@ -249,7 +266,7 @@ class _Catalogue:
         return host_of(sdss_conf.skyserver_baseurl)
 
     def _ask(self, method, rows, columns):
-        """Send positions to the server by a method of astroquery; the `Objects` that it found."""
+        """Send positions to the server by a method of astroquery; return the `Objects` that it found."""
 
         def query():
             table = getattr(self._server, method)(
@@ -266,7 +283,7 @@ class _Catalogue:
 
         def query_table():
             with warnings.catch_warnings():
-                # said where the server's description of its tables is an error page, which must not stay in the cache
+                # astroquery's warning of an error page instead of the list of columns, which must not stay in the cache
                 warnings.filterwarnings("error", message="Field info are not available", category=AstropyUserWarning)
                 try:
                     return query()
@@ -279,7 +296,7 @@ class _Catalogue:
         return objects
 
     def _match(self, rows, objects):
-        """Rows, the nearest object of each and how far it is: the server leaves out rows, and gives no names."""
+        """Yield rows, the nearest object of each and its distance: the server leaves out rows, and gives no names."""
         if not objects.field_ids:
             return
         nearest, separation, _ = self._coord[rows].match_to_catalog_sky(objects.coord)
@@ -288,13 +305,13 @@ class _Catalogue:
 
     def fillers(self, size):
         """
-        For galaxies near the edge of their frame, the other fields in which the survey saw them.
+        Find the other fields that show galaxies near the edge of their frame.
 
-        Where one of them holds the galaxy more centrally than the primary's field, they change places.
+        If one of them holds a galaxy more centrally than the primary's field, the two change places.
         """
         fillers = {}
         reach = {row: stamp_reach(size) + off for row, off in self._off.items()}
-        # A depth that is not known may be any.
+        # An unknown depth counts as near.
         edge = np.array([row for row, depth in self._depth.items() if not depth >= reach[row]], dtype=int)
         for start in range(0, len(edge), _BATCH):
             rows = edge[start : start + _BATCH]
@@ -311,11 +328,11 @@ class _Catalogue:
         return fillers
 
     def _seen(self, rows, detections):
-        """Each row with the fields that saw it, and how far from their edges (pixels)."""
+        """Yield each row with the fields that show it, and its distance from their edges (pixels)."""
         of_detection, of_row, *_ = self._coord[rows].search_around_sky(detections.coord, self._archive.match_radius)
         for index, row in enumerate(rows.tolist()):
             own = self.field_ids[row]
-            # Where a depth is not known, the primary's field goes first and any other last.
+            # With an unknown depth, the primary's field goes first and any other last.
             seen = {own: np.nan_to_num(self._depth[row], nan=np.inf)}
             for detection in of_detection[of_row == index]:
                 field_id, depth = detections.field_ids[detection], detections.depth[detection]

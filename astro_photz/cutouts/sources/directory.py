@@ -3,10 +3,14 @@
 Cutouts from a folder of frames.
 """
 
+from __future__ import annotations
+
 import warnings
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -14,16 +18,21 @@ from astropy.coordinates import SkyCoord
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_photz.config import conf
-from astro_photz.cutouts.container import MINIMUM_SIZE
 from astro_photz.cutouts.frames import FrameError, frame_wcs, read_frame, read_header
+from astro_photz.cutouts.hdf5.layout import MINIMUM_SIZE
 from astro_photz.dust import ebv_from_map
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import PIXEL_SCALE, RERUN, FieldID
 from astro_photz.utils._files import expanded
+from astro_photz.utils._types import PathLike
 
 from ._field_cutting import BANDS_APART, Targets, cut_fields, plan_tasks, stamp_reach
 from ._frame_files import find_frames
 from .protocol import without_image
+
+if TYPE_CHECKING:
+    from astro_photz.cutouts.sources.protocol import Batch
+    from astro_photz.positions import Positions
 
 __all__ = ["FrameDirectory"]
 
@@ -32,17 +41,17 @@ _OTHERS = ("i", "g", "z", "u")
 
 
 class _Place(NamedTuple):
-    """Where a field lies on the sky."""
+    """Place of a field on the sky."""
 
     field_id: FieldID
     shape: tuple
     wcs: object
-    usable: bool  # whether its r frame is there, on whose pixels stamps lie
+    usable: bool  # whether there is an r frame, on whose pixels stamps lie
 
 
 class FrameDirectory:
     """
-    Cutouts from a folder of SDSS frames; nothing is asked of the network.
+    Cutouts from a folder of SDSS frames, without the network.
 
     Parameters
     ----------
@@ -50,12 +59,12 @@ class FrameDirectory:
         Folder with files ``frame-{band}-{run}-{camcol}-{field}.fits``, compressed by bzip2, gzip or not, side by side
         or in the folders of the Science Archive Server. Links are followed.
     dust_map : str, path-like or callable, optional
-        Where E(B-V) comes from for galaxies whose table does not give it: see `~astro_photz.dust.ebv_from_map`. By
-        default, from the map at low resolution that comes with the package, with a flag.
+        Map of E(B-V) for galaxies whose table does not give it: see `~astro_photz.dust.ebv_from_map`. By default, the
+        map at low resolution that comes with the package, with a flag.
     data_release : int, optional
-        Of the frames, noted with the cutouts.
+        Data release of the frames, recorded with the cutouts.
     threads : int, optional
-        Fields that are read at a time; ``conf.threads`` by default.
+        Fields that are read at the same time; ``conf.threads`` by default.
 
     Raises
     ------
@@ -69,15 +78,22 @@ class FrameDirectory:
     >>> table = astro_photz.predict(table, source=source)  # doctest: +SKIP
     """
 
-    def __init__(self, path, *, dust_map=None, data_release=-1, threads=None):
+    def __init__(
+        self,
+        path: PathLike,
+        *,
+        dust_map: str | Callable | None = None,
+        data_release: int = -1,
+        threads: int | None = None,
+    ):
         self.path = expanded(path)
         self.name = f"frames in {self.path.name}"
         self.dust_map = dust_map
         self.data_release = data_release
         self.threads = threads
         self._paths = _find_frames(self.path)
-        self._places = {}
-        self._broken = {}  # what is wrong with the frames of fields that have no place
+        self._places: dict[FieldID, SkyCoord] = {}
+        self._broken: dict[FieldID, Exception] = {}  # the error of each field whose frames give no place
 
     def __repr__(self):
         return f"<FrameDirectory {self.path}: {len(self._paths)} frames>"
@@ -87,9 +103,9 @@ class FrameDirectory:
         """The fields whose *r* frame is there and can be read, list of `~astro_photz.sdss.FieldID`."""
         return [place.field_id for place in self._index(self._keys) if place.usable]
 
-    def frame_path(self, field_id, band):
+    def frame_path(self, field_id: FieldID, band: str) -> Path:
         """
-        Where the frame of a field lies.
+        Find the file of a frame.
 
         Parameters
         ----------
@@ -110,7 +126,7 @@ class FrameDirectory:
             raise FrameError(f"{self.path} has no {band} frame of run {key[1]}, camcol {key[2]}, field {key[3]}")
         return self._paths[key]
 
-    def batches(self, positions, *, size=MINIMUM_SIZE):
+    def batches(self, positions: Positions, *, size: int = MINIMUM_SIZE) -> Iterator[Batch]:
         """
         Cut the stamps of all galaxies: see `~astro_photz.cutouts.CutoutSource`.
 
@@ -127,7 +143,7 @@ class FrameDirectory:
         Warns
         -----
         AstropyUserWarning
-            For each frame that is broken, if a galaxy may lie on it.
+            About each broken frame on which a galaxy may lie.
         """
         targets = self._targets(positions)
         rows = np.arange(len(positions))
@@ -164,13 +180,13 @@ class FrameDirectory:
         return {tuple(key) for _, *key in self._paths}
 
     def _index(self, keys):
-        """The `_Place` of each field that has one; each header is read once."""
+        """Find the `_Place` of each field that has one; each header is read once."""
         for key in sorted(keys - self._places.keys()):
             self._places[key] = self._place(key)
         return [self._places[key] for key in sorted(keys) if self._places[key]]
 
     def _place(self, key):
-        """Place of a field, by the frame of another band if that of r is broken or missing: they lie pixels apart."""
+        """Find the place of a field, by another band if the r frame is broken or missing: they lie pixels apart."""
         problems = []
         for band in ("r", *_OTHERS):
             path = self._paths.get((band, *key))
@@ -189,9 +205,9 @@ class FrameDirectory:
 
     def _may_be_hidden(self, positions, rows, keys):
         """
-        Which of the rows that no frame covers may lie on one that is broken, whose place nobody knows.
+        Mask of the rows that may lie on a broken frame, whose place is unknown.
 
-        All of them, but for those whose table names another field.
+        The rows are those that no other frame covers. All of them may, except those whose table names another field.
         """
         broken = sorted(keys & self._broken.keys())
         for key in broken:
@@ -205,10 +221,10 @@ class FrameDirectory:
 
     def _worth_reading(self, positions):
         """
-        Run, camcol and field of the frames that galaxies may lie on, set.
+        Run, camcol and field of the frames on which galaxies may lie, set.
 
-        A survey has hundreds of thousands, and to read all headers takes hours: where the table names the fields, these
-        and their neighbours in the run are enough.
+        To read the headers of a whole survey takes hours. If the table names the fields, these and their neighbours in
+        the run are enough.
         """
         if positions.field_ids is None:
             return self._keys
@@ -220,7 +236,7 @@ class FrameDirectory:
 
     @staticmethod
     def _locate(positions, fields, size):
-        """The field of each row in which it is most central, and those that hold the rest of its stamp."""
+        """Find the field in which each row is most central, and those that hold the rest of its stamp."""
         places = defaultdict(list)
         for place, rows in _near(positions, fields, size):
             for row, depth in zip(rows.tolist(), _depths(place, positions.coord[rows]).tolist(), strict=True):
@@ -228,7 +244,7 @@ class FrameDirectory:
                     places[row].append((place.usable, depth, place.field_id))
         field_ids, fillers = {}, {}
         for row, found in places.items():
-            # Any usable field goes before one without its r frame, which is not where another band says to a pixel.
+            # Any usable field goes before one without its r frame, whose place by another band is pixels off.
             found.sort(reverse=True)
             covering = [field_id for usable, depth, field_id in found if depth > (0 if usable else -BANDS_APART)]
             if covering:
@@ -240,7 +256,7 @@ class FrameDirectory:
 
 
 def _depths(place, coord):
-    """Pixels from each position to the nearest edge of a field."""
+    """Distances (pixels) from each position to the nearest edge of a field."""
     rows, columns = place.shape
     x, y = place.wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0)
     return np.min([x + 0.5, columns - 0.5 - x, y + 0.5, rows - 0.5 - y], axis=0)
@@ -254,7 +270,7 @@ def _rerun(header):
 
 
 def _near(positions, fields, size):
-    """Each field with the rows that may lie on it, or near enough for a part of their stamp."""
+    """Yield each field with the rows that may have a part of their stamp on it."""
     rows = np.flatnonzero(positions.valid)
     if not fields or not len(rows):
         return

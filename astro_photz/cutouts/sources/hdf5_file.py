@@ -3,16 +3,25 @@
 Cutouts from an HDF5 file.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 from astropy import units as u
 from astropy.table import Table
 
-from astro_photz.cutouts.container import MINIMUM_SIZE
-from astro_photz.cutouts.hdf5.layout import is_simulated, open_cutouts, read_column, read_coord, read_rows
+from astro_photz.cutouts.container import read_rows
+from astro_photz.cutouts.hdf5.layout import MINIMUM_SIZE, is_simulated, open_cutouts, read_column, read_coord
 from astro_photz.flags import PhotozFlag
 from astro_photz.utils._files import expanded
+from astro_photz.utils._types import PathLike
 
 from .protocol import BATCH_SIZE, Batch, without_image
+
+if TYPE_CHECKING:
+    from astro_photz.positions import Positions
 
 __all__ = ["CutoutFile"]
 
@@ -23,16 +32,15 @@ class CutoutFile:
     """
     Cutouts from an HDF5 file in the layout of the published data sets, as `~astro_photz.Cutouts.write` writes it.
 
-    The galaxies are found by their positions, and read in the order of the file. Simulated galaxies have the positions
-    of the real ones that they were drawn from: where several have the same, `astro_photz.Cutouts.read` takes them, by
-    row.
+    Galaxies are found by position, and read in the order of the file. A simulated galaxy has the position of its
+    progenitor. If several have the same, use `astro_photz.Cutouts.read`, which takes them by row.
 
     Parameters
     ----------
     path : str or path-like
         File with the data sets ``images`` (N, 5, S, S), ``e_bv`` (N, 5), ``ra`` and ``dec``.
     match_radius : `~astropy.units.Quantity` or float, optional
-        How far a stamp's position may lie from the galaxy's (arcsec).
+        Largest distance of a stamp's position from the galaxy's (arcsec).
 
     Raises
     ------
@@ -50,7 +58,7 @@ class CutoutFile:
     >>> table = astro_photz.predict(source.catalog(), source=source)  # doctest: +SKIP
     """
 
-    def __init__(self, path, *, match_radius=1 * u.arcsec):
+    def __init__(self, path: PathLike, *, match_radius: u.Quantity = 1 * u.arcsec):
         self.path = expanded(path)
         self.name = self.path.name
         self.match_radius = u.Quantity(match_radius, u.arcsec)
@@ -63,14 +71,14 @@ class CutoutFile:
     def _open(self):
         return open_cutouts(self.path, needs=_NEEDS)
 
-    def catalog(self):
+    def catalog(self) -> Table:
         """
-        The galaxies in the file.
+        List the galaxies in the file.
 
         Returns
         -------
         `~astropy.table.Table` (N,)
-            ``objid``, ``ra``, ``dec`` (deg), and ``redshift`` where the file has the spectroscopic one.
+            ``objid``, ``ra``, ``dec`` (deg), and ``redshift`` if the file has spectroscopic redshifts.
         """
         with self._open() as file:
             n = len(file["images"])
@@ -81,7 +89,7 @@ class CutoutFile:
                 table["redshift"] = read_column(file, "specz_redshift")
         return table
 
-    def batches(self, positions, *, size=MINIMUM_SIZE):
+    def batches(self, positions: Positions, *, size: int = MINIMUM_SIZE) -> Iterator[Batch]:
         """
         Read the stamps of all galaxies: see `~astro_photz.cutouts.CutoutSource`.
 
@@ -114,11 +122,11 @@ class CutoutFile:
             for start in range(0, len(found), BATCH_SIZE):
                 part = found[start : start + BATCH_SIZE]
                 cutouts = self._read(file, stored[part]).crop(size)
-                if positions.ebv is not None:  # what the user says of a galaxy goes before what the file says
+                if positions.ebv is not None:  # the user's value is preferred to that of the file
                     known = np.isfinite(positions.ebv[part])
                     cutouts.ebv = np.where(known, positions.ebv[part], cutouts.ebv)
                     cutouts.flags[known] &= ~PhotozFlag.APPROXIMATE_EBV
-                yield Batch(part, cutouts, cutouts.flags)
+                yield Batch(part, cutouts)
 
     def _check_distinct(self, coord):
         places = np.stack([coord.ra.deg, coord.dec.deg], axis=1)
@@ -126,12 +134,12 @@ class CutoutFile:
         shared = len(places) - len(np.unique(places, axis=0))
         if shared:
             raise ValueError(
-                f"{self.path} holds simulated galaxies, {shared} of which have the position of another one, so they "
-                f"cannot be found by position: take them by row, predict(Cutouts.read({str(self.path)!r}))"
+                f"{self.path} holds simulated galaxies, {shared} at the position of another one, so they cannot be "
+                f"found by position: take them by row, predict(Cutouts.read({str(self.path)!r}))"
             )
 
     def _find(self, stored, positions):
-        """Row of the file that holds each galaxy, -1 for none."""
+        """Find the row of the file that holds each galaxy, -1 for none."""
         row_of = np.full(len(positions), -1)
         valid = np.flatnonzero(positions.valid)
         usable = np.flatnonzero(np.isfinite(stored.ra.deg) & np.isfinite(stored.dec.deg))
@@ -142,6 +150,6 @@ class CutoutFile:
         return row_of
 
     def _read(self, file, stored):
-        """Stamps of the rows of the file, which come in increasing order; one may be asked for twice."""
+        """Read rows of the file, which come in increasing order and may come twice."""
         unique, back = np.unique(stored, return_inverse=True)
         return read_rows(file, unique)[back]

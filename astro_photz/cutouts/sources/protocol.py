@@ -1,14 +1,20 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a source of cutouts is: anything that yields batches of stamps for the galaxies it is asked for.
+The protocol of sources: a source yields batches of cutouts for the galaxies that it is asked for.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from astro_photz.cutouts.container import MINIMUM_SIZE, Cutouts
+from astro_photz.cutouts.container import Cutouts
+from astro_photz.cutouts.hdf5.layout import MINIMUM_SIZE
+
+if TYPE_CHECKING:
+    from astro_photz.positions import Positions
 
 __all__ = ["Batch", "CutoutSource", "without_image"]
 
@@ -17,39 +23,38 @@ BATCH_SIZE = 256
 
 class Batch(NamedTuple):
     """
-    Some of the stamps that a source was asked for.
+    Cutouts of some of the galaxies that a source was asked for.
 
     Parameters
     ----------
     rows : `~numpy.ndarray` (M,) of int
-        Which of the positions these are.
+        Rows of the positions.
     cutouts : `~astro_photz.Cutouts` (M,)
-        NaN where there is no image.
-    reasons : `~numpy.ndarray` (M,) of int
-        Bits of `~astro_photz.PhotozFlag` that say what went wrong; 0 for nothing.
+        NaN where there is no image. Their ``flags`` are bits of `~astro_photz.PhotozFlag` that say what went wrong.
     """
 
     rows: np.ndarray
     cutouts: Cutouts
-    reasons: np.ndarray
 
 
 @runtime_checkable
 class CutoutSource(Protocol):
     """
-    Where cutouts come from.
+    Protocol of a source of cutouts.
 
-    A source holds no more than a batch's images at a time, and yields every row once, in the order that suits it.
+    A source holds the images of one batch at a time, of at most 256 galaxies. It yields every row once, in any order; a
+    row that it cannot serve comes without an image, with flags that say why. `astro_photz.testing.check_source`
+    checks that a source keeps to this.
 
     Attributes
     ----------
     name : str
-        For the user, in the meta of the table: what the images were taken from.
+        Name of the origin of the images, which goes into the meta of the table.
     """
 
     name: str
 
-    def batches(self, positions, *, size=MINIMUM_SIZE) -> Iterator[Batch]:
+    def batches(self, positions: Positions, *, size: int = MINIMUM_SIZE) -> Iterator[Batch]:
         """
         Cut the stamps of all galaxies.
 
@@ -66,19 +71,19 @@ class CutoutSource(Protocol):
         ...
 
 
-def without_image(rows, reason, *, size, ebv=None):
+def without_image(rows, flag, *, size, ebv=None):
     """
-    Batches of rows that have no image.
+    Yield batches of rows that have no image.
 
     Parameters
     ----------
     rows : `~numpy.ndarray` (M,) of int
-    reason : int
-        Bits of `~astro_photz.PhotozFlag`.
+    flag : int
+        Bits of `~astro_photz.PhotozFlag` that say why.
     size : int
         Side of a stamp (pixels).
     ebv : `~numpy.ndarray` (N,), optional
-        E(B-V) of all galaxies (mag), which is known all the same.
+        E(B-V) of all galaxies (mag), if it is known all the same.
 
     Yields
     ------
@@ -89,4 +94,5 @@ def without_image(rows, reason, *, size, ebv=None):
         cutouts = Cutouts.blank(len(part), size=size)
         if ebv is not None:
             cutouts.ebv[:] = ebv[part]
-        yield Batch(part, cutouts, np.full(len(part), reason))
+        cutouts.flags[:] = flag
+        yield Batch(part, cutouts)

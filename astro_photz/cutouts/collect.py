@@ -1,0 +1,115 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Batches of any source, checked and completed.
+"""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astro_photz.dust import approximate_ebv
+from astro_photz.flags import PhotozFlag
+from astro_photz.utils._progress import progress_bar
+
+from .hdf5.layout import MINIMUM_SIZE
+
+__all__ = ["collect_batches", "completed"]
+
+_NOWHERE = PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH
+
+
+def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
+    """
+    Yield the batches of a source under a progress bar, and check that every row comes once.
+
+    Each batch is `completed`.
+
+    Parameters
+    ----------
+    positions : `~astro_photz.positions.Positions` (N,)
+    source, size, progress
+        As in `fetch`.
+
+    Yields
+    ------
+    `~astro_photz.cutouts.Batch`
+
+    Raises
+    ------
+    RuntimeError
+        If the source leaves out a row, or yields it twice.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If right ascensions look like hours, and most galaxies match nothing.
+    """
+    times, unmatched = np.zeros(len(positions), dtype=int), 0
+    with progress_bar(len(positions), progress) as advance, _ended(source.batches(positions, size=size)) as batches:
+        for batch in batches:
+            np.add.at(times, batch.rows, 1)
+            unmatched += np.count_nonzero(batch.cutouts.flags & PhotozFlag.NO_MATCH)
+            yield completed(batch, positions.coord)
+            advance(len(batch.rows))
+    n_valid = np.count_nonzero(positions.valid)
+    if positions.like_hours and unmatched > n_valid / 2:
+        warnings.warn(
+            f"all right ascensions lie below 24, and {unmatched} of {n_valid} positions match nothing: if they are "
+            "hours and not degrees, say so by ra_unit='hourangle'",
+            AstropyUserWarning,
+            stacklevel=2,
+        )
+    if (times != 1).any():
+        raise RuntimeError(
+            f"the source {source!r} must yield every row once: it left out {np.sum(times == 0)} and repeated "
+            f"{np.sum(times > 1)}"
+        )
+
+
+@contextmanager
+def _ended(batches):
+    """Close a source's generator, whatever ends the work on its batches: its threads may be downloading."""
+    try:
+        yield batches
+    finally:
+        close = getattr(batches, "close", None)
+        if close is not None:
+            close()
+
+
+def completed(batch, coord):
+    """
+    Put NaN where a batch has no data, and fill in unknown E(B-V) from the map at low resolution, with its flag.
+
+    Parameters
+    ----------
+    batch : `~astro_photz.cutouts.Batch` (M,)
+    coord : `~astropy.coordinates.SkyCoord` (N,) or None
+        Positions of all galaxies, if known.
+
+    Returns
+    -------
+    `~astro_photz.cutouts.Batch` (M,)
+        A galaxy that is flagged ``NO_POSITION`` or ``NO_MATCH`` stays without an E(B-V).
+    """
+    cutouts = _without_filling(batch.cutouts)
+    ebv, flags = cutouts.ebv.copy(), cutouts.flags.copy()
+    unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((flags & _NOWHERE) == 0)
+    if coord is not None and unknown.any():
+        ebv[unknown] = approximate_ebv(coord[batch.rows[unknown]])
+        flags[unknown & np.isfinite(ebv)] |= PhotozFlag.APPROXIMATE_EBV
+    return batch._replace(cutouts=cutouts._replaced(ebv=ebv, flags=flags))
+
+
+def _without_filling(cutouts):
+    """Put NaN in pixels without data, and set the flags that follow from them."""
+    clean = cutouts.without_filling()
+    if clean is cutouts:
+        return cutouts
+    missing = np.isnan(clean.flux)
+    flags = np.where(missing.all(axis=(1, 2, 3)), int(PhotozFlag.NO_IMAGE), int(PhotozFlag.PARTIAL))
+    explained = (cutouts.flags & (_NOWHERE | PhotozFlag.NO_IMAGE | PhotozFlag.PARTIAL)) != 0
+    flags = np.where(missing.any(axis=(1, 2, 3)) & ~explained, cutouts.flags | flags, cutouts.flags)
+    return clean._replaced(flags=flags.astype(np.int32))
