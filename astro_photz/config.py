@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a user may set once for all calls, in astropy's way: ``conf.threads = 8``, ``conf.set_temp``, or a configuration
-file.
+Settings for all calls, in astropy's way: ``conf.threads = 8``, ``conf.set_temp``, or a configuration file.
 """
 
 from astropy.config import ConfigItem, ConfigNamespace

@@ -1,20 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The demonstration: two dozen simulated galaxies that come with the package, and their redshifts.
+The demonstration set: two dozen simulated galaxies that come with the package, and their redshifts.
 """
 
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+from astropy.table import Table
+
 from .cutouts import CutoutFile, Cutouts
 from .inference.tables import predict
 from .utils._files import aside
+from .utils._types import PathLike
 
 __all__ = ["demo_path", "run_demo"]
 
 
-def demo_path():
+def demo_path() -> Path:
     """
     Path of the demonstration set.
 
@@ -34,14 +37,14 @@ def demo_path():
     return Path(str(files("astro_photz"))) / "data" / "demo.h5"
 
 
-def run_demo(folder):
+def run_demo(folder: PathLike) -> tuple[Table, list[Path]]:
     """
     Estimate the redshifts of the demonstration set, and write them as a table and as a picture.
 
     Parameters
     ----------
     folder : str or path-like
-        Where ``astro_photz_demo.ecsv`` and ``astro_photz_demo.png`` go; those of an earlier run are replaced.
+        Folder for ``astro_photz_demo.ecsv`` and ``astro_photz_demo.png``; those of an earlier run are replaced.
 
     Returns
     -------

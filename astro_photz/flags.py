@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Why a redshift is missing, or doubtful: named bits, to be read with `astropy.nddata.bitmask`.
+Flags: named bits for missing or doubtful estimates, to be read with `astropy.nddata.bitmask`.
 """
 
 from astropy.nddata.bitmask import extend_bit_flag_map
@@ -21,7 +21,7 @@ FLAG_MEANINGS = {
     "GRID_EDGE": "the PDF peaks in the last bin: the redshift may lie beyond the grid",
     "APPROXIMATE_EBV": "the reddening is that of a map with pixels of a degree: nothing better was known",
 }
-"""What each flag means; the first five come with a masked estimate."""
+"""Meaning of each flag; the first five come with a masked estimate."""
 
 PhotozFlag = extend_bit_flag_map("PhotozFlag", **{name: 1 << bit for bit, name in enumerate(FLAG_MEANINGS)})
 """The bits by name, e.g. ``PhotozFlag.NO_MATCH``: a map for `astropy.nddata.bitmask`."""

@@ -1,12 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The redshift PDF: probabilities in bins of redshift, and the numbers that an astronomer draws from them.
+The redshift PDF: probabilities in bins of redshift, and point estimates, intervals and scores.
 
 Within a bin the probability density is constant, so the cumulative distribution is a chain of straight lines: every
 number here is exact for that distribution.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .utils._arrays import filled
 
@@ -39,7 +40,7 @@ class RedshiftPDF:
     array([[0.1667]])
     """
 
-    def __init__(self, p, edges):
+    def __init__(self, p: ArrayLike, edges: ArrayLike):
         p = np.atleast_2d(np.ma.filled(np.ma.asarray(p, dtype=np.float64), np.nan))
         edges = np.asarray(edges, dtype=np.float64)
         if edges.ndim != 1 or p.ndim != 2 or edges.size != p.shape[1] + 1:
@@ -63,24 +64,24 @@ class RedshiftPDF:
         self.edges = edges
         self._cdf = np.concatenate([np.zeros((len(p), 1)), cumulative / cumulative[:, -1:]], axis=1)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.p)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         first, last = self.edges[[0, -1]]
         return f"<RedshiftPDF of {len(self)} galaxies, {self.p.shape[1]} bins on {first:g} to {last:g}>"
 
     @property
-    def grid(self):
+    def grid(self) -> np.ndarray:
         """Centres of the bins, `~numpy.ndarray` (K,)."""
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     @property
-    def widths(self):
+    def widths(self) -> np.ndarray:
         """Widths of the bins, `~numpy.ndarray` (K,)."""
         return np.diff(self.edges)
 
-    def mean(self):
+    def mean(self) -> np.ndarray:
         """
         Mean redshift: the point estimate of the reference method (Pasquet et al. 2019, section 4).
 
@@ -90,7 +91,7 @@ class RedshiftPDF:
         """
         return self.p @ self.grid
 
-    def std(self):
+    def std(self) -> np.ndarray:
         """
         Standard deviation, the finite width of the bins included.
 
@@ -100,9 +101,9 @@ class RedshiftPDF:
         """
         return np.sqrt(self.p @ (self.grid**2 + self.widths**2 / 12) - self.mean() ** 2)
 
-    def mode(self):
+    def mode(self) -> np.ndarray:
         """
-        Centre of the highest bin: of that with the largest density. NaN for a row of NaN.
+        Centre of the bin with the largest density; NaN for a row of NaN.
 
         Returns
         -------
@@ -112,7 +113,7 @@ class RedshiftPDF:
         missing = np.isnan(density).any(axis=1)
         return np.where(missing, np.nan, self.grid[np.argmax(np.where(np.isnan(density), 0, density), axis=1)])
 
-    def cdf(self, z):
+    def cdf(self, z: ArrayLike) -> np.ndarray:
         """
         Probability that the redshift is below ``z``.
 
@@ -132,9 +133,9 @@ class RedshiftPDF:
         cdf = self._cdf[row, k] + self.p[row, k] * (inside - self.edges[k]) / self.widths[k]
         return np.where(np.isnan(z), np.nan, cdf)
 
-    def quantile(self, q):
+    def quantile(self, q: ArrayLike) -> np.ndarray:
         """
-        Redshift below which the probability ``q`` lies.
+        Redshifts below which the probability is ``q``.
 
         Parameters
         ----------
@@ -157,7 +158,7 @@ class RedshiftPDF:
         fraction = np.clip(np.where(self.p[row, k] == 0, 0, fraction), 0, 1)
         return self.edges[k] + fraction * self.widths[k]
 
-    def median(self):
+    def median(self) -> np.ndarray:
         """
         Median redshift.
 
@@ -167,7 +168,7 @@ class RedshiftPDF:
         """
         return self.quantile([0.5])[:, 0]
 
-    def odds(self, *, half_width=0.03):
+    def odds(self, *, half_width: float = 0.03) -> np.ndarray:
         """
         Probability that the redshift is near the mode (Benítez 2000, section 4.2).
 
@@ -184,10 +185,11 @@ class RedshiftPDF:
         reach = half_width * (1 + mode)
         return self.cdf(mode + reach) - self.cdf(mode - reach)
 
-    def pit(self, z):
+    def pit(self, z: ArrayLike) -> np.ndarray:
         """
-        Probability integral transform: the cumulative probability at the true redshift, uniform if the PDFs are
-        calibrated.
+        Probability integral transform: the cumulative probability at the true redshift.
+
+        Its distribution is uniform if the PDFs are calibrated.
 
         Parameters
         ----------
@@ -200,10 +202,12 @@ class RedshiftPDF:
         """
         return self.cdf(z)
 
-    def crps(self, z):
+    def crps(self, z: ArrayLike) -> np.ndarray:
         """
-        Continuous ranked probability score (Hersbach 2000, equation 1): the integral over redshift of
-        ``(cdf - step at z)**2``. Zero is perfect; for a single value it is the absolute error.
+        Continuous ranked probability score (Hersbach 2000, equation 1).
+
+        It is the integral over redshift of ``(cdf - step at z)**2``. Zero is perfect; for a single value it is the
+        absolute error.
 
         Parameters
         ----------

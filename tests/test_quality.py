@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from astro_photz import Cutouts, PhotozFlag
 from astro_photz.flags import FLAG_MEANINGS, MISSING
-from astro_photz.quality import aperture_flux, flag_images, sky_rms
+from astro_photz.photometry import sky_rms
+from astro_photz.quality import flag_images
 from astro_photz.testing.factories import SKY_RMS, gaussian_cutouts
 
 RANGE = {"r_mag": [14.0, 18.0], "ebv": [0.0, 0.5], "redshift": [0.0, 0.4]}
@@ -17,6 +18,13 @@ RANGE = {"r_mag": [14.0, 18.0], "ebv": [0.0, 0.5], "redshift": [0.0, 0.4]}
 def raised(flags):
     """Names of the flags of each row."""
     return [{name for name in FLAG_MEANINGS if flag & getattr(PhotozFlag, name)} for flag in flags]
+
+
+def quiet_cutouts(n, **options):
+    """Galaxies with next to no noise; without any, their far outskirts are zero, as are pixels without data."""
+    cutouts = gaussian_cutouts(n, noise=False, **options)
+    noise = np.random.default_rng(1).normal(0, 1e-6, cutouts.flux.shape)
+    return Cutouts(np.nan_to_num(cutouts.flux) + noise, ebv=cutouts.ebv, target_xy=cutouts.target_xy)
 
 
 def add_star(cutouts, dx, dy, *, peak=1.0, sigma=1.5):
@@ -46,46 +54,6 @@ def test_bits_work_with_astropy():
     np.testing.assert_array_equal(doubtful, [False, False, True])
 
 
-# Photometry
-
-
-def test_aperture_flux_is_that_of_the_galaxy():
-    noiseless = gaussian_cutouts(20, noise=False, r_mag=(17, 17))
-    r_flux = aperture_flux(noiseless.flux, radius=16)[:, 2]
-    np.testing.assert_allclose(r_flux, 10 ** (0.4 * (22.5 - 17)), rtol=2e-3)
-
-
-def test_aperture_counts_parts_of_pixels():
-    flux = np.ones((2, 5, 64, 64), dtype=np.float32)
-    for radius in (0.3, 3.3, 8.0):
-        np.testing.assert_allclose(aperture_flux(flux, radius=radius), np.pi * radius**2, rtol=1e-4)
-    assert aperture_flux(flux).dtype == np.float32
-
-
-def test_aperture_without_data_holds_nothing():
-    assert not aperture_flux(np.full((1, 5, 64, 64), np.nan, dtype=np.float32)).any()
-
-
-def test_sky_rms_is_that_of_the_noise_whatever_the_galaxy():
-    cutouts = gaussian_cutouts(50, r_mag=(15, 18))
-    rms = sky_rms(cutouts.flux)
-    assert rms.shape == (50, 5)
-    np.testing.assert_allclose(np.median(rms, axis=0), SKY_RMS, rtol=0.03)
-    np.testing.assert_allclose(rms, np.broadcast_to(SKY_RMS, rms.shape), rtol=0.15)
-
-
-def test_sky_rms_with_missing_pixels():
-    flux = gaussian_cutouts(3).flux
-    flux[0, :, :10] = np.nan
-    flux[1, 4] = np.nan
-    rms = sky_rms(flux)
-    assert np.isnan(rms).sum() == 1
-    assert np.isnan(rms[1, 4])
-    np.testing.assert_allclose(rms[0], SKY_RMS, rtol=0.15)
-    assert np.isnan(sky_rms(np.full((2, 5, 64, 64), np.nan, dtype=np.float32))).all()
-    assert sky_rms(np.zeros((0, 5, 64, 64), dtype=np.float32)).shape == (0, 5)
-
-
 # Flags
 
 
@@ -111,11 +79,11 @@ def test_flags_on_the_way_stay():
     np.testing.assert_array_equal(cutouts.flags, before)
 
 
-@pytest.mark.parametrize("reason", ["NO_POSITION", "NO_MATCH"])
-def test_of_a_galaxy_that_is_nowhere_nothing_else_is_said(reason):
+@pytest.mark.parametrize("flag", ["NO_POSITION", "NO_MATCH"])
+def test_a_galaxy_that_is_nowhere_has_no_other_flag(flag):
     cutouts = Cutouts.blank(1)
-    cutouts.flags[:] = getattr(PhotozFlag, reason)
-    assert raised(flag_images(cutouts, training_range=RANGE)) == [{reason}]
+    cutouts.flags[:] = getattr(PhotozFlag, flag)
+    assert raised(flag_images(cutouts, training_range=RANGE)) == [{flag}]
 
 
 @pytest.mark.parametrize("band", range(5))
@@ -174,6 +142,64 @@ def test_position_beside_the_galaxy(dx, off):
 def test_bright_neighbour(distance, peak, crowded, angle):
     cutouts = add_star(gaussian_cutouts(10), distance * np.cos(angle), distance * np.sin(angle), peak=peak)
     assert all(("CROWDED" in names) == crowded for names in raised(flag_images(cutouts)))
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.6, 2.0, 4.0])
+@pytest.mark.parametrize(
+    ("distance", "peak", "crowded"), [(12, 0.45, False), (12, 0.57, True), (19, 0.9, True), (21.5, 0.9, False)]
+)
+@pytest.mark.parametrize("r_mag", [16.5, 19.0, 21.5])
+def test_neighbour_near_the_limits(r_mag, distance, peak, crowded, angle):
+    """Half the peak of the galaxy, 20 pixels: whatever the galaxy's magnitude, where there is no noise."""
+    galaxies = quiet_cutouts(6, r_mag=(r_mag, r_mag))
+    cutouts = add_star(galaxies, distance * np.cos(angle), distance * np.sin(angle), peak=peak)
+    assert [("CROWDED" in names) for names in raised(flag_images(cutouts))] == [crowded] * 6
+
+
+@pytest.mark.parametrize(("significance", "crowded"), [(4.6, False), (5.4, True)])
+def test_a_neighbour_is_a_peak_of_five_times_the_noise(significance, crowded):
+    """Noise around the galaxy and its neighbour, and none in them, so that their peaks are known."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    rms = SKY_RMS[2]
+    smoothed = rms / (2 * 1.5 * np.sqrt(np.pi))
+
+    def source(dx, dy, *, peak):
+        """A source that has this peak once it is smoothed with a Gaussian of its own width."""
+        return 2 * peak * smoothed * np.exp(-0.5 * ((x - dx) ** 2 + (y - dy) ** 2) / 1.5**2)
+
+    noise = np.where(np.hypot(x, y) > 24, np.random.default_rng(0).normal(0, rms, (4, 5, 64, 64)), 0)
+    rms_found = sky_rms(noise[:, 2]) / rms
+    flux = noise + (source(0.5, 0.5, peak=7) + source(-11.5, 0.5, peak=significance)) * rms_found[:, None, None, None]
+    cutouts = Cutouts(flux, ebv=0.02, target_xy=np.full((4, 2), 32.0))
+    assert [("CROWDED" in names) for names in raised(flag_images(cutouts))] == [crowded] * 4
+
+
+def test_noise_does_not_crowd_a_faint_galaxy():
+    """But for the noise that makes a galaxy of low signal peak beside its centre."""
+    cutouts = gaussian_cutouts(60, r_mag=(21.5, 21.5))
+    assert np.mean(["CROWDED" in names for names in raised(flag_images(cutouts))]) < 0.05
+
+
+def test_a_bright_star_beside_one_galaxy_does_not_crowd_others():
+    """Each stamp is smoothed and searched by itself."""
+    cutouts = gaussian_cutouts(7)
+    cutouts.flux[3] = add_star(cutouts[3:4], 8, -6, peak=100.0).flux[0]
+    assert ["CROWDED" in names for names in raised(flag_images(cutouts))] == [False] * 3 + [True] + [False] * 3
+    np.testing.assert_array_equal(flag_images(cutouts)[[2, 4]], 0)
+
+
+@pytest.mark.parametrize(
+    ("distance", "flags"), [(2.2, set()), (3.8, {"OFF_CENTRE"}), (8.2, {"OFF_CENTRE"}), (9.8, {"CROWDED"})]
+)
+@pytest.mark.parametrize("angle", [0.0, 0.8, 2.5])
+def test_position_near_the_limits(distance, flags, angle):
+    """Beyond 3 pixels the light is off the centre; beyond 9 it is of another galaxy."""
+    galaxies = quiet_cutouts(8)
+    there = galaxies.target_xy + distance * np.array([np.cos(angle), np.sin(angle)])
+    found = raised(flag_images(Cutouts(galaxies.flux, ebv=0.02, target_xy=there)))
+    assert [
+        names & {"OFF_CENTRE", "CROWDED"} - ({"CROWDED"} if "OFF_CENTRE" in flags else set()) for names in found
+    ] == [flags] * 8
 
 
 @pytest.mark.parametrize(("r_mag", "outside"), [(13.0, True), (16.0, False), (18.9, True)])

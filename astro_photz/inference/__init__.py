@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-From a table of galaxies to its redshift columns.
+Estimates: from a table of galaxies to its redshift columns.
 """
 
 from .tables import embed, predict

@@ -1,70 +1,59 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The main job: from a table of galaxies to the same table with redshifts.
+From a table of galaxies to the same table with redshifts, or to embeddings.
 
 (The module is not called ``predict``: it would hide the function of that name in the package.)
 """
 
+from __future__ import annotations
+
 import os
 from contextlib import closing
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.table import MaskedColumn, QTable
+from astropy.table import QTable
 
-from astro_photz import __version__
-from astro_photz.cutouts import Batch, Cutouts
-from astro_photz.cutouts.fetching import collect_batches, completed, source_or_archive
-from astro_photz.flags import MISSING, PhotozFlag
-from astro_photz.models import PhotozModel, load_model
+from astro_photz.cutouts import Cutouts
+from astro_photz.cutouts.collect import collect_batches
+from astro_photz.cutouts.sources.named import source_or_archive
+from astro_photz.models import load_model
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.positions import read_positions
-from astro_photz.quality import flag_images
 from astro_photz.tables.inputs import as_table, frame_with, is_frame
 from astro_photz.utils._files import expanded
-from astro_photz.utils._progress import progress_bar
+from astro_photz.utils._types import PathLike, TableLike, UnitLike
+
+from .columns import ColumnValues, earlier_columns, record_of
+from .engine import batches_of, estimate_batches
+
+if TYPE_CHECKING:
+    import pandas
+    from astropy.coordinates import SkyCoord
+    from astropy.table import Table
+
+    from astro_photz.cutouts import CutoutSource
+    from astro_photz.models import PhotozModel
 
 __all__ = ["embed", "predict"]
 
-_BATCH = 256
-
-
-class _Quantity(NamedTuple):
-    """A column of the result: how to get it from a PDF, and what it is."""
-
-    value: object
-    description: str
-
-
-_COLUMNS = {
-    "": _Quantity(lambda pdf: pdf.mean(), "Photometric redshift: mean of the PDF"),
-    "_err": _Quantity(lambda pdf: pdf.std(), "Standard deviation of the PDF"),
-    "_median": _Quantity(lambda pdf: pdf.median(), "Median of the PDF"),
-    "_mode": _Quantity(lambda pdf: pdf.mode(), "Centre of the highest bin of the PDF"),
-    "_lo68": _Quantity(lambda pdf: pdf.quantile([0.16])[:, 0], "16 % quantile of the PDF"),
-    "_hi68": _Quantity(lambda pdf: pdf.quantile([0.84])[:, 0], "84 % quantile of the PDF"),
-    "_lo95": _Quantity(lambda pdf: pdf.quantile([0.025])[:, 0], "2.5 % quantile of the PDF"),
-    "_hi95": _Quantity(lambda pdf: pdf.quantile([0.975])[:, 0], "97.5 % quantile of the PDF"),
-    "_odds": _Quantity(lambda pdf: pdf.odds(), "Probability within 0.03 (1 + mode) of the mode"),
-}
-
 
 def predict(
-    data,
+    data: TableLike | Cutouts,
     *,
-    source=None,
-    model=None,
-    prefix="z_phot",
-    pdf=False,
-    replace=False,
-    progress=None,
-    coord=None,
-    ra=None,
-    dec=None,
-    ra_unit=None,
-    ebv=None,
-    extinction_release=None,
-):
+    source: CutoutSource | PathLike | None = None,
+    model: PathLike | PhotozModel | None = None,
+    prefix: str = "z_phot",
+    pdf: bool = False,
+    replace: bool = False,
+    progress: bool | None = None,
+    coord: str | SkyCoord | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    ra_unit: UnitLike = None,
+    ebv: str | None = None,
+    extinction_release: int | None = None,
+) -> Table | pandas.DataFrame:
     """
     Add photometric redshifts to a table of galaxies.
 
@@ -132,47 +121,21 @@ def predict(
     >>> bool((table["z_phot_lo68"] < table["z_phot_hi68"]).all())
     True
     """
-    model = model if isinstance(model, PhotozModel) else load_model(model)
+    model = load_model(model)
     if not isinstance(prefix, str) or not prefix:
         raise ValueError(f"prefix must be a text that begins the names of columns; got {prefix!r}")
-    given, data = data, _galaxies(data)
+    given: Any = data
+    data = _galaxies(data)
     table = _output_table(data)
-    names = [f"{prefix}{name}" for name in (*_COLUMNS, "_ood", "_flags", "_pdf")]
-    taken = [name for name in names if name in table.colnames]
-    if taken and not replace:
-        raise ValueError(
-            f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}, or replace=True if it "
-            "is of an earlier run"
-        )
-    if taken and f"{prefix}_flags" not in taken:
-        raise ValueError(
-            f"the column {taken[0]!r} is not of an earlier run, which would have left {prefix}_flags too: give another "
-            f"prefix than {prefix!r}"
-        )
+    taken = earlier_columns(table.colnames, prefix, replace=replace)
     source = _source_of(data, source)
     named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
-    named["extinction_release"] = extinction_release
-    with closing(_batches(data, source, progress, **named)) as batches:
-        values, flags, probabilities = _estimate(batches, model, len(table), pdf)
-
-    missing = (flags & MISSING) != 0
-    columns = {
-        f"{prefix}{name}": MaskedColumn(values[name], mask=missing, description=quantity.description)
-        for name, quantity in _COLUMNS.items()
-    }
-    columns[f"{prefix}_ood"] = MaskedColumn(
-        np.full(len(table), np.nan, dtype=np.float32),
-        mask=True,
-        description="Distance from the training set (masked: the model carries no reference set)",
-    )
-    columns[f"{prefix}_flags"] = MaskedColumn(flags, description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
-    if pdf:
-        columns[f"{prefix}_pdf"] = MaskedColumn(
-            probabilities,
-            mask=np.repeat(missing[:, np.newaxis], probabilities.shape[1], axis=1),
-            description="Probability in each bin of redshift",
-        )
-    record = _record(model, source)
+    batches = _batches(data, source, progress, **named, extinction_release=extinction_release)
+    values = ColumnValues(len(table), model.edges, pdf=pdf)
+    with closing(estimate_batches(batches, model)) as parts:
+        for part in parts:
+            values.put(part)
+    columns, record = values.columns(prefix), record_of(model, source)
     if is_frame(given):
         return frame_with(given.drop(columns=taken), columns, prefix=prefix, record=record)
     table.remove_columns(taken)
@@ -183,20 +146,20 @@ def predict(
 
 
 def embed(
-    data,
+    data: TableLike | Cutouts,
     *,
-    source=None,
-    model=None,
-    progress=None,
-    coord=None,
-    ra=None,
-    dec=None,
-    ra_unit=None,
-    ebv=None,
-    extinction_release=None,
-):
+    source: CutoutSource | PathLike | None = None,
+    model: PathLike | PhotozModel | None = None,
+    progress: bool | None = None,
+    coord: str | SkyCoord | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    ra_unit: UnitLike = None,
+    ebv: str | None = None,
+    extinction_release: int | None = None,
+) -> np.ndarray:
     """
-    Embed galaxies: get what the encoder makes of their images, for a search of similar ones or a model of one's own.
+    Embed galaxies, to search for similar ones or to train a model of your own.
 
     Parameters
     ----------
@@ -220,22 +183,20 @@ def embed(
     >>> len(astro_photz.embed(cutouts))
     24
     """
-    model = model if isinstance(model, PhotozModel) else load_model(model)
+    model = load_model(model)
     data = _galaxies(data)
-    named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
-    named["extinction_release"] = extinction_release
     source = _source_of(data, source)
-    embedding = np.full((len(data), model.card["embedding_dim"]), np.nan, dtype=np.float32)
-    with closing(_batches(data, source, progress, **named)) as batches:
-        for batch in batches:
-            flags = flag_images(batch.cutouts) | batch.reasons
-            usable = (flags & MISSING) == 0
-            embedding[batch.rows[usable]] = model.embed(batch.cutouts[usable])
+    named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
+    batches = _batches(data, source, progress, **named, extinction_release=extinction_release)
+    embedding = np.full((len(data), model.card.embedding_dim), np.nan, dtype=np.float32)
+    with closing(estimate_batches(batches, model, redshifts=False)) as parts:
+        for part in parts:
+            embedding[part.estimated] = part.embedding
     return embedding
 
 
 def _galaxies(data):
-    """A table or cutouts, of whatever a user gives."""
+    """Make a table or cutouts of what the user gives."""
     if isinstance(data, Cutouts):
         return data
     if isinstance(data, str | os.PathLike) and _holds_cutouts(expanded(data)):
@@ -244,7 +205,7 @@ def _galaxies(data):
 
 
 def _holds_cutouts(path):
-    """Whether a file is HDF5 with images, not a table."""
+    """Tell whether a file is HDF5 with images, and not a table."""
     import h5py
 
     if not (path.is_file() and h5py.is_hdf5(path)):
@@ -254,7 +215,7 @@ def _holds_cutouts(path):
 
 
 def _output_table(data):
-    """The table that is given back, without the new columns."""
+    """Begin the table that is given back, without the new columns."""
     if not isinstance(data, Cutouts):
         return data.copy()
     table = QTable({"id": data.ids})
@@ -265,53 +226,11 @@ def _output_table(data):
 
 
 def _source_of(data, source):
-    """Where the images come from: None for cutouts, which have them."""
+    """Find the source of the images: None for cutouts, which have them."""
     return None if isinstance(data, Cutouts) else source_or_archive(source)
 
 
-def _batches(data, source, progress, **columns):
+def _batches(data, source, progress, **named):
     if source is None:
-        return _batches_of_cutouts(data, progress)
-    return collect_batches(read_positions(data, **columns), source=source, size=IMAGE_SIZE, progress=progress)
-
-
-def _batches_of_cutouts(cutouts, progress):
-    with progress_bar(len(cutouts), progress) as advance:
-        for start in range(0, len(cutouts), _BATCH):
-            rows = np.arange(start, min(start + _BATCH, len(cutouts)))
-            part = cutouts[start : start + _BATCH].crop(IMAGE_SIZE)
-            yield completed(Batch(rows, part, part.flags), cutouts.coord)
-            advance(len(rows))
-
-
-def _estimate(batches, model, n, pdf):
-    """Columns of values, flags, and probabilities if they are wanted: batch by batch, into the order of the rows."""
-    values = {name: np.full(n, np.nan, dtype=np.float32) for name in _COLUMNS}  # what a mask that is lost leaves
-    flags = np.zeros(n, dtype=np.int32)
-    probabilities = np.full((n if pdf else 0, len(model.edges) - 1), np.nan, dtype=np.float32)
-    for rows, cutouts, reasons in batches:
-        cutouts.flags = cutouts.flags | reasons
-        flags[rows] = flag_images(cutouts, training_range=model.card.get("training_range"))
-        usable = (flags[rows] & MISSING) == 0
-        rows = rows[usable]
-        estimate = model.pdf(model.embed(cutouts[usable]))
-        for name, quantity in _COLUMNS.items():
-            values[name][rows] = quantity.value(estimate)
-        flags[rows[estimate.mode() > model.edges[-2]]] |= PhotozFlag.GRID_EDGE
-        if pdf:
-            probabilities[rows] = estimate.p
-    return values, flags, probabilities
-
-
-def _record(model, source):
-    """Record of model and source for the table's meta."""
-    return {
-        "astro_photz": __version__,
-        "model": model.name,
-        "model_version": model.version,
-        "model_sha256": model.sha256,
-        "trained_on": model.trained_on,
-        "source": getattr(source, "name", "cutouts"),
-        "data_release": getattr(source, "data_release", -1),
-        "z_edges": model.edges.tolist(),
-    }
+        return batches_of(data, progress=progress)
+    return collect_batches(read_positions(data, **named), source=source, size=IMAGE_SIZE, progress=progress)

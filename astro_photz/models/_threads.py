@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Threads that share the work of a model: as many as this process may use processors.
+Threads that share the work of a model, one for each processor that the process may use.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -13,26 +13,15 @@ __all__ = ["in_threads", "number_of_threads"]
 
 def number_of_threads():
     """
-    How many threads a model takes.
+    Number of threads that a model takes.
 
-    Returns
-    -------
-    int
-        ``conf.inference_threads``; where that is 0, as many as the processors that the process may use.
+    It is ``conf.inference_threads``; where that is 0, the number of processors that the process may use.
     """
     return conf.inference_threads or usable_processors()
 
 
 def in_threads(function, items):
-    """
-    Call a function with each of some items, in threads if there is more than one.
-
-    Parameters
-    ----------
-    function : callable
-        Returns nothing.
-    items : sequence
-    """
+    """Call a function with each of several items, in threads if there is more than one."""
     threads = min(number_of_threads(), len(items))
     if threads <= 1:
         for item in items:
@@ -42,5 +31,5 @@ def in_threads(function, items):
     try:
         for future in [pool.submit(function, item) for item in items]:
             future.result()
-    finally:  # an interrupt does not wait for what is under way
+    finally:  # an interrupt does not wait for calls that have begun
         pool.shutdown(wait=False, cancel_futures=True)

@@ -1,35 +1,32 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-A model: two ONNX graphs and the card that says what they are.
+A model: two ONNX graphs and the card that describes them.
 
 ``encoder.onnx`` turns an image and its E(B-V) into an embedding; dereddening and the scaling of pixels are inside the
 graph, so that they cannot differ from those of the training. ``head.onnx`` turns the embedding into probabilities in
 bins of redshift. A model that was pretrained without labels has no head yet: it embeds, and no more.
 """
 
-import hashlib
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from astro_photz.cutouts import Cutouts
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.utils._files import sha256
+from astro_photz.utils._types import PathLike
 
 from ._threads import in_threads
+from .card import ModelCard, ModelError
 
-__all__ = ["ModelError", "PhotozModel"]
+__all__ = ["IMAGE_SIZE", "PhotozModel"]
 
 IMAGE_SIZE = 64
-_CARD_KEYS = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
 # Stamps that go through the graph at once, in a thread: enough to keep a processor busy, few enough to stay in its
 # cache and to be shared out evenly.
 _BATCH = 16
-
-
-class ModelError(ValueError):
-    """A folder that should hold a model does not, or not the one that its card describes."""
 
 
 class PhotozModel:
@@ -43,8 +40,8 @@ class PhotozModel:
 
     Attributes
     ----------
-    card : dict
-        What the model is: training data, metrics, calibration, known limits.
+    card : `ModelCard`
+        Description of the model: training data, metrics, calibration, known limits.
 
     Raises
     ------
@@ -63,56 +60,52 @@ class PhotozModel:
     <RedshiftPDF of 2 galaxies, 180 bins on 0 to 0.4>
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike):
         self.path = Path(path)
-        self.card = read_card(self.path)
+        self.card = ModelCard.read(self.path)
         _check_hashes(self.path, self.card)
         self._encoder = _session(self.path / "encoder.onnx")
-        self._head = _session(self.path / "head.onnx") if has_head(self.card) else None
+        self._head: Any = _session(self.path / "head.onnx") if self.card.has_head else None
         self._check_shapes()
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Name of the model, str."""
-        return self.card["name"]
+        return self.card.name
 
     @property
-    def version(self):
+    def version(self) -> str:
         """Version of the model, str."""
-        return self.card["version"]
+        return self.card.version
 
     @property
-    def sha256(self):
-        """Hash of the files' hashes: it tells this model from every other, str."""
-        files = self.card["files"]
-        return hashlib.sha256("".join(files[name] for name in sorted(files)).encode()).hexdigest()
+    def sha256(self) -> str:
+        """Hash of the files' hashes, by which the model is known, str."""
+        return self.card.sha256
 
     @property
-    def trained_on(self):
-        """What kind of images its weights were learnt from, in the order of the trainings, str."""
-        simulated, origin = self.card.get("simulated"), self.card.get("origin") or {}
-        if simulated or not origin.get("simulated"):
-            return "simulated images" if simulated else "real images"
-        return "simulated images, then real images"
+    def trained_on(self) -> str:
+        """Kind of the images that the weights were learnt from, in the order of the trainings, str."""
+        return self.card.trained_on
 
     @property
-    def edges(self):
+    def edges(self) -> np.ndarray:
         """Edges of the bins in redshift, `~numpy.ndarray` (K + 1,); `ModelError` for an encoder alone."""
         if self._head is None:
             raise ModelError(
                 f"the model {self.name} embeds images, but gives no redshifts: it was pretrained without any. Use "
-                "another model, or train a head on galaxies of known redshift (astro-photz finetune --init, of a run's "
-                "folder or a model with an encoder.pt)"
+                "another model, or train a head on galaxies of known redshift: astro-photz finetune --init, with the "
+                "folder of a run, or of a model with weights"
             )
-        return np.asarray(self.card["z_edges"])
+        return np.asarray(self.card.z_edges)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<PhotozModel {self.name} {self.version}>"
 
     def __reduce__(self):  # sessions of onnxruntime do not pickle: a worker opens its own
         return type(self), (self.path,)
 
-    def encode(self, flux, ebv):
+    def encode(self, flux: ArrayLike, ebv: ArrayLike) -> np.ndarray:
         """
         Embed images that come as arrays.
 
@@ -126,16 +119,16 @@ class PhotozModel:
         Returns
         -------
         embedding : `~numpy.ndarray` (N, D) float32
-            NaN for a galaxy without a pixel or E(B-V), of which the network would make something none the less.
+            NaN for a galaxy without pixels or E(B-V), for which the network would give numbers all the same.
 
         Raises
         ------
         TypeError, ValueError
-            If ``flux`` is not what `~astro_photz.Cutouts` takes.
+            If `~astro_photz.Cutouts` does not take ``flux``.
         """
         return self.embed(Cutouts(flux, ebv=ebv))
 
-    def embed(self, cutouts):
+    def embed(self, cutouts: Cutouts) -> np.ndarray:
         """
         Embed the images of cutouts.
 
@@ -147,10 +140,10 @@ class PhotozModel:
         Returns
         -------
         embedding : `~numpy.ndarray` (N, D) float32
-            NaN for a galaxy without a pixel or E(B-V), of which the network would make something none the less.
+            NaN for a galaxy without pixels or E(B-V), for which the network would give numbers all the same.
         """
         cutouts = cutouts.crop(IMAGE_SIZE)
-        embedding = np.empty((len(cutouts), self.card["embedding_dim"]), dtype=np.float32)
+        embedding = np.empty((len(cutouts), self.card.embedding_dim), dtype=np.float32)
 
         def embed(start):
             part = slice(start, start + _BATCH)
@@ -162,7 +155,7 @@ class PhotozModel:
         embedding[~known] = np.nan
         return embedding
 
-    def pdf(self, embedding):
+    def pdf(self, embedding: ArrayLike) -> RedshiftPDF:
         """
         Redshift PDFs of embeddings.
 
@@ -177,12 +170,12 @@ class PhotozModel:
         Raises
         ------
         ValueError
-            If ``embedding`` is none of this model, or the model has no head.
+            If ``embedding`` has another length than those of this model, or the model has no head.
         """
         edges = self.edges
         embedding = np.asarray(embedding, dtype=np.float32)
-        if embedding.ndim != 2 or embedding.shape[1] != self.card["embedding_dim"]:
-            raise ValueError(f"embedding must have the shape (N, {self.card['embedding_dim']}), got {embedding.shape}")
+        if embedding.ndim != 2 or embedding.shape[1] != self.card.embedding_dim:
+            raise ValueError(f"embedding must have the shape (N, {self.card.embedding_dim}), got {embedding.shape}")
         if not len(embedding):
             return RedshiftPDF(np.zeros((0, len(edges) - 1)), edges)
         (p,) = self._head.run(["pdf"], {"embedding": embedding})
@@ -194,78 +187,26 @@ class PhotozModel:
         inputs = {node.name: tuple(node.shape[1:]) for node in self._encoder.get_inputs()}
         outputs = {node.name: node.shape[-1] for graph in graphs for node in graph.get_outputs()}
         if inputs != {"flux": wanted, "ebv": ()}:
-            raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,); it takes {inputs}")
+            raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,), but takes {inputs}")
         if any(isinstance(node.shape[0], int) for graph in graphs for node in graph.get_inputs()):
             raise ModelError(f"{self.path}: the graphs take batches of one length only: export a dynamic batch")
-        expected = {"embedding": self.card["embedding_dim"]}
+        expected = {"embedding": self.card.embedding_dim}
         if self._head is not None:
             expected["pdf"] = len(self.edges) - 1
         if outputs != expected:
             raise ModelError(f"{self.path}: the graphs give {outputs}, while the card says {expected}")
 
 
-def has_head(card):
-    """
-    Tell whether a model gives redshifts, by its card.
-
-    Parameters
-    ----------
-    card : dict
-
-    Returns
-    -------
-    bool
-        False for an encoder that was pretrained without labels, and has no head.
-    """
-    return "head.onnx" in card["files"]
-
-
-def read_card(path):
-    """
-    Read the card of a model.
-
-    Parameters
-    ----------
-    path : path-like
-        Folder of the model.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ModelError
-        If it is not JSON, or lacks an entry.
-    """
-    file = Path(path) / "card.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"{path} is no folder of a model: it has no card.json")
-    try:
-        card = json.loads(file.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{file} is not JSON: {error}") from error
-    missing = [key for key in _CARD_KEYS if key not in card]
-    if not missing and has_head(card) and "z_edges" not in card:
-        missing = ["z_edges"]
-    if missing:
-        raise ModelError(f"{file} lacks {', '.join(missing)}")
-    return card
-
-
 def _check_hashes(path, card):
-    for name in ("encoder.onnx", "head.onnx") if has_head(card) else ("encoder.onnx",):
+    for name in ("encoder.onnx", "head.onnx") if card.has_head else ("encoder.onnx",):
         file = path / name
         if not file.is_file():
             raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")
         found = sha256(file)
-        files = card["files"]
-        if found != files.get(name):
+        if found != card.files.get(name):
             raise ModelError(
-                f"{file} is not the file that its card describes: its sha256 is {found}, that of the card "
-                f"{files.get(name)}. It was changed or damaged; get the model again."
+                f"{file} is not the file that its card describes: its sha256 is {found}, and that in the card is "
+                f"{card.files.get(name)}. It was changed or damaged; get the model again."
             )
 
 

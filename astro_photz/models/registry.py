@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The models that are at hand, by name: those that come with the package, and those that the user has added.
+Models that are at hand, by name: those that come with the package, and those that the user has added.
 
 A model is added by having its folder in `model_directory`, which belongs to the user: ``astro_photz/models`` in
 astropy's directory of data (`astropy.config.get_cache_dir`), usually ``~/.cache/astropy`` or ``~/.astropy/cache``. The
@@ -16,8 +16,10 @@ from astropy.table import Table
 
 from astro_photz.config import conf
 from astro_photz.utils._files import expanded
+from astro_photz.utils._types import PathLike
 
-from .model import PhotozModel, has_head, read_card
+from .card import CARD, ModelCard
+from .model import PhotozModel
 
 __all__ = ["BUNDLED", "list_models", "load_model", "model_directory"]
 
@@ -25,9 +27,9 @@ BUNDLED = "bundled"
 """Name by which the model that comes with the package is found, whatever its own name and the default are."""
 
 
-def model_directory():
+def model_directory() -> Path:
     """
-    Where the models of the user are, each a folder of its name.
+    Directory of the models that the user has added, each a folder of its name.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def model_directory():
 
 
 def _known():
-    """Folders of all models by name. Those that come with the package go before others of their name."""
+    """Find the folders of all models by name. Those of the package come before others of the same name."""
     bundled = Path(str(files("astro_photz"))) / "data" / "models"
     known = {}
     try:
@@ -46,13 +48,13 @@ def _known():
     except OSError:  # a home in which nothing can be written
         roots = (bundled,)
     for root in roots:
-        for card in sorted(root.glob("*/card.json")):
-            if card.parent.suffix != ".part":  # which is not finished
+        for card in sorted(root.glob(f"*/{CARD}")):
+            if card.parent.suffix != ".part":  # not finished
                 known.setdefault(card.parent.name, card.parent)
     return known
 
 
-def list_models():
+def list_models() -> Table:
     """
     List the models that come with the package, and those in `~astro_photz.models.model_directory`.
 
@@ -76,9 +78,9 @@ def list_models():
     """
     rows = []
     for name, path in _known().items():
-        card = read_card(path)
-        flags = name == conf.default_model, has_head(card), bool(card.get("simulated"))
-        rows.append((name, card["version"], *flags, card["training_data"]["description"], str(path)))
+        card = ModelCard.read(path)
+        flags = name == conf.default_model, card.has_head, card.simulated
+        rows.append((name, card.version, *flags, card.training_data["description"], str(path)))
     return Table(
         rows=rows or None,
         names=("name", "version", "default", "redshifts", "simulated", "description", "path"),
@@ -86,15 +88,16 @@ def list_models():
     )
 
 
-def load_model(name_or_path=None):
+def load_model(name_or_path: PathLike | PhotozModel | None = None) -> PhotozModel:
     """
     Load a model.
 
     Parameters
     ----------
-    name_or_path : str or path-like, optional
-        Name of a model (see `list_models`), or a folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``;
-        ``conf.default_model`` by default. ``"bundled"`` is the model that comes with the package.
+    name_or_path : str, path-like or `~astro_photz.models.PhotozModel`, optional
+        Name of a model (see `list_models`), a folder with ``encoder.onnx``, ``head.onnx`` and ``card.json``, or a model
+        that is returned as it is; ``conf.default_model`` by default. ``"bundled"`` is the model that comes with the
+        package.
 
     Returns
     -------
@@ -108,21 +111,23 @@ def load_model(name_or_path=None):
     Examples
     --------
     >>> import astro_photz
-    >>> astro_photz.load_model().card["simulated"]
+    >>> astro_photz.load_model().card.simulated
     True
     """
+    if isinstance(name_or_path, PhotozModel):
+        return name_or_path
     name = conf.default_model if name_or_path is None else name_or_path
     known = _known()
     if str(name) == BUNDLED:
         name = type(conf).default_model.defaultvalue
     path = known.get(str(name), expanded(name))
     if not path.is_dir():
-        raise ValueError(f"no model {str(name)!r}: neither a folder, nor one of those at hand: {', '.join(known)}")
-    changed = (path / "card.json").stat().st_mtime_ns if (path / "card.json").is_file() else 0
+        raise ValueError(f"no model {str(name)!r}: it is neither a folder nor one of {', '.join(known)}")
+    changed = (path / CARD).stat().st_mtime_ns if (path / CARD).is_file() else 0
     return _load(path.resolve(), changed)
 
 
 @lru_cache(maxsize=4)
 def _load(path, _changed):
-    """A model is opened once, until its card changes: in a worker that maps over partitions too."""
+    """Open a model once, until its card changes: also in a worker that maps over partitions."""
     return PhotozModel(path)

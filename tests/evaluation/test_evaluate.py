@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 from astropy.table import MaskedColumn
 
-pytest.importorskip("torch")
-pytest.importorskip("lightning", exc_type=ImportError)
-
 from astro_photz import RedshiftPDF, load_model, metrics, predict
 from astro_photz.cutouts import Cutouts
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
-from astro_photz.evaluation.scores import BINS, comparison, evaluate, evaluate_model
+from astro_photz.evaluation import Evaluation, comparison, evaluate, evaluate_model
+from astro_photz.evaluation.scores import BINS
 from astro_photz.testing.factories import gaussian_cutouts
 
 EDGES = np.linspace(0, 0.4, 181)
@@ -173,21 +171,21 @@ def test_a_model_is_judged_as_it_is_used(evaluated):
     cutouts = Cutouts.read(path)
     z_phot, redshift = np.asarray(predict(cutouts)["z_phot"]), np.linspace(0.02, 0.35, 300)
     deviation = (z_phot - redshift) / (1 + redshift)
-    assert evaluation["overall"]["n"] == 300
-    assert evaluation["overall"]["bias"] == pytest.approx(deviation.mean(), abs=2e-6)
-    assert evaluation["overall"]["eta"] == pytest.approx(np.mean(np.abs(deviation) > 0.05), abs=1e-6)
+    assert evaluation.overall["n"] == 300
+    assert evaluation.overall["bias"] == pytest.approx(deviation.mean(), abs=2e-6)
+    assert evaluation.overall["eta"] == pytest.approx(np.mean(np.abs(deviation) > 0.05), abs=1e-6)
     numbers = [n for n in np.histogram(z_phot, BINS["z_phot"])[0] if n >= 20]
-    assert [one["n"] for one in evaluation["bins"]["z_phot"]] == numbers
+    assert [one["n"] for one in evaluation.bins["z_phot"]] == numbers
 
 
 def test_bins_share_the_galaxies_out(evaluated):
     _, evaluation = evaluated
-    assert set(evaluation["bins"]) == set(BINS) - {"early"}
-    assert evaluation["bins"]["seeing"] == []  # it is not known
+    assert set(evaluation.bins) == set(BINS) - {"early"}
+    assert evaluation.bins["seeing"] == []  # it is not known
     # r from 16 to 17.8 less the dust in front of it, and what lies beyond 8 pixels
-    assert {one["low"] for one in evaluation["bins"]["r_mag"]} <= {15.0, 16.0, 16.5, 17.0, 17.5, 18.0}
-    assert sum(one["n"] for one in evaluation["bins"]["redshift"]) == 300
-    assert [one["n"] for one in evaluation["bins"]["ebv"]] == [300]
+    assert {one["low"] for one in evaluation.bins["r_mag"]} <= {15.0, 16.0, 16.5, 17.0, 17.5, 18.0}
+    assert sum(one["n"] for one in evaluation.bins["redshift"]) == 300
+    assert [one["n"] for one in evaluation.bins["ebv"]] == [300]
 
 
 def test_seeing_and_types_are_looked_at_where_the_file_tells_them(tmp_path):
@@ -196,10 +194,10 @@ def test_seeing_and_types_are_looked_at_where_the_file_tells_them(tmp_path):
     cutouts.psf_fwhm[:, 2] = np.repeat([1.05, 1.35], 30)
     path = tmp_path / "stamps.h5"
     cutouts.write(path, specz_redshift=np.linspace(0.05, 0.3, 60), early=np.arange(60) < 20)
-    bins = evaluate_model(load_model(), path, resamples=2, at_least=20)["bins"]
+    bins = evaluate_model(load_model(), path, resamples=2, at_least=20).bins
     assert [(one["low"], one["high"], one["n"]) for one in bins["seeing"]] == [(1.0, 1.1, 30), (1.3, 1.4, 30)]
     assert [(one["low"], one["n"]) for one in bins["early"]] == [(0, 40), (1, 20)]
-    assert not evaluate_model(load_model(), path, resamples=2)["bins"]["seeing"]  # too few to tell
+    assert not evaluate_model(load_model(), path, resamples=2).bins["seeing"]  # too few to tell
 
 
 def test_simulated_galaxies_of_one_real_one_count_as_one(tmp_path):
@@ -208,35 +206,35 @@ def test_simulated_galaxies_of_one_real_one_count_as_one(tmp_path):
     for name, seed_index in seeds.items():
         gaussian_cutouts(60).write(tmp_path / f"{name}.h5", specz_redshift=redshift, seed_index=seed_index)
     alone, together = (evaluate_model(load_model(), tmp_path / f"{name}.h5", resamples=50) for name in seeds)
-    assert [one["data"]["n_independent"] for one in (alone, together)] == [60, 6]
-    assert together["errors"]["bias"] > 2 * alone["errors"]["bias"]  # neighbours in redshift are alike
-    assert together["pit_ks_by_chance"] > alone["pit_ks_by_chance"]
-    assert together["overall"] == alone["overall"]
+    assert [one.data["n_independent"] for one in (alone, together)] == [60, 6]
+    assert together.errors["bias"] > 2 * alone.errors["bias"]  # neighbours in redshift are alike
+    assert together.pit_ks_by_chance > alone.pit_ks_by_chance
+    assert together.overall == alone.overall
 
 
 def test_the_pit_and_the_coverage_are_those_of_the_galaxies(evaluated):
     _, evaluation = evaluated
-    assert sum(evaluation["pit"]) == 300
-    assert evaluation["coverage"]["0.68"] == evaluation["overall"]["coverage68"]
-    shares = list(evaluation["coverage"].values())
+    assert sum(evaluation.pit) == 300
+    assert evaluation.coverage["0.68"] == evaluation.overall["coverage68"]
+    shares = list(evaluation.coverage.values())
     assert shares == sorted(shares)
 
 
 def test_an_evaluation_is_json_and_names_what_it_is_of(evaluated):
     path, evaluation = evaluated
-    assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
-    assert evaluation["model"]["sha256"] == load_model().sha256
-    assert evaluation["data"]["file"] == path.name  # its hash tells which it is
-    assert len(evaluation["data"]["sha256"]) == 64
+    assert Evaluation.of(json.loads(json.dumps(evaluation.entries(), allow_nan=False))) == evaluation
+    assert evaluation.model["sha256"] == load_model().sha256
+    assert evaluation.data["file"] == path.name  # its hash tells which it is
+    assert len(evaluation.data["sha256"]) == 64
 
 
 def test_a_table_beside_published_figures_says_of_what_images(evaluated, tmp_path):
-    (main,) = evaluated[1]["main_sample"]
+    (main,) = evaluated[1].main_sample
     table = comparison(evaluated[1])
     assert list(table["images"]) == ["simulated images"] * 2 + ["real images"] * 2
     assert list(table["sigma_mad"][2:]) == [0.0135, 0.0091]
     assert list(table["eta"][2:]) == [0.013, 0.0031]
-    assert list(table["sigma_mad"][:2]) == [evaluated[1]["overall"]["sigma_mad"], main["sigma_mad"]]
+    assert list(table["sigma_mad"][:2]) == [evaluated[1].overall["sigma_mad"], main["sigma_mad"]]
     assert table["sigma_mad_err"].mask.tolist() == [False, False, True, True]
     real = evaluate_model(load_model(), write_labelled(tmp_path / "real.h5", 30, simulated=False), resamples=2)
     assert comparison(real)["images"][0] == "real images"
@@ -247,14 +245,14 @@ def test_published_figures_are_of_no_fainter_galaxies(tmp_path):
     cutouts.flux[:20] *= 0.01
     cutouts.flux[20:] *= 2
     cutouts.write(tmp_path / "stamps.h5", specz_redshift=np.linspace(0.05, 0.3, 60))
-    (main,) = evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=20)["main_sample"]
+    (main,) = evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=20).main_sample
     assert (main["n"], main["high"], main["limit"]) == (40, 17.8, "r within 8 pixels")
     total = np.full((60, 5), 100.0)
     total[:25, 2] = 50.0  # 18.25, and 17.5
     cutouts.write(tmp_path / "total.h5", specz_redshift=np.linspace(0.05, 0.3, 60), catalog_flux=total)
-    (main,) = evaluate_model(load_model(), tmp_path / "total.h5", resamples=2, at_least=20)["main_sample"]
+    (main,) = evaluate_model(load_model(), tmp_path / "total.h5", resamples=2, at_least=20).main_sample
     assert (main["n"], main["limit"]) == (35, "total r")
-    assert not evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=41)["main_sample"]
+    assert not evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=41).main_sample
 
 
 def test_galaxies_without_an_estimate_are_counted(tmp_path):
@@ -262,16 +260,16 @@ def test_galaxies_without_an_estimate_are_counted(tmp_path):
     cutouts.flux[3] = np.nan
     cutouts.write(tmp_path / "stamps.h5", specz_redshift=np.full(30, 0.1))
     evaluation = evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2)
-    assert evaluation["overall"]["n"] == 29
-    assert evaluation["data"]["n_missing"] == 1
+    assert evaluation.overall["n"] == 29
+    assert evaluation.data["n_missing"] == 1
 
 
 def test_redshifts_beyond_the_grid_are_judged_and_counted(tmp_path):
     redshift = np.full(30, 0.1)
     redshift[:4] = 0.55
     evaluation = evaluate_model(load_model(), write_labelled(tmp_path / "far.h5", 30, redshift=redshift), resamples=2)
-    assert evaluation["data"]["beyond_grid"] == 4
-    assert evaluation["overall"]["n"] == 30
+    assert evaluation.data["beyond_grid"] == 4
+    assert evaluation.overall["n"] == 30
 
 
 def test_files_that_cannot_judge_are_refused(tmp_path):

@@ -11,6 +11,7 @@ import astro_photz
 from astro_photz.cutouts import Batch, Cutouts
 from astro_photz.dust import approximate_ebv, redden
 from astro_photz.flags import MISSING, PhotozFlag
+from astro_photz.models import PhotozModel
 from astro_photz.testing.factories import gaussian_cutouts
 from shared_data import SHARED, needs_shared
 
@@ -35,7 +36,8 @@ class Shuffled:
         for part in np.array_split(rows, 3):
             cutouts = self.cutouts[part].crop(size)
             cutouts.flux = np.where(positions.valid[part, None, None, None], cutouts.flux, np.nan)
-            yield Batch(part, cutouts, np.where(positions.valid[part], 0, PhotozFlag.NO_POSITION))
+            cutouts.flags |= np.where(positions.valid[part], 0, PhotozFlag.NO_POSITION).astype(np.int32)
+            yield Batch(part, cutouts)
 
 
 def make_table(cutouts, kind=Table):
@@ -106,6 +108,7 @@ def test_numbers_are_those_of_the_pdf():
     pdf = astro_photz.RedshiftPDF(table["z_phot_pdf"], table.meta["z_phot"]["z_edges"])
     np.testing.assert_allclose(table["z_phot"], pdf.mean(), rtol=1e-5)
     np.testing.assert_allclose(table["z_phot_err"], pdf.std(), rtol=1e-4)
+    np.testing.assert_allclose(table["z_phot_mode"], pdf.mode(), rtol=1e-5)
     np.testing.assert_allclose(table["z_phot_odds"], pdf.odds(), rtol=1e-4)
     for name, q in (("lo95", 0.025), ("lo68", 0.16), ("median", 0.5), ("hi68", 0.84), ("hi95", 0.975)):
         np.testing.assert_allclose(pdf.cdf(table[f"z_phot_{name}"]), q, atol=1e-3)
@@ -117,7 +120,7 @@ def test_numbers_are_those_of_the_pdf():
 def test_batches_do_not_matter(monkeypatch):
     cutouts = gaussian_cutouts(11)
     whole = astro_photz.predict(cutouts)
-    monkeypatch.setattr("astro_photz.inference.tables._BATCH", 4)
+    monkeypatch.setattr("astro_photz.inference.engine.BATCH", 4)
     np.testing.assert_allclose(astro_photz.predict(cutouts)["z_phot"], whole["z_phot"], atol=1e-5)
 
 
@@ -257,12 +260,42 @@ def test_columns_are_never_replaced():
 
 def test_what_made_the_table_is_recorded():
     cutouts = gaussian_cutouts(1)
-    model = astro_photz.load_model()
-    record = astro_photz.predict(make_table(cutouts), source=Shuffled(cutouts)).meta["z_phot"]
-    assert record["model"] == model.name
-    assert record["model_sha256"] == model.sha256
-    assert record["source"] == "memory"
-    assert record["trained_on"] == "simulated images"
+    model, source = astro_photz.load_model(), Shuffled(cutouts)
+    source.data_release = 17
+    assert astro_photz.predict(make_table(cutouts), source=source).meta["z_phot"] == {
+        "astro_photz": astro_photz.__version__,
+        "model": model.name,
+        "model_version": model.card.version,
+        "model_sha256": model.sha256,
+        "trained_on": "simulated images",
+        "source": "memory",
+        "data_release": 17,
+        "z_edges": model.card.z_edges,
+    }
+    record = astro_photz.predict(cutouts).meta["z_phot"]
+    assert (record["source"], record["data_release"]) == ("cutouts", -1)
+
+
+class Peaked(PhotozModel):
+    """A model whose PDFs peak in given bins, one for each galaxy."""
+
+    def pdf(self, embedding):
+        p = np.full((len(embedding), 180), 0.1 / 179)
+        p[np.arange(len(p)), [179, 178, 0, 179]] = 0.9
+        return astro_photz.RedshiftPDF(p, self.edges)
+
+
+def test_a_pdf_that_peaks_in_the_last_bin_is_flagged():
+    """And no other one; each has its mode."""
+    cutouts = gaussian_cutouts(5)
+    cutouts.flux[2] = np.nan  # has no PDF
+    table = astro_photz.predict(cutouts, model=Peaked(astro_photz.load_model().path))
+    flags = [0 if row == 2 else int(flag) for row, flag in enumerate(table["z_phot_flags"])]
+    assert flags == [PhotozFlag.GRID_EDGE, 0, 0, 0, PhotozFlag.GRID_EDGE]
+    assert table["z_phot_flags"][2] == PhotozFlag.NO_IMAGE
+    width = 0.4 / 180
+    modes = np.ma.array([179.5, 178.5, 0, 0.5, 179.5], mask=[False, False, True, False, False]) * width
+    np.testing.assert_allclose(table["z_phot_mode"].compressed(), modes.compressed(), rtol=1e-5)
 
 
 def test_a_table_survives_ecsv(tmp_path):
@@ -308,6 +341,28 @@ def test_embeddings_follow_the_images():
     embedding = astro_photz.embed(cutouts)
     assert embedding.dtype == np.float32
     np.testing.assert_allclose(astro_photz.embed(cutouts[::-1])[::-1], embedding, rtol=1e-4, atol=1e-4)
+
+
+class Dusty(Shuffled):
+    """A source that does not know the reddening: that of the table counts."""
+
+    def batches(self, positions, *, size=64):
+        for rows, cutouts in super().batches(positions, size=size):
+            cutouts.ebv = positions.ebv[rows]
+            yield Batch(rows, cutouts)
+
+
+def test_embeddings_are_made_with_the_columns_that_are_named():
+    cutouts = gaussian_cutouts(5)
+    mine = np.linspace(0.05, 0.25, 5)
+    table = make_table(cutouts)
+    table["ebv"], table["mine"], table["lambda"] = 0.01, mine, table["ra"]
+    table["ra"] = np.nan
+    found = astro_photz.embed(table, source=Dusty(cutouts), ra="lambda", dec="dec", ebv="mine")
+    cutouts.ebv = mine.astype(np.float32)
+    np.testing.assert_allclose(found, astro_photz.embed(cutouts), rtol=1e-4, atol=1e-4)
+    cutouts.ebv = np.full(5, 0.01, dtype=np.float32)
+    assert np.abs(found - astro_photz.embed(cutouts)).max() > 0.01
 
 
 # The bundled model

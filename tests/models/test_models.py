@@ -7,11 +7,12 @@ import pickle
 import shutil
 
 import numpy as np
+import onnxruntime
 import pytest
 from astropy.config import set_temp_cache
 
 import astro_photz
-from astro_photz.models import ModelError, PhotozModel, model_directory
+from astro_photz.models import ModelCard, ModelError, PhotozModel, model_directory
 from astro_photz.testing.factories import gaussian_cutouts
 
 
@@ -33,7 +34,7 @@ def test_listed_models_load():
     for row in table:
         model = astro_photz.load_model(row["name"])
         assert (model.name, model.version) == (row["name"], row["version"])
-        assert model.card["simulated"] == row["simulated"]
+        assert model.card.simulated == row["simulated"]
 
 
 def test_a_model_is_opened_once():
@@ -89,6 +90,18 @@ def test_graphs_in_the_wrong_place(folder):
     digest = hashlib.sha256((folder / "head.onnx").read_bytes()).hexdigest()
     rewrite_card(folder, files={"encoder.onnx": digest, "head.onnx": digest})
     with pytest.raises(ModelError, match="must take flux"):
+        PhotozModel(folder)
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "head.onnx"])
+def test_a_graph_for_batches_of_one_length_is_refused(folder, name):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(folder / name)
+    for node in (*graph.graph.input, *graph.graph.output):
+        node.type.tensor_type.shape.dim[0].dim_value = 16
+    onnx.save(graph, folder / name)
+    ModelCard.read(folder).write(folder)  # with the hash of the new file
+    with pytest.raises(ModelError, match="batches of one length only: export a dynamic batch"):
         PhotozModel(folder)
 
 
@@ -163,7 +176,7 @@ def test_what_is_not_known_has_no_embedding():
 def test_no_rows():
     model = astro_photz.load_model()
     embedding = model.encode(np.zeros((0, 5, 64, 64), dtype=np.float32), np.zeros(0))
-    assert embedding.shape == (0, model.card["embedding_dim"])
+    assert embedding.shape == (0, model.card.embedding_dim)
     assert len(model.pdf(embedding)) == 0
 
 
@@ -185,13 +198,26 @@ def test_images_that_are_none(flux, error, message):
 def test_embeddings_that_are_none():
     model = astro_photz.load_model()
     with pytest.raises(ValueError, match="embedding must have the shape"):
-        model.pdf(np.zeros((3, model.card["embedding_dim"] + 1)))
+        model.pdf(np.zeros((3, model.card.embedding_dim + 1)))
+
+
+def test_embeddings_of_any_precision_have_pdfs():
+    cutouts, model = gaussian_cutouts(3), astro_photz.load_model()
+    embedding = model.encode(cutouts.flux, cutouts.ebv)
+    for other in (embedding.astype(np.float64), embedding.tolist()):
+        np.testing.assert_array_equal(model.pdf(other).p, model.pdf(embedding).p)
+
+
+def test_a_model_that_is_loaded_is_loaded():
+    model = astro_photz.load_model()
+    assert astro_photz.load_model(model) is model
 
 
 def test_rows_sum_to_one_in_the_graph_already():
     cutouts = gaussian_cutouts(20)
     model = astro_photz.load_model()
-    (p,) = model._head.run(["pdf"], {"embedding": model.encode(cutouts.flux, cutouts.ebv)})
+    head = onnxruntime.InferenceSession(model.path / "head.onnx", providers=["CPUExecutionProvider"])
+    (p,) = head.run(["pdf"], {"embedding": model.encode(cutouts.flux, cutouts.ebv)})
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
 
 
@@ -210,10 +236,10 @@ def test_default_model_may_be_a_folder(folder):
 
 def test_card_says_what_the_model_was_trained_on():
     model = astro_photz.load_model()
-    assert model.card["simulated"] is True
-    assert model.card["limits"]
-    assert {"r_mag", "ebv"} <= set(model.card["training_range"])
-    assert "".join(model.card["bands"]) == "ugriz"
+    assert model.card.simulated is True
+    assert model.card.limits
+    assert {"r_mag", "ebv"} <= set(model.card.training_range)
+    assert "".join(model.card.bands) == "ugriz"
 
 
 # Models of the user

@@ -1,0 +1,159 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The columns that an estimate adds to a table: names, meanings, masks, and the record in the meta.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from astropy.table import MaskedColumn
+
+from astro_photz import __version__
+from astro_photz.flags import MISSING
+
+__all__ = ["ColumnValues", "earlier_columns", "record_of"]
+
+
+class _Quantity(NamedTuple):
+    """A number that is drawn from a PDF: how, and what it means."""
+
+    value: object
+    description: str
+
+
+_QUANTITIES = {
+    "": _Quantity(lambda pdf: pdf.mean(), "Photometric redshift: mean of the PDF"),
+    "_err": _Quantity(lambda pdf: pdf.std(), "Standard deviation of the PDF"),
+    "_median": _Quantity(lambda pdf: pdf.median(), "Median of the PDF"),
+    "_mode": _Quantity(lambda pdf: pdf.mode(), "Centre of the highest bin of the PDF"),
+    "_lo68": _Quantity(lambda pdf: pdf.quantile([0.16])[:, 0], "16 % quantile of the PDF"),
+    "_hi68": _Quantity(lambda pdf: pdf.quantile([0.84])[:, 0], "84 % quantile of the PDF"),
+    "_lo95": _Quantity(lambda pdf: pdf.quantile([0.025])[:, 0], "2.5 % quantile of the PDF"),
+    "_hi95": _Quantity(lambda pdf: pdf.quantile([0.975])[:, 0], "97.5 % quantile of the PDF"),
+    "_odds": _Quantity(lambda pdf: pdf.odds(), "Probability within 0.03 (1 + mode) of the mode"),
+}
+
+
+def earlier_columns(names, prefix, *, replace):
+    """
+    List the columns of an earlier run in a table, or raise an error where they must not be replaced.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the table's columns.
+    prefix : str
+        Beginning of the names of all columns of a run.
+    replace : bool
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        If there is such a column, and ``replace`` is not set or it is not of an earlier run.
+    """
+    taken = [name for name in (f"{prefix}{end}" for end in (*_QUANTITIES, "_ood", "_flags", "_pdf")) if name in names]
+    if taken and not replace:
+        raise ValueError(
+            f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}, or replace=True if it "
+            "is of an earlier run"
+        )
+    if taken and f"{prefix}_flags" not in taken:
+        raise ValueError(
+            f"the column {taken[0]!r} is not of an earlier run, which would have left {prefix}_flags too: give another "
+            f"prefix than {prefix!r}"
+        )
+    return taken
+
+
+class ColumnValues:
+    """
+    Values of the columns of N galaxies, filled batch by batch in any order.
+
+    Parameters
+    ----------
+    n : int
+        Number of galaxies.
+    edges : `~numpy.ndarray` (K + 1,)
+        Edges of the redshift bins.
+    pdf : bool
+        Whether to keep the PDFs.
+    """
+
+    def __init__(self, n, edges, *, pdf):
+        self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in _QUANTITIES}  # where a mask is lost
+        self._flags = np.zeros(n, dtype=np.int32)
+        self._p = np.full((n, len(edges) - 1), np.nan, dtype=np.float32) if pdf else None
+
+    def put(self, part):
+        """
+        Fill in the estimates of a batch.
+
+        Parameters
+        ----------
+        part : `~astro_photz.inference.engine.EstimatedBatch`
+        """
+        self._flags[part.rows] = part.flags
+        for name, quantity in _QUANTITIES.items():
+            self._values[name][part.estimated] = quantity.value(part.pdf)
+        if self._p is not None:
+            self._p[part.estimated] = part.pdf.p
+
+    def columns(self, prefix):
+        """
+        Make the columns of the table.
+
+        Parameters
+        ----------
+        prefix : str
+            Beginning of their names.
+
+        Returns
+        -------
+        dict of `~astropy.table.MaskedColumn` (N,) or (N, K)
+            By name; galaxies without an estimate are masked, but in the flags.
+        """
+        missing = (self._flags & MISSING) != 0
+        columns = {
+            name: MaskedColumn(self._values[name], mask=missing, description=quantity.description)
+            for name, quantity in _QUANTITIES.items()
+        }
+        columns["_ood"] = MaskedColumn(
+            np.full(len(missing), np.nan, dtype=np.float32),
+            mask=True,
+            description="Distance from the training set (masked: the model carries no reference set)",
+        )
+        columns["_flags"] = MaskedColumn(self._flags, description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
+        if self._p is not None:
+            mask = np.repeat(missing[:, np.newaxis], self._p.shape[1], axis=1)
+            columns["_pdf"] = MaskedColumn(self._p, mask=mask, description="Probability in each bin of redshift")
+        return {f"{prefix}{name}": column for name, column in columns.items()}
+
+
+def record_of(model, source):
+    """
+    Record the model and the source for the meta of a table.
+
+    Parameters
+    ----------
+    model : `~astro_photz.models.PhotozModel`
+    source : `~astro_photz.cutouts.CutoutSource` or None
+        None for cutouts, which need none.
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "astro_photz": __version__,
+        "model": model.name,
+        "model_version": model.version,
+        "model_sha256": model.sha256,
+        "trained_on": model.trained_on,
+        "source": getattr(source, "name", "cutouts"),
+        "data_release": getattr(source, "data_release", -1),
+        "z_edges": model.edges.tolist(),
+    }

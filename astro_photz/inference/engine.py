@@ -1,0 +1,115 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The one way from batches of images to flags, embeddings and redshift PDFs.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from astro_photz.cutouts import Batch, Cutouts
+from astro_photz.cutouts.collect import completed
+from astro_photz.flags import MISSING, PhotozFlag
+from astro_photz.models.model import IMAGE_SIZE
+from astro_photz.pdf import RedshiftPDF
+from astro_photz.quality import flag_images
+from astro_photz.utils._progress import progress_bar
+
+__all__ = ["BATCH", "EstimatedBatch", "batches_of", "estimate_batches"]
+
+BATCH = 256
+"""Galaxies in memory at once, where the source does not decide."""
+
+
+@dataclass(frozen=True)
+class EstimatedBatch:
+    """
+    Estimates of a batch of B galaxies; M galaxies have one.
+
+    Parameters
+    ----------
+    rows : `~numpy.ndarray` (B,) of int
+        Rows of the galaxies in their table or file.
+    flags : `~numpy.ndarray` (B,) of int32
+        Bits of `~astro_photz.PhotozFlag`.
+    cutouts : `~astro_photz.Cutouts` (M,)
+        Images of the galaxies that have an estimate.
+    embedding : `~numpy.ndarray` (M, D) of float32
+    pdf : `~astro_photz.RedshiftPDF` (M,) or None
+        None if redshifts were not asked for.
+    """
+
+    rows: np.ndarray
+    flags: np.ndarray
+    cutouts: Cutouts
+    embedding: np.ndarray
+    pdf: RedshiftPDF | None
+
+    @property
+    def estimated(self):
+        """Rows of the galaxies that have an estimate, `~numpy.ndarray` (M,) of int."""
+        return self.rows[_usable(self.flags)]
+
+
+def estimate_batches(batches, model, *, redshifts=True):
+    """
+    Flag, embed and estimate galaxies, batch by batch.
+
+    Parameters
+    ----------
+    batches : generator of `~astro_photz.cutouts.Batch`
+        In any order. It is closed at the end, and after an error or an interrupt.
+    model : `~astro_photz.models.PhotozModel`
+    redshifts : bool, optional
+        Whether PDFs are wanted, and not embeddings alone.
+
+    Yields
+    ------
+    `EstimatedBatch`
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> from astro_photz.inference.engine import batches_of, estimate_batches
+    >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
+    >>> for part in estimate_batches(batches_of(cutouts), astro_photz.load_model()):
+    ...     print(len(part.rows), part.pdf)
+    24 <RedshiftPDF of 24 galaxies, 180 bins on 0 to 0.4>
+    """
+    with closing(batches):
+        for batch in batches:
+            flags = flag_images(batch.cutouts, training_range=model.card.training_range)
+            usable = _usable(flags)
+            cutouts = batch.cutouts[usable]
+            embedding = model.embed(cutouts)
+            pdf = model.pdf(embedding) if redshifts else None
+            if redshifts:
+                flags[usable] |= np.where(pdf.mode() > pdf.edges[-2], PhotozFlag.GRID_EDGE, 0).astype(np.int32)
+            yield EstimatedBatch(batch.rows, flags, cutouts, embedding, pdf)
+
+
+def batches_of(cutouts, *, progress=None):
+    """
+    Yield cutouts that are in memory in batches, under a progress bar.
+
+    Parameters
+    ----------
+    cutouts : `~astro_photz.Cutouts` (N,)
+    progress : bool, optional
+        As in `~astro_photz.predict`.
+
+    Yields
+    ------
+    `~astro_photz.cutouts.Batch`
+        With stamps of the size that models take.
+    """
+    with progress_bar(len(cutouts), progress) as advance:
+        for start in range(0, len(cutouts), BATCH):
+            rows = np.arange(start, min(start + BATCH, len(cutouts)))
+            yield completed(Batch(rows, cutouts[start : start + BATCH].crop(IMAGE_SIZE)), cutouts.coord)
+            advance(len(rows))
+
+
+def _usable(flags):
+    return (flags & MISSING) == 0
