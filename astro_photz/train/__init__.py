@@ -1,12 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
+# ruff: noqa: E402 (the check for the extra comes first)
 """
 Training: from images, with or without redshifts, to a model that `astro_photz.load_model` opens.
 
-`pretrain` teaches an encoder without labels (`astro_photz.train.tasks.contrastive`), `finetune` lets it learn redshifts
+`pretrain` teaches an encoder without labels (`astro_photz.train.tasks.moco`), `finetune` lets it learn redshifts
 (`astro_photz.train.tasks.redshift`); a `Recipe` says how, and a folder keeps what came of it. `adapt` carries a model
 over to another sample with few labels. `fit_temperature` calibrates, `export_model` writes ONNX. Needs the extra
 ``[train]``: torch, lightning, onnx and onnxscript.
 """
+
+from astro_photz.utils._optional import optional
+
+for _module in ("torch", "lightning"):
+    optional(_module, extra="train", doing="training")
 
 from .data.loader import StampData, loader
 from .data.stamps import Stamps
@@ -15,9 +21,11 @@ from .export.run_to_model import export_run
 from .networks.encoder import make_encoder
 from .recipe import Recipe, list_recipes
 from .runs.adaptation import adapt
-from .runs.run import Machine, finetune, pretrain
+from .runs.finetuning import finetune
+from .runs.machine import Machine
+from .runs.pretraining import pretrain
 from .tasks.calibration import fit_temperature, fold_temperature
-from .tasks.contrastive import ContrastiveModel
+from .tasks.moco import ContrastiveModel
 from .tasks.redshift import RedshiftModel
 
 __all__ = [

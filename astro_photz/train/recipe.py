@@ -1,41 +1,51 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Recipes: all that is chosen about a training, in a TOML file, checked before anything runs.
+Recipes: all settings of a training, in a TOML file, checked before anything runs.
 
 ``[encoder]`` says which network, ``[pretrain]`` how it learns without labels, ``[finetune]`` how it learns redshifts,
 with or without a pretraining before. Each of the latter two has a table ``augment`` and a table ``optimizer`` of its
-own. What a recipe leaves out has its default; what is not known here is an error that names the nearest thing that is.
+own. A setting that a recipe leaves out has its default; an unknown one is an error that names the nearest known one.
 
-What belongs to a machine rather than to the method (devices, workers, folders) is no part of a recipe.
+Settings of the machine rather than of the method (devices, workers, folders) are no part of a recipe.
 """
 
-import json
+from __future__ import annotations
+
 import re
 import tomllib
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
-from typing import get_type_hints
+from typing import TYPE_CHECKING, Any, Self
 
-from astro_photz.utils._suggestions import advice
+import tomli_w
+
+from astro_photz.utils._settings import built, check_at_least, check_one_of
+from astro_photz.utils._types import PathLike
 
 from .augment.chain import augmentation_settings, make_augmentation
 from .networks.encoder import encoder_settings, make_encoder
-from .tasks.contrastive import PHOTOMETRY
+from .tasks.moco import PHOTOMETRY
 from .tasks.optimizer import Optimizer
 from .tasks.redshift import LOSSES
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["FineTuning", "Pretraining", "Recipe", "list_recipes"]
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-"""What networks may be computed in, by Lightning's names."""
+"""Precisions of the networks' arithmetic, by Lightning's names."""
+
+_RENAMED = {"whole": "gentle"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Training:
     """
-    What any training needs.
+    Settings of any training.
 
     Parameters
     ----------
@@ -48,7 +58,7 @@ class _Training:
     gradient_clip : float, optional
         Largest norm of the gradient; 0 for any.
     patience : int, optional
-        How often in a row the validation set may be judged without getting better before training stops; 0 for always.
+        Validations in a row without improvement after which training stops; 0 to never stop early.
     augment : dict, optional
         Of `~astro_photz.train.augment.chain.make_augmentation`.
     optimizer : `~astro_photz.train.tasks.optimizer.Optimizer`, optional
@@ -65,16 +75,16 @@ class _Training:
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "accumulate"):
-            _at_least(name, getattr(self, name), 1)
+            check_at_least(name, getattr(self, name), 1)
         for name in ("gradient_clip", "patience"):
-            _at_least(name, getattr(self, name), 0)
-        _one_of("precision", self.precision, PRECISIONS)
+            check_at_least(name, getattr(self, name), 0)
+        check_one_of("precision", self.precision, PRECISIONS)
         make_augmentation(self.augment)
         object.__setattr__(self, "augment", augmentation_settings(self.augment))
 
     def model_options(self):
         """
-        What the model wants to know, and not only Lightning.
+        Collect the settings of the model, without those of the trainer.
 
         Returns
         -------
@@ -90,12 +100,12 @@ class _Training:
 @dataclass(frozen=True, kw_only=True)
 class Pretraining(_Training):
     """
-    The table ``[pretrain]``: see `~astro_photz.train.tasks.contrastive.ContrastiveModel`, and for the first ones below.
+    The table ``[pretrain]``: see `~astro_photz.train.tasks.moco.ContrastiveModel`, and for the first ones below.
 
     Parameters
     ----------
     epochs, batch_size, accumulate, precision, gradient_clip, patience, augment, optimizer
-        Of any training; what is to get better is the redshift probe, after each epoch.
+        Of any training; the redshift probe, after each epoch, is to improve.
     queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, photometry, \
 photometry_weight, photometry_hidden
         Of the model.
@@ -117,10 +127,10 @@ photometry_weight, photometry_hidden
     def __post_init__(self):
         super().__post_init__()
         for name in ("queue_length", "projection_dim", "groups", "photometry_hidden"):
-            _at_least(name, getattr(self, name), 1)
+            check_at_least(name, getattr(self, name), 1)
         for name in ("projection_hidden", "photometry_weight"):
-            _at_least(name, getattr(self, name), 0)
-        _one_of("photometry", self.photometry, tuple(PHOTOMETRY))
+            check_at_least(name, getattr(self, name), 0)
+        check_one_of("photometry", self.photometry, tuple(PHOTOMETRY))
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be 0 or more and below 1, got {self.momentum}")
         if not self.temperature > 0:
@@ -137,7 +147,7 @@ class FineTuning(_Training):
     Parameters
     ----------
     epochs, batch_size, accumulate, precision, gradient_clip, patience, augment, optimizer
-        Of any training; what is to get better is the loss.
+        Of any training; the validation loss is to improve.
     validate_every : int, optional
         Epochs from one validation to the next.
     keep : {"best", "last"}, optional
@@ -159,14 +169,14 @@ class FineTuning(_Training):
         super().__post_init__()
         if not 1 <= self.validate_every <= self.epochs:
             raise ValueError(f"validate_every must be from 1 to the {self.epochs} epochs, got {self.validate_every}")
-        _one_of("keep", self.keep, ("best", "last"))
+        check_one_of("keep", self.keep, ("best", "last"))
         if self.keep == "last" and self.patience:
             raise ValueError(f"keep must be 'best' with patience {self.patience}: the last epochs are then no better")
         if self.keep == "last" and self.epochs % self.validate_every:
             raise ValueError(
                 f"validate_every must divide the {self.epochs} epochs with keep 'last', got {self.validate_every}"
             )
-        _one_of("loss", self.loss, LOSSES)
+        check_one_of("loss", self.loss, LOSSES)
         for name, value in (("label_width", self.label_width), ("layer_decay", self.layer_decay)):
             if not 0 < value <= 1:
                 raise ValueError(f"{name} must be above 0 and at most 1, got {value}")
@@ -175,7 +185,7 @@ class FineTuning(_Training):
 
     def model_options(self):
         """
-        What the model wants to know, and not only Lightning.
+        Collect the settings of the model, without those of the trainer.
 
         Returns
         -------
@@ -188,7 +198,7 @@ class FineTuning(_Training):
 @dataclass(frozen=True)
 class Recipe:
     """
-    A recipe.
+    All settings of a training.
 
     Parameters
     ----------
@@ -208,7 +218,7 @@ class Recipe:
     --------
     >>> from astro_photz.train.recipe import Recipe, list_recipes
     >>> list_recipes()
-    ['hayat2021', 'small', 'smoke', 'whole']
+    ['gentle', 'hayat2021', 'small', 'smoke']
     >>> Recipe.read("hayat2021").encoder["kind"]
     'resnet50'
     >>> Recipe.read("smoke", changes=["finetune.epochs = 7"]).finetune.epochs
@@ -238,7 +248,22 @@ class Recipe:
         object.__setattr__(self, "encoder", encoder_settings(**self.encoder))
 
     @classmethod
-    def read(cls, name_or_path, *, changes=()):
+    def of(cls, recipe: Recipe | PathLike) -> Recipe:
+        """
+        Take a recipe as it is, or read it.
+
+        Parameters
+        ----------
+        recipe : `Recipe`, str or path-like
+
+        Returns
+        -------
+        `Recipe`
+        """
+        return recipe if isinstance(recipe, Recipe) else cls.read(recipe)
+
+    @classmethod
+    def read(cls, name_or_path: PathLike, *, changes: Sequence[str] = ()) -> Self:
         """
         Read a recipe.
 
@@ -247,7 +272,7 @@ class Recipe:
         name_or_path : str or path-like
             One of `list_recipes`, or a TOML file.
         changes : sequence of str, optional
-            Settings that are to be different, as TOML lines like ``pretrain.epochs = 3``.
+            Settings to change, as TOML lines like ``pretrain.epochs = 3``.
 
         Returns
         -------
@@ -258,22 +283,22 @@ class Recipe:
         FileNotFoundError
             If there is neither such a recipe nor such a file.
         ValueError, TypeError
-            If it is not TOML, names what there is not to set, or sets it to what cannot be.
+            If it is not TOML, or has an unknown setting or a wrong value.
         """
         path = _path_of(name_or_path)
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
             for change in changes:
                 table = _merged(table, _parsed(change))
-            return _built(cls, table)
+            return built(cls, table)
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"recipe {str(name_or_path)!r} is not TOML: {error}") from error
         except (ValueError, TypeError) as error:
             raise type(error)(f"recipe {str(name_or_path)!r}: {error}") from error
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """
-        All settings, those that have their defaults too.
+        Collect all settings, with those that have their defaults.
 
         Returns
         -------
@@ -281,20 +306,20 @@ class Recipe:
         """
         return asdict(self)
 
-    def as_toml(self):
+    def as_toml(self) -> str:
         """
-        The whole recipe as the text of a TOML file, that `read` gives back.
+        Write the whole recipe as the text of a TOML file, for `read`.
 
         Returns
         -------
         str
         """
-        return "\n".join(_toml_lines(self.as_dict())) + "\n"
+        return tomli_w.dumps(self.as_dict())
 
 
-def list_recipes():
+def list_recipes() -> Table:
     """
-    Names of the recipes that come with the package.
+    List the names of the recipes that come with the package.
 
     Returns
     -------
@@ -311,6 +336,8 @@ def _path_of(name_or_path):
     if str(name_or_path) in list_recipes():
         return _shipped() / f"{name_or_path}.toml"
     path = Path(name_or_path)
+    if not path.is_file() and str(name_or_path) in _RENAMED:
+        raise FileNotFoundError(f"the recipe {name_or_path} is called {_RENAMED[str(name_or_path)]} now")
     if not path.is_file():
         raise FileNotFoundError(
             f"no recipe {str(name_or_path)!r}: neither a TOML file, nor one of {', '.join(list_recipes())}"
@@ -319,7 +346,7 @@ def _path_of(name_or_path):
 
 
 def _parsed(change):
-    """A line of TOML, but that a word needs no quotes, which a shell would take away."""
+    """Parse a line of TOML whose words may lack the quotes, which a shell takes away."""
     quoted = re.sub(r"=\s*([A-Za-z_][\w-]*)\s*$", r"='\1'", change)
     for text in (change, quoted):
         with suppress(tomllib.TOMLDecodeError):
@@ -334,62 +361,3 @@ def _merged(table, changes):
         if isinstance(value, dict) and isinstance(table.get(name), dict)
     }
     return table | changes | both
-
-
-def _built(cls, table, where=""):
-    """A dataclass from a table of settings, each checked against the type of its field."""
-    known, types = {item.name: item for item in fields(cls)}, get_type_hints(cls)
-    for name in table:
-        if name not in known:
-            raise ValueError(f"unknown setting {name!r}{_in(where)}: {advice(name, known)}")
-    for name, item in known.items():
-        if name not in table and item.default is MISSING and item.default_factory is MISSING:
-            raise ValueError(f"setting {name!r} is missing{_in(where)}")
-    values = {name: _typed(name, value, types[name], where) for name, value in table.items()}
-    try:
-        return cls(**values)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{error}{_in(where)}") from error
-
-
-def _in(where):
-    return f" in [{where}]" if where else ""
-
-
-def _typed(name, value, wanted, where):
-    if is_dataclass(wanted):
-        if not isinstance(value, dict):
-            raise TypeError(f"{name} must be a table of settings, got {value!r}")
-        return _built(wanted, value, f"{where}.{name}".lstrip("."))
-    if wanted == tuple[float, ...]:
-        if not isinstance(value, list | tuple):
-            raise TypeError(f"{name}{_in(where)} must be a list of numbers, got {value!r}")
-        return tuple(_typed(name, item, float, where) for item in value)
-    accepted = (int, float) if wanted is float else wanted
-    if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-        raise TypeError(f"{name}{_in(where)} must be {_TYPES[wanted]}, got {value!r}")
-    return wanted(value)
-
-
-_TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a table of settings"}
-
-
-def _at_least(name, value, least):
-    if not value >= least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-
-
-def _one_of(name, value, known):
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-
-
-def _toml_lines(table, where=""):
-    """Lines of TOML: numbers, texts, truth values and lists are written as in JSON."""
-    for name, value in table.items():
-        if not isinstance(value, dict):
-            yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield f"\n[{where}{name}]"
-            yield from _toml_lines(value, f"{where}{name}.")

@@ -16,12 +16,12 @@ from astro_photz.cli import main
 from astro_photz.cutouts import Cutouts
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.testing.factories import gaussian_cutouts
-from astro_photz.train import Machine, Recipe, adapt, export_run, finetune
-from astro_photz.train.networks.weights import read_head, read_weights
-from astro_photz.train.runs.adaptation import fit_shift
+from astro_photz.train import Machine, Recipe, adapt, export_run, finetune, make_encoder
+from astro_photz.train.networks.heads import Z_EDGES, CalibratedHead
+from astro_photz.train.networks.weights import WEIGHTS, read_head, read_weights, write_weights
 from astro_photz.train.runs.folder import RunFolder
-from astro_photz.train.tasks.calibration import CalibratedHead, calibrate
-from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.train.tasks.calibration import calibrate
+from astro_photz.train.tasks.shift import fit_shift
 
 CENTRES = torch.tensor((Z_EDGES[1:] + Z_EDGES[:-1]) / 2, dtype=torch.float32)
 WIDTH = 0.015
@@ -134,8 +134,6 @@ def adapted(sample):
 
 def test_the_bundled_weights_are_those_of_its_graphs():
     settings, state = read_weights("bundled")
-    from astro_photz.train import make_encoder
-
     encoder, head, model = make_encoder(**settings).eval(), read_head("bundled"), load_model("bundled")
     encoder.load_state_dict(state)
     cutouts = gaussian_cutouts(8)
@@ -150,7 +148,7 @@ def test_the_bundled_weights_are_those_of_its_graphs():
 
 def test_a_few_labels_take_the_bias_of_the_bundled_model_away(adapted):
     run = RunFolder(adapted)
-    assert run.record["what"]["origin"]["name"] == "sim-small-v1"
+    assert run.record.origin.name == "sim-small-v1"
     assert run.metrics["shift"]["n"] == 140  # 100 of 240 are held out
     assert run.metrics["after"]["n"] == 100
     assert run.metrics["before"]["bias"] < -0.01
@@ -160,21 +158,21 @@ def test_a_few_labels_take_the_bias_of_the_bundled_model_away(adapted):
 def test_what_is_adapted_becomes_a_model_that_says_where_it_began(sample, adapted, tmp_path):
     export_run(adapted, tmp_path / "mine", card={"survey": "mine"})
     model = load_model(tmp_path / "mine")
-    assert model.card["training_data"]["description"] == "140 observed stamps with redshifts, from the weights of " + (
+    assert model.card.training_data["description"] == "140 observed stamps with redshifts, from the weights of " + (
         "sim-small-v1"
     )
-    assert model.card["survey"] == "mine"
+    assert model.card.others["survey"] == "mine"
     assert model.trained_on == "simulated images, then real images"
-    assert any("began with the weights of sim-small-v1" in limit for limit in model.card["limits"])
-    assert model.card["training_range"]["redshift"][1] >= load_model("bundled").card["training_range"]["redshift"][1]
+    assert any("began with the weights of sim-small-v1" in limit for limit in model.card.limits)
+    assert model.card.training_range["redshift"][1] >= load_model("bundled").card.training_range["redshift"][1]
     cutouts = Cutouts.read(sample)
     old, new = (one.pdf(one.encode(cutouts.flux, cutouts.ebv)).mean() for one in (load_model("bundled"), model))
     assert 0.01 < np.median(new - old) < 0.03
     adapt(sample, tmp_path / "again", init=tmp_path / "mine")  # and can be begun with
     export_run(tmp_path / "again", tmp_path / "ours")
     card = load_model(tmp_path / "ours").card
-    assert (card["simulated"], card["origin"]["name"], card["origin"]["simulated"]) == (False, "mine", True)
-    assert any("began with the weights of mine" in limit for limit in card["limits"])
+    assert (card.simulated, card.origin["name"], card.origin["simulated"]) == (False, "mine", True)
+    assert any("began with the weights of mine" in limit for limit in card.limits)
 
 
 def test_what_integers_cost_is_measured_on_galaxies_that_were_held_out(adapted, tmp_path):
@@ -184,28 +182,28 @@ def test_what_integers_cost_is_measured_on_galaxies_that_were_held_out(adapted, 
     assert not (tmp_path / "mine").exists()
     (tmp_path / "mine-int8").rmdir()
     report = export_run(adapted, tmp_path / "mine", int8=True)
-    told = load_model(tmp_path / "mine-int8").card["quantization"]
+    told = load_model(tmp_path / "mine-int8").card.quantization
     assert told["n_validation"] == 100
     assert report["int8"]["sigma_mad_ratio"] == told["sigma_mad_ratio"]
 
 
 def test_the_same_command_again_does_nothing_and_another_is_refused(sample, adapted):
-    before = (adapted / "encoder.pt").stat().st_mtime_ns
+    before = (adapted / WEIGHTS).stat().st_mtime_ns
     assert adapt(sample, adapted) == RunFolder(adapted).metrics
-    assert (adapted / "encoder.pt").stat().st_mtime_ns == before
+    assert (adapted / WEIGHTS).stat().st_mtime_ns == before
     with pytest.raises(FileExistsError, match=r"differs in seed: choose another folder"):
         adapt(sample, adapted, seed=1)
 
 
 def test_the_whole_network_begins_with_the_head_and_keeps_it_if_nothing_is_better(sample, tmp_path):
-    spoilt = Recipe.read("whole", changes=["finetune.epochs = 1", "finetune.optimizer.learning_rate = 30.0"])
+    spoilt = Recipe.read("gentle", changes=["finetune.epochs = 1", "finetune.optimizer.learning_rate = 30.0"])
     machine = Machine(accelerator="cpu", devices=1, progress=False)
     finetune(spoilt, sample, tmp_path / "run", init="bundled", machine=machine)
     run = RunFolder(tmp_path / "run")
     losses = [loss for _, loss in run.metrics["val_loss"]]
     assert losses[0] < losses[1]
     assert torch.equal(read_head(run.path).weight, read_head("bundled").weight)
-    assert run.record["what"]["held_out"] == 100
+    assert run.record.held_out == 100
     assert run.recipe.encoder == read_weights("bundled")[0]
 
 
@@ -224,10 +222,11 @@ def test_bad_samples_are_told_at_the_start(sample, tmp_path):
             rows = file[name][:0]
             del file[name]
             file[name] = rows
-    encoder_only = tmp_path / "pretrained.pt"
-    content = torch.load(load_model("bundled").path / "encoder.pt", weights_only=True)
-    state = {name: value for name, value in content["state_dict"].items() if name.startswith("encoder.")}
-    torch.save(content | {"state_dict": state}, encoder_only)
+    encoder_only = tmp_path / "pretrained.safetensors"
+    settings, state = read_weights("bundled")
+    encoder = make_encoder(**settings)
+    encoder.load_state_dict(state)
+    write_weights(encoder_only, encoder, settings)
     for data, options, message in (
         (tmp_path / "absent.h5", {}, "absent.h5"),
         (unlabelled, {}, "lacks the data set specz_redshift"),
@@ -246,20 +245,36 @@ def test_bad_samples_are_told_at_the_start(sample, tmp_path):
 
 
 def test_what_an_adaptation_begins_with_is_not_overwritten(sample, adapted):
-    before = (adapted / "encoder.pt").read_bytes()
+    before = (adapted / WEIGHTS).read_bytes()
     with pytest.raises(ValueError, match=r"would be overwritten with .*: choose another folder"):
         adapt(sample, adapted, init=adapted, overwrite=True)
-    assert (adapted / "encoder.pt").read_bytes() == before
+    assert (adapted / WEIGHTS).read_bytes() == before
 
 
 def test_a_recipe_without_an_encoder_needs_something_to_begin_with(sample, tmp_path):
-    with pytest.raises(ValueError, match=r"'whole' has no table \[encoder\]: give it one, or init"):
-        finetune("whole", sample, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"'gentle' has no table \[encoder\]: give it one, or init"):
+        finetune("gentle", sample, tmp_path / "run")
 
 
-def test_the_command_adapts_where_there_is_a_head_and_no_recipe(sample, tmp_path, capsys):
-    assert main(["finetune", str(sample), str(tmp_path / "run"), "--init", "bundled"]) == 0
+def test_the_command_adapts(sample, tmp_path, capsys):
+    assert main(["adapt", str(sample), str(tmp_path / "run"), "--init", "bundled"]) == 0
     said = capsys.readouterr().err
     assert "learnt a shift of the embedding from 140 galaxies; on the 100 for validation" in said
     assert f"astro-photz export {tmp_path / 'run'} MODEL" in said
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["after"]["n"] == 100
+
+
+@pytest.mark.parametrize(("init", "advised"), [("bundled", True), ("encoder alone", False), (None, False)])
+def test_fine_tuning_a_model_with_few_labels_names_the_command_that_adapts(
+    sample, tmp_path, capsys, monkeypatch, init, advised
+):
+    if init == "encoder alone":
+        settings = {"kind": "resnet18", "width": 4}
+        init = str(tmp_path / "encoder.safetensors")
+        write_weights(init, make_encoder(**settings), settings)
+    given = {}
+    monkeypatch.setattr("astro_photz.train.finetune", lambda *_, **options: given.update(options))
+    assert main(["finetune", str(sample), str(tmp_path / "run"), *(["--init", init] if init else [])]) == 0
+    assert given["init"] == init  # which is trained by the recipe none the less
+    said = "240 labels are few to train a network with: astro-photz adapt takes seconds, and may do better\n"
+    assert capsys.readouterr().err == (said if advised else "")

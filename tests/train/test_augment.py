@@ -10,17 +10,10 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.train.augment.chain import make_augmentation
-from astro_photz.train.augment.steps import (
-    Blur,
-    JitterCrop,
-    MissingPixels,
-    Noise,
-    Reddening,
-    RotateFlip,
-    SizeScaling,
-    noise_rms,
-)
-from astro_photz.train.tensors import central, deredden
+from astro_photz.train.augment.geometry import JitterCrop, RotateFlip, SizeScaling
+from astro_photz.train.augment.light import Blur, MissingPixels, Noise, Reddening, noise_rms
+from astro_photz.train.networks.dereddening import deredden
+from astro_photz.train.tensors import central
 
 SKY_RMS = torch.tensor([0.035, 0.014, 0.024, 0.04, 0.14])
 
@@ -65,7 +58,12 @@ def test_each_stamp_has_a_draw_of_its_own_from_the_global_generator(module):
     first = module(flux).nan_to_num()
     torch.manual_seed(1)
     torch.testing.assert_close(module(flux).nan_to_num(), first, rtol=0, atol=0)
-    assert (first != first[:1]).flatten(1).any(dim=1).any()
+    untouched = central(flux[:1], first.shape[-1])
+    changed = first[(first != untouched).flatten(1).any(dim=1)]
+    kinds = len({stamp.numpy().tobytes() for stamp in changed})
+    discrete = isinstance(module, JitterCrop)  # a crop has 121 places
+    assert kinds > (0.4 if discrete else 0.9) * len(changed)
+    assert len(changed) > (2 if isinstance(module, MissingPixels) else 80)
 
 
 @pytest.mark.parametrize("module", EACH, ids=lambda module: type(module).__name__)
@@ -176,9 +174,25 @@ def test_jitter_moves_by_whole_pixels():
     torch.testing.assert_close(crops[:, 0], corners[:, 0, None, None] + flux[0, 0, :64, :64])
 
 
-def test_jitter_keeps_within_the_stamp():
-    flux = torch.zeros(2, 5, 64, 64)
-    assert JitterCrop(64, 5)(flux).shape == flux.shape
+@pytest.mark.parametrize("stamp", [64, 65, 66, 67, 68, 71])
+def test_jitter_is_cut_down_to_the_room_there_is(stamp):
+    """A crop moves alike to either side, as far as the stamp has pixels there, and no farther than asked for."""
+    flux = torch.arange(stamp * stamp, dtype=torch.float32).reshape(1, 1, stamp, stamp).expand(200, 5, stamp, stamp)
+    margin, reach = (stamp - 64) // 2, min(2, (stamp - 64) // 2)
+    for module in (JitterCrop(64, 2), RotateFlip(64, jitter=2, mirror=False)):
+        crops = module(flux)[:, 0]
+        assert crops.shape == (200, 64, 64)
+        least = crops.amin(dim=(1, 2)).long()  # the corner that was first, however it is turned
+        rows, columns = least // stamp, least % stamp
+        places = set(range(margin - reach, margin + reach + 1))
+        if isinstance(module, JitterCrop):
+            assert set(rows.tolist()) == set(columns.tolist()) == places
+        else:  # the middle of the stamp may lie half a pixel off
+            assert max(rows.max(), columns.max()) - min(rows.min(), columns.min()) <= 2 * reach + (stamp % 2)
+            assert len(set(rows.tolist())) >= 2 * reach + 1
+
+
+def test_stamps_smaller_than_the_crop_are_refused():
     with pytest.raises(ValueError, match=r"stamps must have at least 64 pixels a side, got 32"):
         JitterCrop(64, 2)(torch.zeros(1, 5, 32, 32))
 
@@ -273,7 +287,11 @@ def test_noise_is_drawn_for_each_stamp_and_band():
 
 def test_pixels_go_missing_in_a_share_of_stamps():
     lost = torch.isnan(MissingPixels(band=0.1, edge=0)(torch.zeros(1000, 5, 64, 64)))
-    assert lost.all(dim=(2, 3)).any(dim=1).float().mean() == pytest.approx(0.1, abs=0.03)
+    bands = lost.all(dim=(2, 3))
+    assert torch.equal(bands, lost.any(dim=(2, 3)))  # as a whole
+    assert set(bands.sum(dim=1).tolist()) == {0, 1}  # one band, not the four others
+    assert bands.any(dim=1).float().mean() == pytest.approx(0.1, abs=0.03)
+    assert (bands.sum(dim=0) > 5).all()  # any of them
     lost = torch.isnan(MissingPixels(band=0, edge=0.3)(torch.zeros(3000, 5, 64, 64)))
     assert (lost == lost[:, :1]).all()
     lost = lost[:, 0]
@@ -314,8 +332,8 @@ def test_without_a_recipe_the_middle_is_left():
         ({"noise": {"low": 2, "high": 1}}, r"high must be a number of 2 or more, got 1"),
         ({"noise": {"low": -1}}, r"low must be a number of 0 or more, got -1"),
         ({"scale": {"factor": 0.9}}, r"factor must be a number of 1 or more, got 0.9"),
-        ({"rotate": {"angles": "all"}}, r"angles must be one of 'any', 'quarter', got 'all'"),
-        ({"rotate": {"corners": "grey"}}, r"corners must be one of 'inside', 'zero', got 'grey'"),
+        ({"rotate": {"angles": "all"}}, r"angles must be one of any, quarter, got 'all'"),
+        ({"rotate": {"corners": "grey"}}, r"corners must be one of inside, zero, got 'grey'"),
         ({"rotate": {"jitter": 5}}, r"unknown option of the augmentation 'rotate' 'jitter'"),
         ({"rotate": {"size": 64}}, r"unknown option of the augmentation 'rotate' 'size'"),
         ({"redden": {"ebv_max": -0.1}}, r"ebv_max must be a number of 0 or more, got -0.1"),

@@ -8,14 +8,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 
 from astro_photz import RedshiftPDF, metrics
-from astro_photz.train.tasks.calibration import (
-    CalibratedHead,
-    calibrate,
-    fit_recalibration,
-    fit_temperature,
-    fold_temperature,
-)
-from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.train.networks.heads import Z_EDGES, CalibratedHead
+from astro_photz.train.tasks.calibration import calibrate, fit_recalibration, fit_temperature, fold_temperature
 
 WIDTH = 0.015
 
@@ -108,6 +102,27 @@ def test_both_tails_of_a_recalibrated_pdf_have_all_their_digits():
     with torch.no_grad():
         expected, found = head(embedding).log_softmax(dim=1), same(embedding).log_softmax(dim=1)
     torch.testing.assert_close(found.clamp(min=-40), expected.clamp(min=-40), rtol=0, atol=0.05)
+
+
+def test_each_half_is_judged_by_what_the_other_half_taught():
+    """Halves that are wrong in opposite ways: no map that one teaches helps the other, whatever it does for its own."""
+    embedding, redshift = make_galaxies(2000)
+    second = np.random.default_rng(3).permutation(2000) % 2 == 1  # as the seed draws them
+    shift = torch.where(torch.from_numpy(second), 0.6 * WIDTH, -0.6 * WIDTH)
+    _, report = calibrate(make_head(), embedding, redshift + shift, seed=3)
+    assert report["pit_ks"]["recalibration"] > report["pit_ks"]["before"] + 0.05
+    assert report["recalibrated"] is False
+    _, other = calibrate(make_head(), embedding, redshift + shift, seed=4)  # halves that are alike
+    assert other["pit_ks"]["recalibration"] < report["pit_ks"]["recalibration"] - 0.1
+
+
+def test_views_of_one_galaxy_are_in_one_half():
+    """Otherwise what half of the views teach would be judged by the others, and any map would be found to help."""
+    views = [one.repeat_interleave(50, dim=0) for one in make_galaxies(120, seed=2)]
+    groups = np.repeat(np.arange(120), 50)
+    apart, together = (calibrate(make_head(), *views, groups=given)[1]["pit_ks"] for given in (None, groups))
+    assert apart["recalibration"] < 0.7 * apart["before"]
+    assert together["recalibration"] > 0.9 * together["before"]
 
 
 def test_what_a_few_galaxies_have_in_common_is_not_corrected():

@@ -16,15 +16,10 @@ lightning = pytest.importorskip("lightning.pytorch", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.testing.factories import gaussian_cutouts
-from astro_photz.train.tasks.contrastive import (
-    ContrastiveModel,
-    KeyQueue,
-    _photometry_loss,
-    contrastive_loss,
-    in_groups,
-    queue_length,
-)
-from astro_photz.train.tensors import aperture_photometry, catalog_photometry, deredden
+from astro_photz.train.networks.dereddening import deredden
+from astro_photz.train.networks.photometry import aperture_photometry, catalog_photometry
+from astro_photz.train.tasks.contrastive import KeyQueue, contrastive_loss, in_groups, queue_length
+from astro_photz.train.tasks.moco import ContrastiveModel, photometry_loss
 
 ENCODER = {"kind": "resnet18", "width": 4, "stem": "light"}
 
@@ -254,7 +249,7 @@ def test_the_auxiliary_task_teaches_photometry():
         torch.manual_seed(1)
         with torch.no_grad():
             features, _ = model.query(model.augment(clean))
-            return float(_photometry_loss(model.predict(features), aperture_photometry(clean)))
+            return float(photometry_loss(model.predict(features), aperture_photometry(clean)))
 
     before = error()
     take_steps(model, batch)
@@ -265,9 +260,29 @@ def test_in_the_auxiliary_task_each_quantity_counts_alike():
     """What noise keeps from being predicted well does not drown what can be."""
     measured = torch.randn(200, 15).clamp(-3, 3) * torch.tensor([0.1, 0.3, 0.01]).repeat(5)
     predicted = torch.zeros(200, 15, requires_grad=True)
-    _photometry_loss(predicted, measured).backward()
+    photometry_loss(predicted, measured).backward()
     pull = -(predicted.grad * measured).sum(dim=0)  # by how much the loss falls as a prediction grows to the truth
     torch.testing.assert_close(pull, torch.full((15,), 2 / 15))
+
+
+def test_a_quantity_that_nobody_in_the_batch_has_does_not_count():
+    """The mean is over the others, not with a loss of its own, nor with fewer in the sum."""
+    predicted, measured = torch.randn(6, 4), torch.randn(6, 4)
+    unknown = measured.clone()
+    unknown[:, 2] = torch.nan
+    others = [0, 1, 3]
+    torch.testing.assert_close(
+        photometry_loss(predicted, unknown), photometry_loss(predicted[:, others], measured[:, others])
+    )
+    assert photometry_loss(predicted, torch.full_like(measured, torch.nan)) == 0
+
+
+def test_a_quantity_that_a_galaxy_lacks_is_the_mean_over_the_other_galaxies():
+    predicted, measured = torch.randn(6, 4), torch.randn(6, 4)
+    unknown = measured.clone()
+    unknown[3:, 1] = torch.nan
+    alone = [photometry_loss(predicted[:n, [k]], measured[:n, [k]]) for k, n in enumerate((6, 3, 6, 6))]
+    torch.testing.assert_close(photometry_loss(predicted, unknown), torch.stack(alone).mean())
 
 
 def test_a_band_without_pixels_teaches_nothing():
@@ -348,7 +363,7 @@ parallel(make_batch(8, seed=rank)).backward()
 state = {"queue": step.model.queue.state_dict(), "gradients": [p.grad for p in step.model.query.parameters()]}
 torch.save(state, f"{sys.argv[1]}/after_a_step_{rank}.pt")
 
-from test_runs import small_recipe
+from small_runs import small_recipe
 from astro_photz.train import Machine, pretrain
 machine = Machine(accelerator="cpu", devices=2, progress=False)
 pretrain(small_recipe("pretrain.epochs = 1"), f"{sys.argv[1]}/stamps.h5", f"{sys.argv[1]}/run", machine=machine)
@@ -358,7 +373,7 @@ pretrain(small_recipe("pretrain.epochs = 1"), f"{sys.argv[1]}/stamps.h5", f"{sys
 def test_two_processes_are_as_one(tmp_path):
     gaussian_cutouts(160, size=68).write(tmp_path / "stamps.h5")
     (tmp_path / "two.py").write_text(TWO_PROCESSES)
-    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "two.py", tmp_path],
         cwd=tmp_path,

@@ -9,18 +9,12 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.testing.factories import gaussian_cutouts
+from astro_photz.train.networks.dereddening import deredden
 from astro_photz.train.networks.encoder import make_encoder
+from astro_photz.train.networks.photometry import AperturePhotometry, aperture_photometry, colours
 from astro_photz.train.networks.resnet import ResNet
-from astro_photz.train.tensors import (
-    SOFTENING,
-    AperturePhotometry,
-    PixelScaling,
-    aperture_photometry,
-    asinh,
-    central,
-    colours,
-    deredden,
-)
+from astro_photz.train.networks.scaling import SOFTENING, PixelScaling
+from astro_photz.train.tensors import asinh, central
 
 ENCODERS = {
     "resnet18": {"width": 8, "stem": "light"},

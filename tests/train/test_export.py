@@ -11,25 +11,17 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import load_model
-from astro_photz.models import ModelError
+from astro_photz.models import ModelCard, ModelError
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train.export.onnx import export_model
 from astro_photz.train.export.quantize import quantize_model
 from astro_photz.train.export.run_to_model import training_range
 from astro_photz.train.networks.encoder import make_encoder
+from astro_photz.train.networks.heads import Z_EDGES, CalibratedHead
 from astro_photz.train.networks.weights import read_weights
-from astro_photz.train.tasks.calibration import CalibratedHead, fit_recalibration
-from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.train.tasks.calibration import fit_recalibration
 
-CARD = {
-    "name": "test",
-    "version": "0",
-    "simulated": True,
-    "training_data": {"description": "none"},
-    "metrics": {},
-    "calibration": {},
-    "limits": [],
-}
+CARD = ModelCard(name="test", version="0", simulated=True, training_data={"description": "none"}, limits=[])
 SETTINGS = {
     "resnet18": {"kind": "resnet18", "width": 4, "stem": "light"},
     "measuring": {"kind": "resnet18", "width": 4, "stem": "pooled", "photometry": True, "bottleneck": 6},
@@ -138,12 +130,12 @@ def test_the_card_tells_of_the_graphs(exported):
 
     graph = onnx.load(model.path / "encoder.onnx")
     onnx.checker.check_model(graph, full_check=True)
-    assert graph.opset_import[0].version == model.card["opset"]
-    assert model.card["z_edges"] == pytest.approx(Z_EDGES)
-    assert model.card["bands"] == ["u", "g", "r", "i", "z"]
-    assert model.card["encoder"] in SETTINGS.values()
-    assert 0 < model.card["difference_from_torch"]["embedding"] < 1e-4
-    assert 0 < model.card["difference_from_torch"]["pdf"] < 1e-5
+    assert graph.opset_import[0].version == model.card.opset
+    assert model.card.z_edges == pytest.approx(Z_EDGES)
+    assert model.card.bands == ["u", "g", "r", "i", "z"]
+    assert model.card.encoder in SETTINGS.values()
+    assert 0 < model.card.difference_from_torch["embedding"] < 1e-4
+    assert 0 < model.card.difference_from_torch["pdf"] < 1e-5
 
 
 def test_training_can_begin_with_an_exported_model(exported):
@@ -185,7 +177,7 @@ def test_a_model_is_not_overwritten_unasked(tmp_path):
     with pytest.raises(FileExistsError, match="mine exists"):
         export_model(*make_model(), tmp_path / "mine", card=CARD)
     (tmp_path / "mine" / "thesis.tex").write_text("the only copy")
-    with pytest.raises(FileExistsError, match="mine exists and is no model's folder"):
+    with pytest.raises(FileExistsError, match="mine exists and is not a model's folder"):
         export_model(*make_model(), tmp_path / "mine", card=CARD, overwrite=True)
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.tex"]
 
@@ -194,7 +186,9 @@ def test_no_half_model_is_left_and_a_whole_one_stays(tmp_path):
     export_model(Fickle(1.0), None, tmp_path / "model", card=CARD)
     before = sorted((file.name, file.read_bytes()) for file in (tmp_path / "model").iterdir())
     with pytest.raises(TypeError, match="not JSON serializable"):
-        export_model(Fickle(1.0), None, tmp_path / "model", card=CARD | {"metrics": object()}, overwrite=True)
+        export_model(
+            Fickle(1.0), None, tmp_path / "model", card=CARD.updated(metrics={"bias": object()}), overwrite=True
+        )
     assert sorted((file.name, file.read_bytes()) for file in (tmp_path / "model").iterdir()) == before
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
@@ -205,13 +199,13 @@ def test_no_half_model_is_left_and_a_whole_one_stays(tmp_path):
 def test_an_encoder_alone_embeds_and_says_that_it_gives_no_redshifts(tmp_path):
     from astro_photz import embed, predict
 
-    export_model(Fickle(1.0), None, tmp_path / "alone", card=CARD | {"name": "alone"})
+    export_model(Fickle(1.0), None, tmp_path / "alone", card=CARD.updated(name="alone"))
     model = load_model(tmp_path / "alone")
     cutouts = gaussian_cutouts(3)
     assert embed(cutouts, model=model).shape == (3, Fickle.embedding_dim)
     with pytest.raises(ModelError, match=r"the model alone embeds images, but gives no redshifts.*finetune --init"):
         predict(cutouts, model=model)
-    assert "z_edges" not in model.card
+    assert model.card.z_edges is None
 
 
 # 8-bit integers
@@ -251,14 +245,14 @@ def test_only_convolutions_are_quantised_and_their_weights_are_bytes(quantized):
 
 def test_the_card_tells_what_integers_cost(quantized):
     loss, model, _ = quantized
-    told = model.card["quantization"]
+    told = model.card.quantization
     assert model.name == f"{load_model().name}-int8"
     assert {name: told[name] for name in loss} == loss
     assert loss["sigma_mad_ratio"] == pytest.approx(loss["int8"]["sigma_mad"] / loss["float32"]["sigma_mad"], abs=1e-4)
     assert told["n_stamps"] == 100
     assert told["n_validation"] == 200
-    assert model.card["metrics"] == {}  # of the floats
-    assert json.dumps(model.card)
+    assert model.card.metrics == {}  # of the floats
+    assert json.dumps(model.card.entries())
 
 
 def test_what_cannot_be_measured_is_not_quantised(quantized, tmp_path):

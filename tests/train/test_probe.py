@@ -13,7 +13,9 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train import Stamps, make_encoder
-from astro_photz.train.tasks.probe import RedshiftProbe, alignment, embed, knn_redshift, probe_scatter, uniformity
+from astro_photz.train.networks.embedding import embed
+from astro_photz.train.tasks.probe import RedshiftProbe
+from astro_photz.train.tasks.representation import alignment, knn_redshift, probe_scatter, uniformity
 
 
 def sphere(n, dim, seed=0):

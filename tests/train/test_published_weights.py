@@ -3,7 +3,6 @@
 
 import functools
 import hashlib
-import json
 import os
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,12 +17,14 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz import conf, embed, list_models, load_model, predict
 from astro_photz.cli import main
-from astro_photz.models import ModelError, model_directory
+from astro_photz.models import ModelCard, ModelError, model_directory
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train.export import published_weights as checkpoints
 from astro_photz.train.export.published_weights import PUBLISHED_FILES, import_checkpoint, read_published
 from astro_photz.train.networks.resnet import ResNet
 from astro_photz.train.networks.weights import read_weights
+
+CARD = ModelCard(name="hayat2021", version="1", training_data={"description": "none"}, limits=[], embedding_dim=8)
 
 
 def make_network(depth=50, *, width=64):
@@ -68,7 +69,7 @@ def models(tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """A smaller network in the place of the published one, where its size does not matter."""
-    monkeypatch.setattr(checkpoints, "_ENCODER", {"kind": "resnet18", "width": 4, "scaling": "none"})
+    monkeypatch.setattr(checkpoints, "ENCODER", {"kind": "resnet18", "width": 4, "scaling": "none"})
     return make_network(18, width=4)
 
 
@@ -160,7 +161,7 @@ def test_a_pretrained_encoder_embeds_begins_trainings_and_gives_no_redshifts(tmp
     with pytest.raises(ModelError, match="hayat2021-pretrained embeds images, but gives no redshifts"):
         predict(cutouts, model="hayat2021-pretrained")
     settings, state = read_weights(folder)
-    assert settings == checkpoints._ENCODER
+    assert settings == checkpoints.ENCODER
     torch.testing.assert_close(state["conv1.weight"], small.conv1.weight.detach())
     row = list_models()[list(list_models()["name"]).index("hayat2021-pretrained")]
     assert not row["redshifts"]
@@ -173,9 +174,9 @@ def test_the_command_downloads_records_the_hash_and_lists(server, small, capsys)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     assert main(["models", "import", "hayat2021", "--quiet"]) == 0
     told = capsys.readouterr().err
-    assert f"sha256 {digest} (recorded: none is published to check it by)" in told
+    assert f"sha256 {digest} (recorded; none is published to check it by)" in told
     assert "astro-photz predict --model hayat2021" in told
-    source = load_model("hayat2021").card["source"]
+    source = load_model("hayat2021").card.source
     assert source["sha256"] == digest
     assert source["sha256_given"] is False
     assert source["file"].endswith(PUBLISHED_FILES["finetuned"])
@@ -193,7 +194,7 @@ def test_a_given_hash_is_checked(server, small, exports):
     with pytest.raises(ValueError, match=f"has the sha256 {digest}, not {'0' * 64}, as was given"):
         import_checkpoint(sha256="0" * 64)
     import_checkpoint(sha256=digest.upper())
-    assert exports[0][1]["card"]["source"]["sha256_given"] is True
+    assert exports[0][1]["card"].source["sha256_given"] is True
 
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "x" * 64, "0" * 65])
@@ -206,9 +207,7 @@ def test_a_recorded_hash_holds_for_later_imports(tmp_path, small, exports):
     first = save(tmp_path / "first.pth.tar", finetuned(small))
     folder = model_directory() / "hayat2021"
     folder.mkdir(parents=True)
-    card = {"source": {"sha256": hashlib.sha256(first.read_bytes()).hexdigest()}}
-    keys = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
-    (folder / "card.json").write_text(json.dumps(card | {key: {} for key in keys}))
+    CARD.updated(source={"sha256": hashlib.sha256(first.read_bytes()).hexdigest()}).write(folder)
     with pytest.raises(FileExistsError, match="the model hayat2021 is there already"):
         import_checkpoint(file=first)
     import_checkpoint(file=first, overwrite=True)
@@ -223,8 +222,7 @@ def test_a_model_that_was_not_imported_may_be_replaced(tmp_path, small, exports)
     file = save(tmp_path / "first.pth.tar", finetuned(small))
     folder = model_directory() / "hayat2021"
     folder.mkdir(parents=True)
-    keys = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
-    (folder / "card.json").write_text(json.dumps({key: {} for key in keys}))
+    CARD.write(folder)
     import_checkpoint(file=file, overwrite=True)
     assert len(exports) == 1
 
@@ -239,7 +237,7 @@ def test_a_file_url_will_do(tmp_path, small, exports):
     save(tmp_path / PUBLISHED_FILES["supervised"], finetuned(small))
     with conf.set_temp("published_models", tmp_path.as_uri()):
         import_checkpoint(kind="supervised")
-    assert exports[0][1]["card"]["name"] == "hayat2021-supervised"
+    assert exports[0][1]["card"].name == "hayat2021-supervised"
     assert (tmp_path / PUBLISHED_FILES["supervised"]).exists()
 
 
@@ -302,7 +300,9 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
 
 def test_numbers_of_numpy_beside_the_weights_do_no_harm(tmp_path, small):
     best = {"best": np.float64(0.3), "loss": np.float32(1.5), "iters": np.int64(7)}
-    read_published(save(tmp_path / "published.pth.tar", finetuned(small), **best), kind="finetuned")
+    encoder, head = read_published(save(tmp_path / "published.pth.tar", finetuned(small), **best), kind="finetuned")
+    found = encoder.state_dict() | {f"fc.{name}": values for name, values in head.state_dict().items()}
+    torch.testing.assert_close(found, dict(small.state_dict()), rtol=0, atol=0)
 
 
 # Names

@@ -9,8 +9,9 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.train import ContrastiveModel, Recipe, RedshiftModel, list_recipes
+from astro_photz.train.tasks.labels import hard_labels
 from astro_photz.train.tasks.optimizer import SCHEDULES, Optimizer
-from astro_photz.train.tasks.redshift import hard_labels, parameter_groups
+from astro_photz.train.tasks.redshift import parameter_groups
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -94,7 +95,7 @@ def test_a_word_needs_no_quotes():
 
 
 def test_a_file_that_is_none_is_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no recipe 'absent': neither a TOML file, nor one of hayat2021"):
+    with pytest.raises(FileNotFoundError, match=r"no recipe 'absent': neither a TOML file, nor one of gentle"):
         Recipe.read("absent")
     (tmp_path / "bad.toml").write_text("[encoder\n")
     with pytest.raises(ValueError, match=r"bad.toml' is not TOML"):

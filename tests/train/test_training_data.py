@@ -17,8 +17,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.testing.factories import gaussian_cutouts
+from astro_photz.train.data.checks import check_stamps
 from astro_photz.train.data.loader import StampData, loader
-from astro_photz.train.data.stamps import Stamps, check_stamps
+from astro_photz.train.data.stamps import Stamps
 
 N = 24
 EBV = np.linspace(0, 0.1, N)
@@ -99,7 +100,7 @@ def test_any_layout_gives_what_was_written(tmp_path, layout):
     np.testing.assert_allclose(batch["redshift"], REDSHIFT[[7, 3, 20, 3]], rtol=1e-6)
     np.testing.assert_allclose(batch["ebv"], EBV[[7, 3, 20, 3]], atol=1e-6)
     assert batch["row"].tolist() == [7, 3, 20, 3]
-    assert (stamps._images._offsets is not None) == (layout in MAPPED)
+    assert stamps.mapped == (layout in MAPPED)
 
 
 @pytest.mark.parametrize("options", [{}, {"in_memory": True}, {"workers": 2}], ids=str)
@@ -297,8 +298,14 @@ def test_labels_that_are_none_are_refused(tmp_path, redshift, message):
     StampData(path, batch_size=4, labelled=False)  # which does not look at them
 
 
-def test_a_redshift_at_the_end_of_the_bins_is_within_them(tmp_path):
-    check_stamps(write_stamps(tmp_path / "stamps.h5", redshift=changed(3, 0.4)))
+@pytest.mark.parametrize("value", [0.0, 0.4])
+def test_a_redshift_at_either_end_of_the_bins_is_within_them(tmp_path, value):
+    path = write_stamps(tmp_path / "stamps.h5", redshift=changed(3, value))
+    check_stamps(path)
+    assert Stamps(path, z_max=0.4).redshift[3] == np.float32(value)
+    beyond = changed(3, np.nextafter(np.float32(value), np.float32(9 * (value or -1))))
+    with pytest.raises(ValueError, match=r"specz_redshift must be .* in row 3"):
+        check_stamps(write_stamps(tmp_path / "beyond.h5", redshift=beyond))
 
 
 @pytest.mark.parametrize("layout", ["a row a chunk", "compressed"])
@@ -325,8 +332,21 @@ def test_stamps_filled_with_what_no_sky_has_are_refused(tmp_path, value, band):
         check_stamps(path)
 
 
-def test_missing_pixels_are_no_harm(tmp_path):
-    check_stamps(write_stamps(tmp_path / "stamps.h5", flux=some_pixels))
+def all_but_a_pixel(flux):
+    flux[7] = np.nan
+    flux[7, 4, 60, 3] = 0.1
+
+
+@pytest.mark.parametrize("flux", [some_pixels, all_but_a_pixel])
+def test_missing_pixels_are_no_harm(tmp_path, flux):
+    path = write_stamps(tmp_path / "stamps.h5", flux=flux)
+    check_stamps(path)
+    stamps = Stamps(path)
+    assert stamps.without_image().tolist() == []
+    expected = make_cutouts().flux
+    flux(expected)
+    np.testing.assert_array_equal(stamps.__getitems__(list(range(N)))["flux"], expected)  # with the gaps they have
+    assert StampData(path, batch_size=4).train_stamps.rows.tolist() == list(range(N))
 
 
 def test_stamps_that_are_too_small_are_refused(tmp_path):

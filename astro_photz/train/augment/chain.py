@@ -1,16 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Views of a galaxy: augmentations (`astro_photz.train.augment.steps`) one after another, as a recipe tells.
+Views of a galaxy: a chain of augmentations, as a recipe sets them.
+
+Augmentations are random changes of stamps that leave the redshift alone, each a module that works on a batch. They take
+dereddened fluxes (`~astro_photz.train.networks.dereddening.deredden`) with NaN where there is no image, on any device,
+and do nothing unless they are training. Random numbers come from torch's global generator, for each stamp its own::
+
+    augment = make_augmentation({"rotate": {}, "crop": {"jitter": 5}, "redden": {"ebv_max": 0.3}})
+    view = augment(deredden(flux, ebv))
 """
 
 import inspect
 
-from astro_photz.train._torch import torch
-from astro_photz.utils._suggestions import advice
+from torch import nn
 
-from .steps import Blur, JitterCrop, MissingPixels, Noise, Reddening, RotateFlip, SizeScaling, noise_rms
+from astro_photz.utils._settings import check_known
 
-nn = torch.nn
+from .geometry import JitterCrop, RotateFlip, SizeScaling
+from .light import Blur, MissingPixels, Noise, Reddening, noise_rms
 
 __all__ = ["augmentation_settings", "make_augmentation"]
 
@@ -23,12 +30,12 @@ _STEPS = {
     "noise": Noise,
     "missing": MissingPixels,
 }
-_OF_THE_CROP = {"rotate": ("size", "jitter")}  # who turns no more than what is cut out
+_OF_THE_CROP = {"rotate": ("size", "jitter")}  # which turns no more pixels than the crop keeps
 
 
 def augmentation_settings(settings):
     """
-    All options of a chain of augmentations, those that are left out too.
+    Fill in the options of a chain of augmentations that are left out.
 
     Parameters
     ----------
@@ -38,8 +45,7 @@ def augmentation_settings(settings):
     Returns
     -------
     dict of dict
-        The same and, where there were none, the defaults; in the order of the chain. Of ``rotate``, size and jitter are
-        left to the crop.
+        All options, in the order of the chain. Size and jitter of ``rotate`` are those of the crop.
 
     Raises
     ------
@@ -52,12 +58,11 @@ def augmentation_settings(settings):
     >>> augmentation_settings({"redden": {}, "crop": {"jitter": 2}})
     {'crop': {'size': 64, 'jitter': 2}, 'redden': {'ebv_max': 0.5}}
     """
+    check_known(settings, _STEPS, kind="augmentation")
     for step, options in settings.items():
-        _check_known("augmentation", step, _STEPS)
         if not isinstance(options, dict):
             raise ValueError(f"the augmentation {step!r} must be a table of options, got {options!r}")
-        for name in options:
-            _check_known(f"option of the augmentation {step!r}", name, _defaults(step))
+        check_known(options, _defaults(step), kind=f"option of the augmentation {step!r}")
     chosen = {"crop": {}} | settings
     full = {step: _defaults(step) | chosen[step] for step in _STEPS if step in chosen}
     return {
@@ -66,27 +71,27 @@ def augmentation_settings(settings):
 
 
 def _defaults(step):
-    """Options that a recipe may give to a step; None where another step decides."""
+    """Options that a recipe may give to a step, with their defaults."""
     options = inspect.signature(_STEPS[step]).parameters
     return {name: option.default for name, option in options.items() if name not in _OF_THE_CROP.get(step, ())}
 
 
 def make_augmentation(settings):
     """
-    Chain augmentations as a recipe tells.
+    Chain augmentations.
 
-    In the order of nature: what concerns the galaxy's place and shape comes first, on the whole stamp, then dust,
-    seeing, noise, and last what is missing. Noise is in units of the stamp's own.
+    They are in the order of nature: place and shape of the galaxy first, on the whole stamp, then dust, seeing, noise,
+    and missing pixels last. Noise is in units of the stamp's own.
 
     Parameters
     ----------
     settings : dict of dict
-        Options by the name of the step, which is left out if the name is: ``scale``, ``rotate``, ``crop`` (never left
-        out), ``redden``, ``blur``, ``noise``, ``missing``. They are those of
-        `~astro_photz.train.augment.steps.SizeScaling`, `~astro_photz.train.augment.steps.RotateFlip`,
-        `~astro_photz.train.augment.steps.JitterCrop`, `~astro_photz.train.augment.steps.Reddening`,
-        `~astro_photz.train.augment.steps.Blur`, `~astro_photz.train.augment.steps.Noise` and
-        `~astro_photz.train.augment.steps.MissingPixels`.
+        Options of each step by its name: ``scale``, ``rotate``, ``crop``, ``redden``, ``blur``, ``noise``,
+        ``missing``. Steps that are not named are left out, but the crop never is. They are
+        `~astro_photz.train.augment.geometry.SizeScaling`, `~astro_photz.train.augment.geometry.RotateFlip`,
+        `~astro_photz.train.augment.geometry.JitterCrop`, `~astro_photz.train.augment.light.Reddening`,
+        `~astro_photz.train.augment.light.Blur`, `~astro_photz.train.augment.light.Noise` and
+        `~astro_photz.train.augment.light.MissingPixels`.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def make_augmentation(settings):
     Raises
     ------
     ValueError
-        If there is no such step or option, or an option's value cannot be.
+        If there is no such step or option, or an option has a wrong value.
 
     Examples
     --------
@@ -116,7 +121,7 @@ def make_augmentation(settings):
 
 
 class _Chain(nn.Sequential):
-    """Augmentations one after another; the unit of the noise is taken first."""
+    """A sequence of augmentations; the unit of the noise is measured first."""
 
     def forward(self, flux):
         noisy = self.training and any(isinstance(step, Noise) for step in self)
@@ -124,8 +129,3 @@ class _Chain(nn.Sequential):
         for step in self:
             flux = step(flux, rms) if isinstance(step, Noise) else step(flux)
         return flux
-
-
-def _check_known(what, name, known):
-    if name not in known:
-        raise ValueError(f"unknown {what} {name!r}: {advice(name, known)}")

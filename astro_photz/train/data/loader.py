@@ -1,18 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Batches of stamps, without the network having to wait for them.
+Batches of stamps, read before the network needs them.
 
-`StampData` gives a trainer the batches of a training and a validation file. Which galaxies are in a batch depends on
-the seed, the epoch and the batch's place in it, and on nothing else: a training that was interrupted goes on with the
-very next one.
+`StampData` gives a trainer the batches of a training and a validation file. The galaxies of a batch depend on the seed,
+the epoch and the batch's place in it, and on nothing else: a training that was interrupted resumes with the very next
+batch.
 """
 
+from __future__ import annotations
+
 import itertools
+from typing import TYPE_CHECKING, Any
 
-from astro_photz.train._lightning import lightning
-from astro_photz.train._torch import torch
+import lightning
+import torch
 
-from .stamps import Stamps, check_pixels
+from astro_photz.utils._types import PathLike
+
+from .checks import check_pixels
+from .stamps import Stamps
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
 
 __all__ = ["StampData", "loader"]
 
@@ -28,7 +37,7 @@ class _Order(torch.utils.data.DistributedSampler):
 
 class _Loader(torch.utils.data.DataLoader):
     """
-    Knows how many batches of the epoch it has given, and can go on from there: Lightning's checkpoints keep its state.
+    A loader that counts the batches of the epoch and can resume there: Lightning's checkpoints keep its state.
     """
 
     _first = _given = 0
@@ -47,9 +56,18 @@ class _Loader(torch.utils.data.DataLoader):
         self._first = state["batches"]
 
 
-def loader(stamps, *, batch_size=128, shuffle=False, seed=0, workers=0, rank=0, n_processes=1):
+def loader(
+    stamps: Stamps,
+    *,
+    batch_size: int = 128,
+    shuffle: bool = False,
+    seed: int = 0,
+    workers: int = 0,
+    rank: int = 0,
+    n_processes: int = 1,
+) -> DataLoader:
     """
-    Batches of stamps.
+    Make batches of stamps.
 
     Parameters
     ----------
@@ -84,7 +102,7 @@ def loader(stamps, *, batch_size=128, shuffle=False, seed=0, workers=0, rank=0, 
 
 
 def _as_it_is(batch):
-    """The data set gives whole batches."""
+    """Leave a batch as it is: the data set gives whole ones."""
     return batch
 
 
@@ -102,16 +120,16 @@ class StampData(lightning.LightningDataModule):
     validation : str or path-like, optional
         HDF5 file to validate on.
     held_out : int, optional
-        How many galaxies of the training file to validate on instead: the first of the order that the seed draws.
+        Number of galaxies of the training file to validate on instead: the first of the order that the seed draws.
     labelled : bool, optional
-        Whether the redshifts are wanted.
+        Whether to read the redshifts.
     photometry : bool, optional
-        Whether a catalogue's photometry is wanted, of the training file alone; see `Stamps`.
+        Whether to read a catalogue's photometry, of the training file alone; see `Stamps`.
     batch_size : int, optional
         Of each process.
     n_labels : int, optional
-        How many galaxies of the training file to use: the first of an order that the seed draws, so that fewer are part
-        of more. All by default.
+        Number of galaxies of the training file to use: the first of an order that the seed draws, so that fewer are
+        part of more. All by default.
     seed : int, optional
         Of that order, and of the order in the epochs.
     size : int, optional
@@ -129,37 +147,38 @@ class StampData(lightning.LightningDataModule):
     ------
     OSError, ValueError
         If one of the files is not there, or not such as can be trained on; see
-        `~astro_photz.train.data.stamps.check_stamps`. If there are fewer
+        `~astro_photz.train.data.checks.check_stamps`. If there are fewer
         galaxies than ``n_labels``, or than make one batch.
     """
 
     def __init__(
         self,
-        train,
+        train: Stamps | PathLike,
         *,
-        validation=None,
-        held_out=0,
-        labelled=True,
-        photometry=False,
-        batch_size=128,
-        n_labels=None,
-        n_processes=1,
-        seed=0,
-        size=64,
-        z_max=0.4,
-        workers=0,
-        in_memory=False,
+        validation: PathLike | None = None,
+        held_out: int = 0,
+        labelled: bool = True,
+        photometry: bool = False,
+        batch_size: int = 128,
+        n_labels: int | None = None,
+        n_processes: int = 1,
+        seed: int = 0,
+        size: int = 64,
+        z_max: float = 0.4,
+        workers: int = 0,
+        in_memory: bool = False,
     ):
         super().__init__()
         self.batch_size = batch_size
         self.seed = seed
         self.workers = workers
-        needs = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
+        self.validation_stamps: Stamps | None = None
+        needs: dict[str, Any] = {"labelled": labelled, "size": size, "z_max": z_max, "in_memory": in_memory}
         self.train_stamps = Stamps(train, photometry=photometry, n=n_labels, held_out=held_out, seed=seed, **needs)
         if held_out:
             self.validation_stamps = Stamps(train, held_out=held_out, learn=False, seed=seed, **needs)
-        else:
-            self.validation_stamps = None if validation is None else Stamps(validation, **needs)
+        elif validation is not None:
+            self.validation_stamps = Stamps(validation, **needs)
         for stamps in filter(None, (self.train_stamps, self.validation_stamps)):
             check_pixels(stamps)
         own = len(self.train_stamps) // n_processes
@@ -168,18 +187,18 @@ class StampData(lightning.LightningDataModule):
             raise ValueError(f"batch_size must be at most the {own} galaxies{of_each}, got {batch_size}")
         self.n_batches = own // batch_size  # of an epoch, on each process
 
-    def train_dataloader(self):
-        """Batches of an epoch, in random order."""
+    def train_dataloader(self) -> DataLoader:
+        """Make the batches of an epoch, in random order."""
         return self._loader(self.train_stamps, shuffle=True, seed=self.seed)
 
-    def val_dataloader(self):
-        """All of the validation file, in order; nothing if there is none."""
+    def val_dataloader(self) -> DataLoader:
+        """Make the batches of the whole validation file, in order; none without such a file."""
         return [] if self.validation_stamps is None else self._loader(self.validation_stamps)
 
     def _loader(self, stamps, **order):
         place = {"rank": self.trainer.global_rank, "n_processes": self.trainer.world_size} if self.trainer else {}
         return loader(stamps, batch_size=self.batch_size, workers=self.workers, **place, **order)
 
-    def on_after_batch_transfer(self, batch, _):
+    def on_after_batch_transfer(self, batch: dict[str, torch.Tensor], _: int) -> dict[str, torch.Tensor]:
         """Make the fluxes float32."""
         return batch | {"flux": batch["flux"].float()}

@@ -5,23 +5,23 @@ From a trained model to the folder that `astro_photz.load_model` opens: two ONNX
 The graphs are checked by onnx's own checker, and against torch, before the folder takes its name.
 """
 
-import json
 import logging
-import os
-import shutil
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ
-from astro_photz.train._torch import torch
+from astro_photz.models.card import ModelCard
+from astro_photz.models.writing import new_model
+from astro_photz.sdss import R_UGRIZ
+from astro_photz.train.networks.heads import Z_EDGES
 from astro_photz.train.networks.weights import WEIGHTS, write_weights
-from astro_photz.train.tasks.redshift import Z_EDGES
-from astro_photz.utils._files import sha256
+from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._types import PathLike
 
-__all__ = ["OPSET", "export_model", "folder_aside", "write_card"]
+__all__ = ["OPSET", "export_model"]
 
 OPSET = 20
 """Version of the ONNX operators that the graphs use."""
@@ -38,7 +38,16 @@ class _PDFHead(torch.nn.Module):
         return self.head(embedding).softmax(dim=1)
 
 
-def export_model(encoder, head, path, *, card, settings=None, weights=True, overwrite=False):
+def export_model(
+    encoder: torch.nn.Module,
+    head: torch.nn.Module | None,
+    path: PathLike,
+    *,
+    card: ModelCard,
+    settings: dict[str, Any] | None = None,
+    weights: bool = True,
+    overwrite: bool = False,
+) -> None:
     """
     Write a model as ``encoder.onnx``, ``head.onnx`` and ``card.json``.
 
@@ -54,14 +63,13 @@ def export_model(encoder, head, path, *, card, settings=None, weights=True, over
         for an encoder alone, which embeds but gives no redshifts.
     path : str or path-like
         Folder to make.
-    card : dict
-        What the model is: ``name``, ``version``, ``training_data``, ``metrics``, ``calibration``, ``limits`` and
-        whatever else; what the graphs themselves tell is added here, and by how much they differ from torch.
+    card : `~astro_photz.models.ModelCard`
+        Description of the model; the facts of the graphs, and their difference from torch, are added here.
     settings : dict, optional
         Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card.
     weights : bool, optional
-        Whether the weights, with the head's, go into ``encoder.pt``, for training that begins with them; not without
-        ``settings``.
+        Whether the weights, with the head's, go into ``encoder.safetensors``, for training that begins with them; not
+        without ``settings``.
     overwrite : bool, optional
         Replace a folder that is there.
 
@@ -75,22 +83,22 @@ def export_model(encoder, head, path, *, card, settings=None, weights=True, over
         If the graphs do not give what torch gives: embeddings within 1e-4 of the largest number, PDFs within 1e-5.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another path, or set overwrite=True")
+    check_not_there(path, overwrite=overwrite)
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError('exporting needs onnx and onnxscript: pip install "astro-photz[train]"') from error
 
-    with folder_aside(path) as part:
+    with new_model(path, overwrite=overwrite) as part:
         difference = _write_graphs(encoder, head, part)
         if settings and weights:
             write_weights(part / WEIGHTS, encoder, settings, head=head)
-        write_card(part, card | _facts(encoder, head, settings) | {"difference_from_torch": difference})
+        facts = _facts(encoder, head, settings)
+        card.updated(difference_from_torch=difference, **facts).write(part)
 
 
 def _write_graphs(encoder, head, folder):
-    """The graphs, and how far they are from torch; an error if it is far."""
+    """Write the graphs, and measure their difference from torch; raise an error if it is large."""
     size = encoder.image_size
     _export(encoder, (torch.zeros(2, 5, size, size), torch.zeros(2)), ("flux", "ebv"), "embedding", folder)
     pdf_head = _PDFHead(head) if head else None
@@ -103,66 +111,16 @@ def _write_graphs(encoder, head, folder):
 
 
 def _facts(encoder, head, settings):
-    """What the code knows of a model."""
+    """Facts of a model that its code tells, as entries of its card."""
     facts = {"encoder": settings} if settings else {}
     if head:
         facts["z_edges"] = Z_EDGES.round(12).tolist()
     return facts | {
-        "bands": list(BANDS),
-        "pixel_scale": PIXEL_SCALE,
         "r_ugriz": np.asarray(R_UGRIZ, dtype=float).round(4).tolist(),
         "image_size": encoder.image_size,
         "embedding_dim": encoder.embedding_dim,
         "opset": OPSET,
     }
-
-
-@contextmanager
-def folder_aside(path):
-    """
-    A folder for a model that takes its name when it is whole; nothing is left of it after an error.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        In place of a model's folder of that name, or an empty one.
-
-    Yields
-    ------
-    `~pathlib.Path`
-        Where to write.
-
-    Raises
-    ------
-    FileExistsError
-        If there is something else of that name.
-    """
-    if path.exists() and not (path / "card.json").exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileExistsError(f"{path} exists and is no model's folder, which alone is replaced: choose another path")
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        if path.exists():
-            shutil.rmtree(path)
-        os.replace(part, path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def write_card(folder, card):
-    """
-    Write the card of a model, with the hashes of the files that lie there.
-
-    Parameters
-    ----------
-    folder : `~pathlib.Path`
-    card : dict
-    """
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".onnx", ".pt"))
-    card = card | {"files": {file.name: sha256(file) for file in files}}
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 
 def _export(module, example, inputs, output, folder):
@@ -173,7 +131,7 @@ def _export(module, example, inputs, output, folder):
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     with warnings.catch_warnings():
-        # the exporter speaks of its own innards
+        # the exporter warns of its own code
         warnings.simplefilter("ignore")
         logger.setLevel(logging.ERROR)
         try:
@@ -197,7 +155,7 @@ def _export(module, example, inputs, output, folder):
 
 
 def _forget_sources(graph):
-    """Leave out which lines of which files, on whose machine, each node is from."""
+    """Remove the lines of source files, and their place on this machine, that each node is from."""
     for part in (graph.graph, *graph.functions):
         for one in (part, *part.node, *getattr(part, "value_info", ())):
             del one.metadata_props[:]
@@ -207,7 +165,6 @@ def _forget_sources(graph):
 @torch.no_grad()
 def _difference_from_torch(encoder, head, folder):
     """Largest differences between graphs and modules, for galaxies of very different brightness, some incomplete."""
-
     size, n = encoder.image_size, 8
     axis = torch.arange(size) - (size - 1) / 2
     profile = torch.exp(-0.5 * (axis[:, None] ** 2 + axis**2) / 3**2)

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Published weights, made into models of this package.
+Models of this package from published weights.
 
 The authors of the reference method (Hayat et al. 2021, arXiv 2101.04293) publish three networks, all of them ResNet-50s
 without scaling of the pixels: ``pretrained``, an encoder without a redshift head; ``finetuned``, which began with it;
@@ -21,20 +21,19 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import numpy as np
+import torch
 from astropy.utils.data import download_file
 
 from astro_photz.config import conf
-from astro_photz.models import model_directory
-from astro_photz.models.model import read_card
-from astro_photz.train._torch import torch
+from astro_photz.models import ModelCard, model_directory
 from astro_photz.train.networks.encoder import make_encoder
-from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.train.networks.heads import Z_EDGES
 from astro_photz.utils._files import sha256 as file_hash
 from astro_photz.utils._progress import can_draw
 
 from .onnx import export_model
 
-__all__ = ["PUBLISHED_FILES", "import_checkpoint", "read_published"]
+__all__ = ["ENCODER", "PUBLISHED_FILES", "import_checkpoint", "read_published"]
 
 PUBLISHED_FILES = {
     "finetuned": "photoz_finetuned_model.pth.tar",
@@ -44,8 +43,10 @@ PUBLISHED_FILES = {
 """Names of the published files, by the kind of network in them."""
 
 _MODELS = ("hayat2021",)
-_ENCODER = {"kind": "resnet50", "scaling": "none"}
-# What a pretraining holds besides the encoder (MoCo): key encoder, queue, and the projection that ends the encoder.
+ENCODER = {"kind": "resnet50", "scaling": "none"}
+"""Keywords of `~astro_photz.train.make_encoder` for the published networks."""
+
+# Parts of a pretraining (MoCo) besides the encoder: key encoder, queue, and the projection that ends the encoder.
 _LEFT_OUT = re.compile(r"encoder_k\..*|queue|queue_ptr|encoder_q\.fc\.[02]\.(weight|bias)")
 _WITHOUT_LABELS = "1.2 million real images of SDSS DR12 without labels"
 _WITH_LABELS = "real images and spectroscopic redshifts of the SDSS Main Galaxy Sample (r <= 17.8, z < 0.4)"
@@ -55,7 +56,7 @@ _TRAINED_ON = {
     "supervised": _WITH_LABELS,
 }
 _LIMITS = [
-    "Weights as published by Hayat et al. (2021). Their worth was not measured here: astro-photz evaluate tells.",
+    "Weights as published by Hayat et al. (2021). Their quality was not measured here: astro-photz evaluate does it.",
     "Galaxies fainter than r = 17.8, or with a redshift of 0.4 or more, were not part of the training.",
 ]
 
@@ -74,7 +75,7 @@ def import_checkpoint(name="hayat2021", *, kind="finetuned", file=None, sha256=N
     file : str or path-like, optional
         The published file, if it is at hand; downloaded from ``conf.published_models`` otherwise.
     sha256 : str, optional
-        What the file's hash must be. None has been published: without it, the hash is recorded in the model's card,
+        Hash that the file must have. None has been published: without it, the hash is recorded in the model's card,
         and a later import of the same model must have the same.
     overwrite : bool, optional
         Replace the model if it is there.
@@ -84,7 +85,7 @@ def import_checkpoint(name="hayat2021", *, kind="finetuned", file=None, sha256=N
     Returns
     -------
     `~pathlib.Path`
-        Folder of the model; ``encoder.pt`` in it has the weights, for training that begins with them.
+        Folder of the model; ``encoder.safetensors`` in it has the weights, for training that begins with them.
 
     Raises
     ------
@@ -119,7 +120,7 @@ def import_checkpoint(name="hayat2021", *, kind="finetuned", file=None, sha256=N
             path.unlink(missing_ok=True)
     origin = {"file": source, "sha256": digest, "sha256_given": sha256 is not None}
     card = _card(folder.name, kind, origin)
-    export_model(encoder, head, folder, card=card, settings=_ENCODER, overwrite=overwrite)
+    export_model(encoder, head, folder, card=card, settings=ENCODER, overwrite=overwrite)
     return folder
 
 
@@ -143,10 +144,10 @@ def read_published(path, *, kind):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it would run code, is of another format, or its weights are not those of that network: which ones is said.
+        If it would run code, is of another format, or its weights are not those of that network: they are listed.
     """
     state, prefix = _network_weights(path, _state_dict(path), kind)
-    network = make_encoder(**_ENCODER, n_bins=None if kind == "pretrained" else len(Z_EDGES) - 1).eval()
+    network = make_encoder(**ENCODER, n_bins=None if kind == "pretrained" else len(Z_EDGES) - 1).eval()
     _check_names(path, state, {prefix + name: values for name, values in network.state_dict().items()})
     network.load_state_dict({name.removeprefix(prefix): values for name, values in state.items()})
     head = None if kind == "pretrained" else network.fc
@@ -171,7 +172,7 @@ def _download(url, progress):
 
 
 def _recorded_hash(folder):
-    return read_card(folder).get("source", {}).get("sha256") if folder.exists() else None
+    return ModelCard.read(folder).source.get("sha256") if folder.exists() else None
 
 
 def _checked_hash(path, source, *, given, recorded):
@@ -189,7 +190,7 @@ def _checked_hash(path, source, *, given, recorded):
 
 
 def _state_dict(path):
-    """The weights by name: the file is read as tensors and numbers, and whatever else would run code is refused."""
+    """Read the weights by name: tensors and numbers only; a file that would run code is refused."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
@@ -212,14 +213,14 @@ def _state_dict(path):
 
 
 def _numbers():
-    """numpy's numbers, as which training code notes its best loss, under their old and new names: they run no code."""
+    """numpy's types of numbers, such as a best loss, under their old and new names: they run no code."""
     scalar = np.float64(0).__reduce__()[0]
     kinds = {type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")}
     return [np.dtype, *kinds, (scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar")]
 
 
 def _network_weights(path, state, kind):
-    """What belongs to the network, and what its names begin with."""
+    """Find the weights of the network, and the beginning of their names."""
     state = {name.removeprefix("module."): values for name, values in state.items()}
     pretrained = any(name.startswith("encoder_q.") for name in state)
     if pretrained != (kind == "pretrained"):
@@ -248,13 +249,11 @@ def _check_names(path, state, wanted):
 
 
 def _card(name, kind, origin):
-    return {
-        "name": name,
-        "version": "1",
-        "simulated": False,
-        "training_data": {"description": _TRAINED_ON[kind]},
-        "metrics": {},
-        "calibration": {"method": "none"},
-        "limits": _LIMITS,
-        "source": origin | {"kind": kind, "publication": "Hayat et al. 2021, arXiv 2101.04293"},
-    }
+    return ModelCard(
+        name=name,
+        version="1",
+        training_data={"description": _TRAINED_ON[kind]},
+        calibration={"method": "none"},
+        limits=_LIMITS,
+        source=origin | {"kind": kind, "publication": "Hayat et al. 2021, arXiv 2101.04293"},
+    )

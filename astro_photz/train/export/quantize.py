@@ -4,8 +4,8 @@ A model in 8-bit integers: faster on processors that multiply them, for a little
 
 The convolutions are quantised *statically* (onnxruntime's QDQ format): weights per channel, and each convolution's
 input on a scale fixed beforehand from stamps of the training set. Dereddening, scaling of the pixels, photometry and
-the head stay as they are: they take little time and need their digits. What it costs is measured on the validation set,
-and written into the card.
+the head stay as they are: they take little time and need their digits. The loss of accuracy is measured on the
+validation set, and written into the card.
 """
 
 import logging
@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.hdf5.dataset import data_hash
-from astro_photz.cutouts.hdf5.layout import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.evaluation.scores import evaluate_model
 from astro_photz.models import PhotozModel, load_model
 from astro_photz.models.model import IMAGE_SIZE
-
-from .onnx import folder_aside, write_card
+from astro_photz.models.writing import new_model
+from astro_photz.utils._checks import check_not_there
 
 __all__ = ["quantize_model"]
 
@@ -45,9 +46,9 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
     validation : str or path-like
         HDF5 file with redshifts to measure the loss of accuracy on.
     n_stamps : int, optional
-        How many of ``stamps`` to take; all, if there are fewer.
+        Number of ``stamps`` to take; all, if there are fewer.
     seed : int, optional
-        By which they are drawn.
+        Of the draw.
     overwrite : bool, optional
         Replace a folder that is there.
 
@@ -67,18 +68,16 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
         Without onnx.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another path, or set overwrite=True")
-    model = model if isinstance(model, PhotozModel) else load_model(model)
-    before = evaluate_model(model, validation, progress=False)["overall"]  # refuses what cannot be used, at the start
+    check_not_there(path, overwrite=overwrite)
+    model = load_model(model)
+    before = evaluate_model(model, validation, progress=False).overall  # refuses what cannot be used, at the start
     batches = _batches(stamps, n_stamps, seed)
-    with folder_aside(path) as part:
+    with new_model(path, overwrite=overwrite) as part:
         shutil.copy(model.path / "head.onnx", part)
         _quantize(model.path / "encoder.onnx", part / "encoder.onnx", batches)
-        card = model.card | {"name": f"{model.name}-int8", "metrics": {}}  # those were measured in float32
-        card.pop("difference_from_torch", None)
-        write_card(part, card)
-        after = evaluate_model(PhotozModel(part), validation, progress=False)["overall"]
+        # metrics and differences were measured in float32
+        card = model.card.updated(name=f"{model.name}-int8", metrics={}, difference_from_torch={}).write(part)
+        after = evaluate_model(PhotozModel(part), validation, progress=False).overall
         loss = {
             "float32": {name: before[name] for name in _COMPARED},
             "int8": {name: after[name] for name in _COMPARED},
@@ -87,12 +86,12 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
         method = "convolutions in static int8 (QDQ), weights per channel"
         sets = {"n_stamps": sum(len(batch["ebv"]) for batch in batches), "sha256": data_hash(stamps), "seed": seed}
         measured = {"validation_sha256": data_hash(validation), "n_validation": after["n"], **loss}
-        write_card(part, card | {"quantization": {"method": method, **sets, **measured}})
+        card.updated(quantization={"method": method, **sets, **measured}).write(part)
     return loss
 
 
 def _batches(path, n, seed):
-    """Stamps to take the scales from, as what the graph is fed with."""
+    """Read the stamps that the scales are taken from, as inputs of the graph."""
     with open_cutouts(path) as file:
         n_rows = len(file["images"])
         rows = np.sort(np.random.default_rng(seed).permutation(n_rows)[:n])
@@ -108,7 +107,7 @@ def _quantize(source, target, batches):
         raise ImportError('quantising needs onnx: pip install "astro-photz[train]"') from error
 
     class Reader(CalibrationDataReader):
-        """onnxruntime asks for batch after batch."""
+        """The batches, one after another, for onnxruntime."""
 
         def __init__(self):
             self._left = iter(batches)
@@ -132,7 +131,7 @@ def _quantize(source, target, batches):
 
 
 def _fold_constants(source, target):
-    """Let onnxruntime compute beforehand what depends on weights only, so that a convolution's are numbers."""
+    """Compute all that depends on weights only, so that the weights of convolutions are numbers."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -143,7 +142,7 @@ def _fold_constants(source, target):
 
 @contextmanager
 def _quiet():
-    """Without onnxruntime's advice to do what has been done."""
+    """Silence onnxruntime's advice to do what has been done."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,28 +1,34 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-From the folder of a training to the folder of a model: calibrated, with a card that says where it comes from.
+From the folder of a run to the folder of a model: calibrated, with a card that tells its origin.
 """
 
 import math
 import tempfile
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from astro_photz.cutouts import Cutouts
+from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.hdf5.dataset import data_hash
-from astro_photz.cutouts.hdf5.layout import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
-from astro_photz.quality import aperture_flux, r_magnitude
+from astro_photz.models import ModelCard
+from astro_photz.photometry import aperture_flux, r_magnitude
 from astro_photz.sdss import BANDS
-from astro_photz.train._torch import torch
 from astro_photz.train.data.stamps import Stamps
+from astro_photz.train.networks.embedding import embed
 from astro_photz.train.networks.encoder import Bottleneck, make_encoder
 from astro_photz.train.networks.weights import read_head, read_weights
 from astro_photz.train.runs.folder import RunFolder
 from astro_photz.train.tasks.calibration import calibrate
-from astro_photz.train.tasks.probe import embed
+from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._types import PathLike
 
 from .onnx import export_model
 from .quantize import quantize_model
@@ -39,10 +45,19 @@ _GRID = "Redshifts of 0.4 and more cannot be expressed."
 
 
 def export_run(
-    folder, path, *, name=None, data=None, validation=None, card=None, int8=False, weights=True, overwrite=False
-):
+    folder: PathLike,
+    path: PathLike,
+    *,
+    name: str | None = None,
+    data: PathLike | None = None,
+    validation: PathLike | None = None,
+    card: dict[str, Any] | None = None,
+    int8: bool = False,
+    weights: bool = True,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """
-    Write the model of a finished training.
+    Write the model of a finished run.
 
     A fine-tuning, or an adaptation, is calibrated on its validation set, or on the galaxies that it held out; a
     pretraining gives an encoder alone, for embeddings.
@@ -56,9 +71,9 @@ def export_run(
     name : str, optional
         Of the model; that of its folder by default.
     data, validation : str or path-like, optional
-        Where the files are that it was trained and validated on, if they have moved.
+        The files that the run was trained and validated on, if they have moved.
     card : dict, optional
-        What the card shall tell otherwise than the run does, or besides.
+        Entries of the card that replace those of the run, or are added.
     weights : bool, optional
         Whether to add the weights, for training that begins with the model: they take as much room again.
     int8 : bool, optional
@@ -76,7 +91,7 @@ def export_run(
     FileNotFoundError
         If the training is not finished, or a file is not where it was.
     ValueError
-        If a file is not the one that the run used, or ``int8`` is set for an encoder alone, of which no redshifts tell
+        If a file is not the one that the run used, or ``int8`` is set for an encoder alone, without redshifts to tell
         what that costs.
     FileExistsError
         If there is such a folder and ``overwrite`` is not set.
@@ -86,130 +101,125 @@ def export_run(
     if run.metrics is None:
         raise FileNotFoundError(f"{folder} holds no finished training: no file metrics.json")
     for made in (path, beside) if int8 else (path,):
-        if made.exists() and not overwrite:
-            raise FileExistsError(f"{made} exists: choose another path, or set overwrite=True")
-    if int8 and run.record["what"]["kind"] == "pretrain":
+        check_not_there(made, overwrite=overwrite)
+    record = run.record
+    if int8 and record.kind == "pretrain":
         raise ValueError(
             f"int8 must not be set: {folder} is a pretraining, and no redshifts tell what integers cost it"
         )
-    files = _files(run, {"data": data, "validation": validation})
-    settings, encoder, head, report = _trained(run, files)
-    card = _card(run, files["data"], name or path.name, report) | (card or {})
-    export_model(encoder, head, path, card=card, settings=settings, weights=weights, overwrite=overwrite)
+    stamps = _checked_file("data", data or record.files["data"], record.data)
+    judged_by = validation or record.files["validation"]
+    judged_by = record.validation and _checked_file("validation", judged_by, record.validation)
+    settings, encoder, head, report = _trained(run, record, stamps, judged_by)
+    made = _card(run, record, stamps, name or path.name).updated(calibration=report, **(card or {}))
+    export_model(encoder, head, path, card=made, settings=settings, weights=weights, overwrite=overwrite)
     if int8:
-        with _validation_file(run.record["what"], files) as labelled:
-            sets = {"stamps": files["data"], "validation": labelled}
+        with _validation_file(record, stamps, judged_by) as labelled:
+            sets = {"stamps": stamps, "validation": labelled}
             report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
     return report
 
 
-def _files(run, moved):
-    """Where the data of a run are, made sure of by their hash."""
-    files = {}
-    for name, content in ((name, run.record["what"][name]) for name in moved):
-        if content is None:
-            files[name] = None
-            continue
-        path = Path(moved[name] or run.record["files"][name])
-        if not path.is_file():
-            raise FileNotFoundError(f"no file {path}, which the run used: say where it is, by {name}")
-        if data_hash(path) != content["sha256"]:
-            raise ValueError(f"{path} is not the file that the run used: its sha256 is another")
-        files[name] = path
-    return files
+def _checked_file(name, path, content):
+    """The path of a file of the run, whose data are still the same."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}, which the run used: say where it is, by {name}")
+    if data_hash(path) != content.sha256:
+        raise ValueError(f"{path} is not the file that the run used: its sha256 is another")
+    return path
 
 
-def _trained(run, files):
-    """Encoder and its settings, calibrated head, and what the calibration reports; no head after a pretraining."""
+def _trained(run, record, data, validation):
+    """Encoder and its settings, calibrated head, and the report of the calibration; no head after a pretraining."""
     settings, state = read_weights(run.path)
     encoder = make_encoder(**settings)
     encoder.load_state_dict(state)
     encoder.eval()
-    if run.record["what"]["kind"] == "pretrain":
-        if isinstance(encoder, Bottleneck):  # its features tell more of a galaxy than what redshifts are to be read off
+    if record.kind == "pretrain":
+        if isinstance(encoder, Bottleneck):  # its features tell more of a galaxy than the few numbers behind them
             settings, encoder = settings | {"bottleneck": 0}, encoder.encoder
         return settings, encoder, None, {"method": "none"}
-    stamps = _validation_stamps(run.record["what"], files)
+    stamps = _validation_stamps(record, data, validation)
     embedding = embed(encoder, stamps, np.arange(len(stamps)))
     head, report = calibrate(read_head(run.path), embedding, torch.from_numpy(stamps.redshift), groups=stamps.groups)
     return settings, encoder, head, report
 
 
 @contextmanager
-def _validation_file(what, files):
-    """That of the run, or one of the galaxies that it held out, for as long as it is needed."""
-    if files["validation"]:
-        yield files["validation"]
+def _validation_file(record, data, validation):
+    """The validation file of the run, or one of the galaxies that it held out, for as long as it is needed."""
+    if validation:
+        yield validation
         return
-    held_out = _validation_stamps(what, files)
+    held_out = _validation_stamps(record, data, validation)
     with tempfile.TemporaryDirectory() as folder:
         path, order = Path(folder) / "held_out.h5", np.argsort(held_out.rows)
         settings = {"size": held_out.shape[-1], "dtype": "float32"}
-        with open_cutouts(files["data"]) as file, CutoutWriter(path, len(order), **settings) as writer:
+        with open_cutouts(data) as file, CutoutWriter(path, len(order), **settings) as writer:
             for part in np.array_split(order, math.ceil(len(order) / _BLOCK)):
                 writer.append(read_rows(file, held_out.rows[part]), specz_redshift=held_out.redshift[part])
         yield path
 
 
-def _validation_stamps(what, files):
-    if files["validation"]:
-        return Stamps(files["validation"])
-    return Stamps(files["data"], held_out=what["held_out"], learn=False, seed=what["seed"])
+def _validation_stamps(record, data, validation):
+    if validation:
+        return Stamps(validation)
+    return Stamps(data, held_out=record.held_out, learn=False, seed=record.seed)
 
 
-def _card(run, data, name, report):
-    what, labelled = run.record["what"], run.record["what"]["kind"] != "pretrain"
-    simulated, origin = what["data"]["simulated"], what.get("origin") or {}
-    n = what.get("n_labels") or what.get("n_images") or what["data"]["n"] - what.get("held_out", 0)
-    labels = "with redshifts" if labelled else "without redshifts"
-    begun = run.record["files"].get("init")
-    start = f", from the weights of {origin.get('name') or Path(begun).name}" if what.get("init") else ""
+def _card(run, record, data, name):
+    """The card of the model, without the report of its calibration."""
+    labelled, simulated, origin = record.kind != "pretrain", record.data.simulated, record.origin
+    begun = f", from the weights of {origin.name if origin else Path(record.files['init']).name}" if record.init else ""
+    images = f"{'simulated' if simulated else 'observed'} stamps {'with' if labelled else 'without'} redshifts"
     limits = [_GRID, *([_SIMULATED] if simulated else [])]
-    if origin.get("simulated") and not simulated:
-        limits.append(_BEGAN.format(**origin))
-    return ({"origin": origin} if origin else {}) | {
-        "name": name,
-        "version": "1",
-        "simulated": simulated,
-        "training_data": {
-            "description": f"{n} {'simulated' if simulated else 'observed'} stamps {labels}{start}",
-            "n": n,
-            "sha256": what["data"]["sha256"],
-            "seed": what["seed"],
+    if origin and origin.simulated and not simulated:
+        limits.append(_BEGAN.format(name=origin.name))
+    known = (origin and origin.training_range) or {}
+    return ModelCard(
+        name=name,
+        version="1",
+        simulated=simulated,
+        training_data={
+            "description": f"{record.n} {images}{begun}",
+            "n": record.n,
+            "sha256": record.data.sha256,
+            "seed": record.seed,
         },
-        "training_range": _wider(training_range(data, labelled=labelled), origin.get("training_range") or {}),
-        "metrics": _metrics(run),
-        "calibration": report,
-        "limits": limits,
-        "recipe": run.recipe.as_dict() if run.recipe else {"shift": run.metrics["shift"]},
-        "versions": run.record["versions"],
-    }
+        training_range=_wider(training_range(data, labelled=labelled), known),
+        metrics=_metrics(run, record),
+        limits=limits,
+        origin=asdict(origin) if origin else {},
+        recipe=run.recipe.as_dict() if run.recipe else {"shift": run.metrics["shift"]},
+        versions=record.versions,
+    )
 
 
 def _wider(ranges, others):
-    """Ranges that hold those of another training too, which this one began with."""
+    """Ranges that hold those of another training too."""
     pairs = {name: (one, others.get(name, one)) for name, one in ranges.items()}
     return {name: [min(a[0], b[0]), max(a[1], b[1])] for name, (a, b) in pairs.items()}
 
 
-def _metrics(run):
-    """Those of the epoch that was kept, or of what was adapted, before it was calibrated."""
+def _metrics(run, record):
+    """Metrics of the epoch that was kept, or of the adapted model, before the calibration."""
     metrics = run.metrics
     if "after" in metrics:
         return {"galaxies held out for calibration": metrics["after"]}
     if "val_loss" not in metrics:
         return {}
-    what, last = run.record["what"], run.recipe.finetune.keep == "last"
+    last = run.recipe.finetune.keep == "last"
     place = -1 if last else int(np.argmin([loss for _, loss in metrics["val_loss"]]))
     kept = {name: round(metrics[f"val_{name}"][place][1], 6) for name in ("sigma_mad", "bias")}
-    n = what["validation"]["n"] if what["validation"] else what["held_out"]
+    n = record.validation.n if record.validation else record.held_out
     judged_by = "after the last epoch" if last else "by which the epoch was chosen"
     return {f"validation galaxies, {judged_by}": kept | {"n": n}}
 
 
 def training_range(path, *, labelled=True, n=4096):
     """
-    Between which values nearly all galaxies of a training set lie.
+    Find the range of values of nearly all galaxies of a training set.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Networks: from an image to its embedding, and from there to what is trained on it.
+Networks: encoders of images, heads, and their weights on disk.
 """

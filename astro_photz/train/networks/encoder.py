@@ -1,26 +1,28 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-From a galaxy's image to a vector that says what kind of galaxy it is, and how far away.
+Encoders: from the image of a galaxy to a vector that describes it.
 
 An encoder takes fluxes as they come from the survey, and E(B-V). Dereddening and pixel scaling are its first layers
-(`astro_photz.train.tensors`), so whatever runs it, training or an exported graph, treats pixels alike. `make_encoder`
-makes one by the name of its kind, a ResNet (`astro_photz.train.networks.resnet`). Where it is wanted, it has aperture
-photometry beside it, the classical way to a redshift (`PhotometricEncoder`), and is followed by a `Bottleneck`.
+(`astro_photz.train.networks.scaling`), so that training and exported graphs treat pixels alike. `make_encoder` makes an
+encoder by the name of its kind, a ResNet (`astro_photz.train.networks.resnet`). A recipe may put aperture photometry
+beside it, the classical way to a redshift (`PhotometricEncoder`), and a `Bottleneck` behind it.
 """
 
 import inspect
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
-from astro_photz.train._torch import torch
-from astro_photz.train.tensors import PixelScaling, StandardPhotometry
-from astro_photz.utils._suggestions import advice
+import torch
+from torch import nn
+
+from astro_photz.train.networks.photometry import StandardPhotometry
+from astro_photz.train.networks.scaling import PixelScaling
+from astro_photz.utils._settings import check_known
 
 from .resnet import DEPTHS, ResNet
 
-nn = torch.nn
-
-__all__ = ["Bottleneck", "PhotometricEncoder", "encoder_settings", "make_encoder"]
+__all__ = ["Bottleneck", "PhotometricEncoder", "encoder_settings", "make_encoder", "settings_text"]
 
 _WIDER = 4  # numbers of an embedding for each one of the convolutions'
 _FAR_OUT = 10.0  # scatters
@@ -28,11 +30,11 @@ _FAR_OUT = 10.0  # scatters
 
 class PhotometricEncoder(nn.Module):
     """
-    Another encoder and aperture photometry beside it, joined in one embedding.
+    An encoder with aperture photometry beside it, joined in one embedding.
 
     A colour is a ratio of two sums over many pixels, most of them faint; convolutions are long in learning to take it
-    as precisely as adding up does. So it is measured, and the other encoder is free to look for what the apertures do
-    not tell: how much light lies outside, seeing, neighbours, shapes.
+    as precisely as adding up does. So it is measured, and the encoder is free to look for more than the apertures show:
+    how much light lies outside, seeing, neighbours, shapes.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ class PhotometricEncoder(nn.Module):
 
     @property
     def scaling(self):
-        """The other encoder's."""
+        """The scaling of the encoder within."""
         return self.encoder.scaling
 
     def forward(self, flux, ebv):
@@ -80,27 +82,26 @@ class PhotometricEncoder(nn.Module):
         shape = self.encoder(flux, ebv)
         with _all_digits(flux):
             measured, known = self.photometry(self.linear(flux, ebv), ~torch.isnan(flux))
-            # What is not known is taken to be as usual; what lies far out is no colour of a galaxy, but a band without
-            # one.
+            # an unknown colour is taken to be the usual one; one that lies far out is that of a band without light
             measured = torch.where(known, measured.clamp(-_FAR_OUT, _FAR_OUT), 0.0)
             return self.join(torch.cat([shape.float(), measured], dim=1))
 
 
 class Bottleneck(nn.Module):
     """
-    An encoder whose embedding knows of a galaxy only what a few numbers hold.
+    An encoder whose embedding is a function of a few numbers.
 
-    Pretraining can have these numbers be the galaxy's photometry, by what they are compared with
-    (`~astro_photz.train.tasks.contrastive.ContrastiveModel`); then a redshift is a function of a handful of numbers
-    that mean something, which a few hundred labels tell, while the whole of the features would be learnt by heart.
-    Fine-tuned as a whole, they become whatever serves the redshift.
+    Pretraining can make these numbers the galaxy's photometry
+    (`~astro_photz.train.tasks.moco.ContrastiveModel`); then a redshift is a function of a handful of numbers
+    that mean something, which a few hundred labels are enough to learn, while hundreds of features would be learnt by
+    heart. When all layers are fine-tuned, the numbers become whatever serves the redshift.
 
     Parameters
     ----------
     encoder : `torch.nn.Module`
         Gives the features; says ``embedding_dim``, ``image_size`` and ``scaling``.
     width : int
-        How many numbers.
+        Number of these numbers.
 
     Attributes
     ----------
@@ -108,8 +109,8 @@ class Bottleneck(nn.Module):
     describe : `torch.nn.Module`
         Gives the numbers (B, width) of features (B, ``encoder.embedding_dim``).
     expand : `torch.nn.Module`
-        Gives embeddings (B, 256) of the numbers, such that a linear head can take any function of them. Nothing teaches
-        it before there is a head: it always learns with that.
+        Gives embeddings (B, 256) of the numbers, such that a linear head can take any function of them. No task before
+        the head's teaches it, so it always learns with the head.
 
     Examples
     --------
@@ -132,7 +133,7 @@ class Bottleneck(nn.Module):
 
     @property
     def scaling(self):
-        """The encoder's."""
+        """The scaling of the encoder within."""
         return self.encoder.scaling
 
     def forward(self, flux, ebv):
@@ -156,7 +157,7 @@ class Bottleneck(nn.Module):
 
 
 def _all_digits(flux):
-    """Photometry needs all digits, whatever precision the training has; an exported graph has no other."""
+    """Compute in full precision, whatever the training has: photometry needs all digits, as exported graphs have."""
     device = flux.device.type
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
@@ -166,7 +167,7 @@ _KINDS = {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
 
 def encoder_settings(kind, *, photometry=False, bottleneck=0, **options):
     """
-    All that an encoder is made with, what is left out too.
+    Fill in the settings of an encoder that are left out.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ def encoder_settings(kind, *, photometry=False, bottleneck=0, **options):
     Returns
     -------
     dict
-        The same and, where there was none, the defaults.
+        All keywords of `make_encoder`.
 
     Raises
     ------
@@ -189,20 +190,32 @@ def encoder_settings(kind, *, photometry=False, bottleneck=0, **options):
     >>> encoder_settings("resnet18", width=16)
     {'kind': 'resnet18', 'width': 16, 'scaling': 'asinh', 'stem': 'published', 'photometry': False, 'bottleneck': 0}
     """
-    if kind not in _KINDS:
-        raise ValueError(f"unknown kind of encoder {kind!r}: {advice(kind, _KINDS)}")
+    check_known([kind], _KINDS, kind="kind of encoder")
     parameters = inspect.signature(_KINDS[kind]).parameters.values()
     known = {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
-    for name in options:
-        if name not in known:
-            raise ValueError(f"unknown option {name!r} of the encoder {kind!r}: {advice(name, known)}")
+    check_known(options, known, kind="option", where=f"of the encoder {kind!r}")
     if not isinstance(bottleneck, int) or bottleneck < 0:
         raise ValueError(f"bottleneck must be a whole number of 0 or more, got {bottleneck!r}")
     chosen = {name: value for name, value in (known | options).items() if value is not None}
     return {"kind": kind, **chosen, "photometry": photometry, "bottleneck": bottleneck}
 
 
-def make_encoder(kind, *, photometry=False, bottleneck=0, **options):
+def settings_text(settings):
+    """
+    Write the settings of an encoder as text, for messages.
+
+    Parameters
+    ----------
+    settings : dict
+
+    Returns
+    -------
+    str
+    """
+    return ", ".join(f"{name} = {value!r}" for name, value in settings.items())
+
+
+def make_encoder(kind: str, *, photometry: bool = False, bottleneck: int = 0, **options: Any) -> torch.nn.Module:
     """
     Make an encoder by name.
 
@@ -212,7 +225,7 @@ def make_encoder(kind, *, photometry=False, bottleneck=0, **options):
     photometry : bool, optional
         Whether it has photometry beside it (`PhotometricEncoder`).
     bottleneck : int, optional
-        Through how many numbers the embedding must pass (`Bottleneck`); 0 for none.
+        Number of numbers that the embedding must pass through (`Bottleneck`); 0 for none.
     **options
         Of `~astro_photz.train.networks.resnet.ResNet`, but for its depth.
 
@@ -234,7 +247,7 @@ def make_encoder(kind, *, photometry=False, bottleneck=0, **options):
     >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
     torch.Size([3, 128])
     """
-    encoder_settings(kind, photometry=photometry, bottleneck=bottleneck, **options)  # an error, if there are no such
+    encoder_settings(kind, photometry=photometry, bottleneck=bottleneck, **options)  # checks them
     encoder = _KINDS[kind](**options)
     encoder = PhotometricEncoder(encoder) if photometry else encoder
     return Bottleneck(encoder, bottleneck) if bottleneck else encoder

@@ -9,10 +9,11 @@ the image, ``stem="light"``, saves three quarters of the work, and one that pool
 of it: these are for training on processors.
 """
 
-from astro_photz.train._torch import torch
-from astro_photz.train.tensors import PixelScaling
+import torch
+from torch import nn
 
-nn = torch.nn
+from astro_photz.train.networks.scaling import PixelScaling
+
 F = torch.nn.functional
 
 __all__ = ["ResNet"]
@@ -80,7 +81,7 @@ STEMS = {"published": (1, False), "light": (2, False), "pooled": (2, True)}
 
 class ResNet(nn.Module):
     """
-    ResNet: (flux, E(B-V)) in, embedding out.
+    A ResNet that embeds fluxes, given E(B-V).
 
     Parameters
     ----------
@@ -89,7 +90,8 @@ class ResNet(nn.Module):
     width : int, optional
         Channels of the first stage, doubled from stage to stage; 64 in the paper.
     scaling : {'asinh', 'linear', 'none'}, optional
-        Of the pixels; see `~astro_photz.train.tensors.PixelScaling`. The published weights belong to ``'none'``.
+        Of the pixels; see `~astro_photz.train.networks.scaling.PixelScaling`. The published weights belong to
+        ``'none'``.
     stem : {'published', 'light', 'pooled'}, optional
         Whether the first convolution keeps the image's size, halves it, or halves it before a max-pool that does so
         again, as for ImageNet.

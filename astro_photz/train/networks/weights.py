@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-An encoder's weights on disk, with those of its redshift head if it has one, and how another training begins with them.
+The weights of an encoder on disk, with those of its redshift head if it has one.
 
-They are kept in the form of Lightning's checkpoints: ``state_dict``, the weights, and ``hyper_parameters``, where
-``encoder`` holds the keywords of `~astro_photz.train.make_encoder`. So the checkpoints of a pretraining or of a
-fine-tuning are read as well. Nothing that a file holds is executed.
+They are tensors of safetensors, and the keywords of `~astro_photz.train.make_encoder` are in the metadata as JSON. The
+checkpoints of a pretraining or of a fine-tuning, and the files of earlier versions, are read as well: torch reads
+these as tensors and numbers only. Nothing that a file holds is executed.
 """
 
 import json
@@ -12,20 +12,21 @@ import os
 import pickle
 from pathlib import Path
 
+import safetensors
+import torch
+from safetensors.torch import save
+
 from astro_photz.models import load_model
-from astro_photz.models.model import ModelError, read_card
-from astro_photz.train._torch import torch
-from astro_photz.train.tasks.calibration import CalibratedHead
-from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.models.model import ModelError
 from astro_photz.utils._files import aside
 
-from .encoder import encoder_settings
+from .encoder import encoder_settings, settings_text
+from .heads import Z_EDGES, CalibratedHead
 
 __all__ = [
     "WEIGHTS",
-    "check_checkpoint",
     "load_weights",
-    "origin",
+    "read_checkpoint",
     "read_head",
     "read_weights",
     "weights_file",
@@ -33,30 +34,32 @@ __all__ = [
     "write_whole",
 ]
 
-WEIGHTS = "encoder.pt"
+WEIGHTS = "encoder.safetensors"
 """Name of the file in the folder of a run, or of a model."""
 
+_WEIGHTS_BEFORE = "encoder.pt"  # of earlier versions
 _PREFIXES = ("query.encoder.", "encoder.")  # of a pretraining, and of everything else
 _HEAD = "head."
 
 
-def write_whole(path, content):
+def write_whole(path, write):
     """
-    Write a checkpoint aside, and rename it when it is on the disk.
+    Write a file aside, and rename it when it is on the disk.
 
     Parameters
     ----------
     path : path-like
-    content : dict
+    write : callable
+        Called with the open binary file.
 
     Raises
     ------
     OSError
-        If it cannot be written: what was there before is left.
+        If the file cannot be written: an earlier one of that name stays.
     """
     try:
         with aside(path) as part, open(part, "wb") as file:
-            torch.save(content, file)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:  # torch says RuntimeError of a disk that is full
@@ -70,16 +73,16 @@ def write_weights(path, encoder, settings, *, head=None):
     Parameters
     ----------
     path : path-like
-        File to write; it takes its name when it is whole.
+        File to write; it takes its name when it is complete.
     encoder : `torch.nn.Module`
     settings : dict
-        Keywords of `~astro_photz.train.make_encoder` that it was made with.
-    head : `torch.nn.Linear` or `~astro_photz.train.tasks.calibration.CalibratedHead`, optional
+        Keywords of `~astro_photz.train.make_encoder` that the encoder was made with.
+    head : `torch.nn.Linear` or `~astro_photz.train.networks.heads.CalibratedHead`, optional
     """
-    state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
-    if head is not None:
-        state |= {f"{_HEAD}{name}": value for name, value in head.state_dict().items()}
-    write_whole(path, {"state_dict": state, "hyper_parameters": {"encoder": dict(settings)}})
+    parts = torch.nn.ModuleDict({"encoder": encoder} | ({"head": head} if head is not None else {}))
+    tensors = {name: value.contiguous() for name, value in parts.state_dict().items()}
+    content = save(tensors, metadata={"encoder": json.dumps(dict(settings))})
+    write_whole(path, lambda file: file.write(content))
 
 
 def read_weights(source):
@@ -106,7 +109,7 @@ def read_weights(source):
         If it holds no encoder.
     """
     path = weights_file(source)
-    content = _read(path)
+    content = read_checkpoint(path)
     try:
         settings, state = content["hyper_parameters"]["encoder"], content["state_dict"]
         prefix = next(prefix for prefix in _PREFIXES if any(name.startswith(prefix) for name in state))
@@ -128,7 +131,7 @@ def read_head(source):
 
     Returns
     -------
-    `torch.nn.Linear`, `~astro_photz.train.tasks.calibration.CalibratedHead` or None
+    `torch.nn.Linear`, `~astro_photz.train.networks.heads.CalibratedHead` or None
         None if there is an encoder only, as after a pretraining.
 
     Raises
@@ -137,7 +140,7 @@ def read_head(source):
         See `read_weights`; ValueError too if it is a head for other bins of redshift.
     """
     path = weights_file(source)
-    state = _part(_read(path).get("state_dict", {}), _HEAD)
+    state = _part(read_checkpoint(path).get("state_dict", {}), _HEAD)
     if not state:
         return None
     levels = state.pop("levels", None)
@@ -150,45 +153,44 @@ def read_head(source):
     return head if levels is None else CalibratedHead(head, levels)
 
 
-def origin(source):
+def read_checkpoint(path):
     """
-    Where weights come from, as far as what lies beside them tells.
+    Read a file of weights, or a checkpoint of a training.
 
     Parameters
     ----------
-    source : str or path-like
-        As in `read_weights`.
+    path : path-like
 
     Returns
     -------
-    dict or None
-        Of a model or a run: its ``name``, and whether it, or what it began with, was trained on ``simulated`` images;
-        of a model also its ``training_range``. None for a file that lies alone.
+    dict
+        In the form of Lightning's checkpoints: ``state_dict`` has the weights, and ``hyper_parameters`` has the
+        settings of the encoder under ``encoder``.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read without running code that it may hold.
     """
-    folder = weights_file(source).resolve().parent
-    if (folder / "card.json").is_file():
-        card = read_card(folder)
-        facts = {"name": card["name"], "training_range": card.get("training_range")}
-        return facts | {"simulated": _on_simulated(card.get("simulated"), card)}
-    for run in (folder, folder.parent):  # of a checkpoint
-        if (run / "run.json").is_file():
-            what = json.loads((run / "run.json").read_text(encoding="utf-8"))["what"]
-            return {"name": run.name, "simulated": _on_simulated(what["data"]["simulated"], what)}
-    return None
-
-
-def _on_simulated(simulated, facts):
-    return bool(simulated or (facts.get("origin") or {}).get("simulated"))
-
-
-def _read(path):
     try:
+        if Path(path).suffix == ".safetensors":
+            return _read_safetensors(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, OSError) as error:
+    except (
+        *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, OSError, json.JSONDecodeError),
+        safetensors.SafetensorError,
+    ) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
             f"{path} cannot be read as weights, without running code that it may hold: {reason}"
         ) from error
+
+
+def _read_safetensors(path):
+    with safetensors.safe_open(path, framework="pt") as file:
+        settings = (file.metadata() or {}).get("encoder")
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+    return {"state_dict": state} | ({"hyper_parameters": {"encoder": json.loads(settings)}} if settings else {})
 
 
 def _part(state, prefix):
@@ -197,7 +199,7 @@ def _part(state, prefix):
 
 def weights_file(source):
     """
-    Where weights are.
+    Find the file of weights.
 
     Parameters
     ----------
@@ -224,78 +226,17 @@ def weights_file(source):
                 f"no weights {str(source)!r}: neither a checkpoint, nor the folder of a run, nor the name of a model"
             ) from error
     if path.is_dir():
+        before = path / _WEIGHTS_BEFORE
         path = path / WEIGHTS
+        path = before if before.is_file() and not path.is_file() else path
     if not path.is_file():
         raise FileNotFoundError(f"there are no weights to begin with in {path.parent}: no file {path.name}")
     return path
 
 
-_OF_A_TRAINING = {"state_dict", "hyper_parameters", "optimizer_states", "loops"}
-
-
-def check_checkpoint(path, model, *, steps=None):
-    """
-    Make sure that a training can go on from a checkpoint.
-
-    Parameters
-    ----------
-    path : str or path-like
-    model : `torch.nn.Module`
-        What is trained.
-    steps : int, optional
-        Of the whole training, if its schedule depends on them: it is the checkpoint's that goes on.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no whole checkpoint of a training, or that of another model, or of a training of another length or
-        with another optimizer, which the checkpoint would bring along.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"resume: no checkpoint {path}")
-    content = _read(path)
-    if not isinstance(content, dict) or not set(content) >= _OF_A_TRAINING:
-        raise ValueError(f"resume: {path} holds no checkpoint of a training to go on with; init takes weights alone")
-    own, stored = (_shapes(state) for state in (model.state_dict(), content["state_dict"]))
-    for name in sorted(own.keys() | stored.keys()):
-        if own.get(name) != stored.get(name):
-            raise ValueError(
-                f"resume: {path} is of another training or architecture: {name} has the shape {stored.get(name)} "
-                f"there, and {own.get(name)} here"
-            )
-    stored = encoder_settings(**content["hyper_parameters"]["encoder"])
-    if stored != encoder_settings(**model.hparams.encoder):  # strides are in no shape, nor is the scale of the pixels
-        raise ValueError(
-            f"resume: {path} is of another architecture: {_told(stored)} there, and {_told(model.hparams.encoder)} here"
-        )
-    ours, theirs = (_optimization(hparams) for hparams in (model.hparams, content["hyper_parameters"]))
-    for name in sorted(ours.keys() | theirs.keys()):
-        if ours.get(name) != theirs.get(name):
-            raise ValueError(
-                f"resume: {path} would go on with {name} = {theirs.get(name)!r}, not with {ours.get(name)!r}: give the "
-                "same, or begin with its weights (init)"
-            )
-    if steps and content.get("total_steps", steps) != steps:
-        raise ValueError(
-            f"resume: {path} is of a training of {content['total_steps']} steps, whose schedule it would go on with; "
-            f"this one has {steps}: give both schedule = 'constant', or begin with its weights (init)"
-        )
-
-
-def _optimization(hparams):
-    """What a checkpoint brings along, whatever the recipe says."""
-    return hparams["optimizer"] | {"layer_decay": hparams.get("layer_decay")}
-
-
-def _shapes(state):
-    return {name: tuple(value.shape) for name, value in state.items()}
-
-
 def load_weights(encoder, path, *, settings):
     """
-    Let an encoder begin where another training ended.
+    Load the weights of another training into an encoder.
 
     Parameters
     ----------
@@ -313,10 +254,7 @@ def load_weights(encoder, path, *, settings):
     stored, state = read_weights(path)
     if encoder_settings(**stored) != encoder_settings(**settings):
         raise ValueError(
-            f"{path} holds an encoder of another architecture: {_told(stored)}, while the recipe's is {_told(settings)}"
+            f"{path} holds an encoder of another architecture: {settings_text(stored)}, while the recipe's is "
+            f"{settings_text(settings)}"
         )
     encoder.load_state_dict(state)
-
-
-def _told(settings):
-    return ", ".join(f"{name} = {value!r}" for name, value in settings.items())

@@ -1,17 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What makes a training that was killed go on as if it had not been.
+Callbacks that let a killed training resume as if it had not been killed.
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
 
+import lightning
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from astro_photz.train._lightning import lightning
-from astro_photz.train._torch import torch
 from astro_photz.train.networks.weights import write_whole
 from astro_photz.train.tasks.optimizer import total_steps
 from astro_photz.utils._progress import fitted
@@ -21,10 +22,10 @@ __all__ = ["BestCheckpoint", "LastCheckpoint", "Patience", "ProgressBar", "SafeC
 
 class StepSeed(lightning.Callback):
     """
-    Lets a step's random numbers depend on the seed, the process, the epoch and the batch, and on nothing before it.
+    Seed each step's random numbers by the seed, the process, the epoch and the batch, and by nothing before it.
 
-    So there is no state of generators to keep, whatever the number of processes: a training that goes on from a
-    checkpoint draws what the uninterrupted one would have drawn.
+    So there is no state of generators to keep, whatever the number of processes: a resumed training draws the numbers
+    of an uninterrupted one.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class StepSeed(lightning.Callback):
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's progress bar, which is drawn on a terminal that does not tell its size too."""
+    """Lightning's progress bar, which works on a terminal of unknown size too."""
 
     def init_train_tqdm(self):
         """Make the bar of the training."""
@@ -54,11 +55,11 @@ class ProgressBar(TQDMProgressBar):
 
 class LastCheckpoint(ModelCheckpoint):
     """
-    The checkpoint to go on from: every few steps, and at the end of each epoch.
+    Save the checkpoint to resume from: every few steps, and at the end of each epoch.
 
-    On the last batch of an epoch, Lightning counts the epoch as neither done nor undone: a training that went on from
-    there would leave out the validation, and could do steps twice. So that one waits for the end of the epoch. It must
-    stand behind `BestCheckpoint` among the callbacks, to know what that has found.
+    On the last batch of an epoch, Lightning counts the epoch as neither done nor undone: a training that
+    resumes from there would leave out the validation, and could do steps twice. So the last batch waits for the end of
+    the epoch. This callback must stand behind `BestCheckpoint`, to save its state too.
 
     Parameters
     ----------
@@ -81,13 +82,13 @@ class LastCheckpoint(ModelCheckpoint):
         trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
     def on_save_checkpoint(self, trainer, module, checkpoint):
-        """Keep how long the schedule is: torch goes on with the checkpoint's, whatever the recipe says."""
+        """Keep the length of the schedule: torch resumes the checkpoint's, whatever the recipe says."""
         checkpoint["total_steps"] = total_steps(trainer)
 
 
 class BestCheckpoint(ModelCheckpoint):
     """
-    The checkpoint of the least validation loss, wherever its folder has been moved.
+    Save the checkpoint of the least validation loss, even if its folder is moved.
 
     Parameters
     ----------
@@ -98,7 +99,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().__init__(folder, "best", monitor="val_loss", enable_version_counter=False)
 
     def load_state_dict(self, state_dict):
-        """Remember what was best; nothing, if that is not at hand."""
+        """Remember the best checkpoint, if it is still there."""
         folder = Path(self.dirpath)
         if not (folder / "best.ckpt").exists():
             return
@@ -112,25 +113,24 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class Patience(EarlyStopping):
-    """Ends a training that does not get better any more, once and for all: gone on with, it is still at its end."""
+    """End a training that does not improve any more, for good: when resumed, it ends at once."""
 
     def on_fit_start(self, trainer, module):
-        """Stop, if that had been decided before the checkpoint."""
+        """Stop, if that was decided before the checkpoint."""
         trainer.should_stop = self.wait_count >= self.patience
 
 
 class SafeCheckpoints(TorchCheckpointIO):
     """
-    Writes checkpoints aside and renames them, so that there is always a whole one under the name.
+    Write checkpoints aside and rename them, so that there is always a complete one.
 
-    Those that Lightning would write on SLURM's signal it leaves out: they are of the midst of a step, from which no
-    training goes on as if it had not been interrupted. The job is sent back to the queue nevertheless, and goes on from
-    `LastCheckpoint`.
+    Checkpoints that Lightning would write on SLURM's signal are left out: they are of the midst of a step, from which
+    no training can resume. The job is sent back to the queue nevertheless, and resumes from `LastCheckpoint`.
     """
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
         """
-        Write.
+        Write a checkpoint.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class SafeCheckpoints(TorchCheckpointIO):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write_whole(path, checkpoint)
+            write_whole(path, partial(torch.save, checkpoint))
         except OSError as error:
             raise OSError(f"{error}; the last whole checkpoint is still there") from error
 

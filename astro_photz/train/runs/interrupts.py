@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from astro_photz.train._lightning import lightning
+import lightning
 
 __all__ = ["StopAfterStep"]
 
@@ -18,7 +18,7 @@ _AT_ONCE = 1.0  # second, within which a second signal is the same wish
 
 class StopAfterStep(lightning.Callback):
     """
-    Puts a signal off until the step that is being done has its checkpoint.
+    Put a signal off until the current step has its checkpoint.
 
     Then the handler that was there before does its work, such as to raise `KeyboardInterrupt`. It does so at once where
     no checkpoint can be written soon: before the first step, while validating, in long steps, where several processes
@@ -41,7 +41,7 @@ class StopAfterStep(lightning.Callback):
     @contextlib.contextmanager
     def armed(self):
         """
-        Heed signals, and let an interrupt leave a trainer as one.
+        Handle signals, and let an interrupt leave the trainer as `KeyboardInterrupt`.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class StopAfterStep(lightning.Callback):
             self._give_on(frame)
 
     def _give_on(self, frame=None):
-        """Let the handler that was there before have the signal."""
+        """Pass the signal to the handler that was there before."""
         if self._put_off is not None:
             (signum, _), self._put_off = self._put_off, None
             self._before[signum](signum, frame)
@@ -96,7 +96,7 @@ class StopAfterStep(lightning.Callback):
         self._began = time.monotonic()
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
-        """Save, if a signal waits for that; the end of an epoch, of which none can be resumed, is not waited for."""
+        """Save, if a signal waits for it, but not at the end of an epoch, from which no training can resume."""
         self._took = time.monotonic() - self._began
         if trainer.is_last_batch:
             self._stepping = False

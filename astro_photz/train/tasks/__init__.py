@@ -1,4 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a network is trained to do.
+Tasks that a network is trained for, and the calibration of its head.
 """

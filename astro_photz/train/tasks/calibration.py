@@ -9,117 +9,42 @@ Two corrections are learnt on the validation set and folded into the head, so th
   of the galaxies, or of groups that are not independent (Boos 1992, The American Statistician 46, 327), so that one
   outlier in a small sample does not widen all PDFs.
 - The *recalibration* maps the cumulative probability F of every PDF to G(F), where G is the distribution of the PIT
-  (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263): what a width cannot set right, such
-  as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it,
-  beyond chance, and nearer to uniform with it on galaxies that it was not learnt on.
+  (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263). It corrects errors that no width can,
+  such as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it, beyond chance, and
+  nearer to uniform with it on galaxies that it was not learnt on.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
+import torch
 from scipy.interpolate import PchipInterpolator
 from scipy.stats import chi2
+from torch.nn import functional as F
 
 from astro_photz.metrics import pit_ks, pit_ks_by_chance
 from astro_photz.pdf import RedshiftPDF
-from astro_photz.train._torch import torch
+from astro_photz.train.data.splits import FEWEST
+from astro_photz.train.networks.heads import Z_EDGES, CalibratedHead, linear_layer
 
-from .redshift import Z_EDGES, hard_labels
+from .labels import hard_labels
 
-nn = torch.nn
-F = torch.nn.functional
-
-__all__ = [
-    "FEWEST",
-    "CalibratedHead",
-    "calibrate",
-    "fit_recalibration",
-    "fit_temperature",
-    "fold_temperature",
-    "linear_layer",
-]
-
-FEWEST = 100
-"""Galaxies that a calibration takes at least."""
+__all__ = ["calibrate", "fit_recalibration", "fit_temperature", "fold_temperature"]
 
 _KNOTS = 12  # intervals of the PIT: few, so that each holds many galaxies
+
+
 _LEVELS = 256  # straight pieces that stand for the curve through the knots
+
+
 _BY_CHANCE = 0.01  # how often a correction may be thought needed where it is not
+
+
 _BEYOND_CHANCE = chi2.isf(_BY_CHANCE, 1)
+
+
 _STEP = 0.01  # of the temperature, relative, for a slope
-_SMALLEST = 1e-20  # probability of a bin, so that its logarithm is finite
-
-
-class CalibratedHead(nn.Module):
-    """
-    A head whose PDFs are recalibrated.
-
-    Parameters
-    ----------
-    head : `torch.nn.Module`
-        Takes embeddings (B, D), gives scores (B, K), whose softmax is the PDF.
-    levels : array_like (L,)
-        G at equal steps of F from 0 to 1, increasing from 0 to 1; see `fit_recalibration`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from astro_photz.train.tasks.calibration import CalibratedHead
-    >>> head = CalibratedHead(torch.nn.Linear(3, 180), [0.0, 0.6, 1.0])
-    >>> pdf = head(torch.zeros(1, 3)).softmax(dim=1)
-    >>> round(pdf.sum().item(), 4)
-    1.0
-    """
-
-    def __init__(self, head, levels):
-        super().__init__()
-        levels = torch.as_tensor(np.asarray(levels), dtype=torch.float32)
-        if levels.ndim != 1 or levels[0] != 0 or levels[-1] != 1 or (levels.diff() < 0).any():
-            raise ValueError(f"levels must increase from 0 to 1, got {levels.tolist()}")
-        self.head = head
-        self.register_buffer("levels", levels)
-
-    def forward(self, embedding):
-        """
-        Scores of the redshift bins.
-
-        Parameters
-        ----------
-        embedding : `torch.Tensor` (B, D)
-
-        Returns
-        -------
-        `torch.Tensor` (B, K)
-            Logarithms of the calibrated probabilities.
-        """
-        return self.recalibrate(self.head(embedding))
-
-    def recalibrate(self, scores):
-        """
-        Scores whose softmax is recalibrated.
-
-        Parameters
-        ----------
-        scores : `torch.Tensor` (B, K)
-
-        Returns
-        -------
-        `torch.Tensor` (B, K)
-        """
-        p = scores.softmax(dim=1)
-        cumulative = p.cumsum(dim=1)
-        edges = F.pad((cumulative / cumulative[:, -1:]).clamp(0, 1), (1, 0))
-        mapped, piece, slope = self._map(edges)
-        # Near 1 there are no digits left for the difference of two cumulative probabilities.
-        within_one = piece[:, 1:] == piece[:, :-1]
-        return torch.where(within_one, p * slope[:, 1:], mapped.diff(dim=1)).clamp(min=_SMALLEST).log()
-
-    def _map(self, cumulative):
-        """G, by straight pieces between its levels; which of them, and its slope."""
-        steps = len(self.levels) - 1
-        piece = (cumulative * steps).floor().clamp(max=steps - 1).long()
-        low, high = self.levels[piece], self.levels[piece + 1]
-        return low + (cumulative * steps - piece) * (high - low), piece, (high - low) * steps
 
 
 def calibrate(head, embedding, redshift, *, groups=None, seed=0):
@@ -179,8 +104,8 @@ def calibrate(head, embedding, redshift, *, groups=None, seed=0):
 
 def _held_out_pit(head, embedding, redshift, groups, seed):
     """
-    PIT with nothing learnt and with each of the corrections, of either half, by what the other half taught; and the
-    groups, in the same order.
+    PIT before and after each correction, of either half by the corrections that the other half teaches; and the groups,
+    in the same order.
     """
     second = np.random.default_rng(seed).permutation(groups.max() + 1)[groups] % 2 == 1
     halves, parts = (np.flatnonzero(~second), np.flatnonzero(second)), []
@@ -193,7 +118,7 @@ def _held_out_pit(head, embedding, redshift, groups, seed):
 
 
 def _with_temperature(head, embedding, redshift, groups):
-    """The head with the temperature that it needs, and that temperature: 1 if none is needed."""
+    """Give a head the temperature that it needs; return that temperature too, 1 if none is needed."""
     linear = linear_layer(head)
     with torch.no_grad():
         temperature = fit_temperature(linear(embedding), redshift, recalibrate=getattr(head, "recalibrate", None))
@@ -210,12 +135,12 @@ def _warmed(head, temperature):
 
 @torch.no_grad()
 def _log_likelihood(head, embedding, redshift):
-    """Of each galaxy (N,)."""
+    """Log-likelihood of the redshift of each galaxy (N,)."""
     return -F.cross_entropy(head(embedding).double(), hard_labels(redshift), reduction="none").numpy()
 
 
 def _slope(head, embedding, redshift):
-    """How the log-likelihood of each galaxy (N,) changes with the temperature, at 1; in arbitrary units."""
+    """Slope of the log-likelihood of each galaxy (N,) with the temperature, at 1, in arbitrary units."""
     ends = (_warmed(head, 1 + step) for step in (_STEP, -_STEP))
     return np.subtract(*(_log_likelihood(one, embedding, redshift) for one in ends))
 
@@ -227,21 +152,6 @@ def _recalibrated(head, embedding, redshift):
     return CalibratedHead(linear_layer(head), levels)
 
 
-def linear_layer(head):
-    """
-    What of a head has weights.
-
-    Parameters
-    ----------
-    head : `torch.nn.Linear` or `CalibratedHead`
-
-    Returns
-    -------
-    `torch.nn.Linear`
-    """
-    return head.head if isinstance(head, CalibratedHead) else head
-
-
 @torch.no_grad()
 def _pit(head, embedding, redshift):
     return RedshiftPDF(head(embedding).softmax(dim=1).numpy(), Z_EDGES).pit(redshift.numpy())
@@ -249,7 +159,7 @@ def _pit(head, embedding, redshift):
 
 def fit_recalibration(pit):
     """
-    The distribution function of the PIT, smoothed: a monotone cubic (Fritsch & Carlson 1980) through a few knots.
+    Fit the distribution function of the PIT: a monotone cubic (Fritsch & Carlson 1980) through a few knots.
 
     Parameters
     ----------
@@ -279,9 +189,9 @@ def fit_recalibration(pit):
     return levels
 
 
-def fit_temperature(logits, redshift, *, recalibrate=None):
+def fit_temperature(logits: torch.Tensor, redshift: torch.Tensor, *, recalibrate: Any = None) -> float:
     """
-    The temperature at which the true redshifts are most likely.
+    Find the temperature at which the true redshifts are most likely.
 
     Parameters
     ----------
@@ -289,7 +199,7 @@ def fit_temperature(logits, redshift, *, recalibrate=None):
         Scores of the redshift bins.
     redshift : `torch.Tensor` (N,)
     recalibrate : callable, optional
-        What is done to the scores after they are divided by the temperature.
+        Function of the scores after they are divided by the temperature.
 
     Returns
     -------
@@ -324,7 +234,7 @@ def fit_temperature(logits, redshift, *, recalibrate=None):
 
 
 @torch.no_grad()
-def fold_temperature(head, temperature):
+def fold_temperature(head: torch.nn.Module, temperature: float) -> torch.nn.Module:
     """
     Divide a linear head's scores by a temperature, in place.
 

@@ -1,16 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How fast a network learns, and when: the optimizer and the schedule of its learning rate.
+The optimizer of a training and the schedule of its learning rate.
 
-Both pretraining and fine-tuning take them from here, by the same names in a recipe.
+Pretraining and fine-tuning share them, by the same names in a recipe.
 """
 
 import math
 from dataclasses import dataclass
 
-from astro_photz.train._torch import torch
+from torch import optim
 
-optim = torch.optim
+from astro_photz.utils._settings import check_one_of
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "Optimizer", "total_steps"]
 
@@ -67,9 +67,8 @@ class Optimizer:
     milestones: tuple[float, ...] = (0.6, 0.9)
 
     def __post_init__(self):
-        for what, value, known in (("name", self.name, OPTIMIZERS), ("schedule", self.schedule, SCHEDULES)):
-            if value not in known:
-                raise ValueError(f"{what} must be one of {', '.join(known)}, got {value!r}")
+        check_one_of("name", self.name, OPTIMIZERS)
+        check_one_of("schedule", self.schedule, SCHEDULES)
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         for what, shares in (("warmup", (self.warmup,)), ("milestones", self.milestones)):
@@ -78,7 +77,7 @@ class Optimizer:
 
     def make(self, parameters, *, steps):
         """
-        Make it, in the form that Lightning takes.
+        Make the optimizer, in the form that Lightning takes.
 
         Parameters
         ----------
@@ -127,7 +126,7 @@ class Optimizer:
 
 def total_steps(trainer, data=None):
     """
-    Steps of a whole training.
+    Count the steps of a whole training.
 
     Lightning's own estimate would set up the data before it reads a checkpoint, and lose the place in the epoch.
 
@@ -135,7 +134,7 @@ def total_steps(trainer, data=None):
     ----------
     trainer : `lightning.Trainer`
     data : `~astro_photz.train.data.loader.StampData`, optional
-        What it will train on, if it has not begun.
+        The data of the training, if it has not begun.
 
     Returns
     -------

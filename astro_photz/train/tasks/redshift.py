@@ -1,80 +1,40 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Learning redshifts from labelled images: the classification of a galaxy into bins of redshift, run by Lightning.
+Learn redshifts from labelled images: the classification of a galaxy into bins of redshift, run by Lightning.
 
-The head gives a probability for each of 180 bins on 0 <= z < 0.4 (Pasquet et al. 2019). The loss is the cross entropy,
-by choice with the label spread over a few bins, since redshift bins have neighbours, which classes do not.
+The head gives a probability for each of 180 bins on 0 <= z < 0.4 (Pasquet et al. 2019). The loss is the cross entropy.
+A recipe may spread the label over a few bins, since redshift bins have neighbours, which classes do not.
 
 The encoder begins with random weights, or with those of a pretraining
-(`~astro_photz.train.networks.weights.load_weights`), which then are *fine-tuned*: left as they are, so that only the
-head learns, or trained as well, those of the first layers slower than those of the last if wanted.
+(`~astro_photz.train.networks.weights.load_weights`), and is then *fine-tuned*: it stays as it is and only the head
+learns, or it learns as well, its first layers slower than its last if wanted.
 """
 
-import numpy as np
+from typing import Any, Self
+
+import lightning
+import torch
+from torch import nn
+from torch.nn import functional as F
 
 from astro_photz.metrics import sigma_mad
-from astro_photz.train._lightning import lightning
-from astro_photz.train._torch import torch
 from astro_photz.train.augment.chain import make_augmentation
 from astro_photz.train.networks.encoder import Bottleneck, make_encoder
+from astro_photz.train.networks.heads import Z_EDGES
+from astro_photz.utils._settings import check_one_of
 
+from .labels import hard_labels, soft_labels
 from .optimizer import Optimizer, total_steps
 
-nn = torch.nn
-F = torch.nn.functional
-
-__all__ = ["LOSSES", "Z_EDGES", "RedshiftModel", "hard_labels", "parameter_groups", "soft_labels"]
-
-Z_EDGES = np.linspace(0.0, 0.4, 181)
-"""Edges of the redshift bins."""
+__all__ = ["LOSSES", "RedshiftModel", "parameter_groups"]
 
 LOSSES = ("soft", "cross_entropy")
 """Names of the losses."""
 
 
-def soft_labels(redshift, *, width):
-    """
-    Redshifts as probabilities of the bins: a Gaussian about each, integrated over the bins.
-
-    Parameters
-    ----------
-    redshift : `torch.Tensor` (B,)
-        What lies beyond the grid goes into its last bin.
-    width : float
-        Standard deviation of the Gaussian.
-
-    Returns
-    -------
-    `torch.Tensor` (B, 180)
-        Rows sum to 1.
-    """
-    edges = torch.as_tensor(Z_EDGES, dtype=redshift.dtype, device=redshift.device)
-    redshift = redshift.clamp(max=float(Z_EDGES[-2:].mean()))
-    cumulative = torch.special.ndtr((edges - redshift[:, None]) / width)
-    labels = cumulative.diff(dim=1)
-    return labels / labels.sum(dim=1, keepdim=True)
-
-
-def hard_labels(redshift):
-    """
-    The bin that each redshift lies in.
-
-    Parameters
-    ----------
-    redshift : `torch.Tensor` (B,)
-        What lies beyond the grid goes into its last bin.
-
-    Returns
-    -------
-    `torch.Tensor` (B,) of int
-    """
-    inner = torch.as_tensor(Z_EDGES[1:-1], dtype=redshift.dtype, device=redshift.device)
-    return torch.bucketize(redshift, inner, right=True)
-
-
 def parameter_groups(encoder, head, *, layer_decay):
     """
-    Parameters in groups that learn at different rates, the head's at the full one.
+    Group parameters that learn at the same rate; the head learns at the full one.
 
     Parameters
     ----------
@@ -98,7 +58,7 @@ def parameter_groups(encoder, head, *, layer_decay):
 
 
 def _layer(name):
-    """Of a parameter: what photometry stands beside and a bottleneck stands behind is their child ``encoder``."""
+    """The layer of a parameter, within the encoders that photometry or a bottleneck wraps."""
     while name.startswith("encoder."):
         name = name.removeprefix("encoder.")
     return name.partition(".")[0]
@@ -106,7 +66,7 @@ def _layer(name):
 
 class RedshiftModel(lightning.LightningModule):
     """
-    Encoder and redshift head, and how they are trained.
+    An encoder and a redshift head, and their training.
 
     Parameters
     ----------
@@ -121,7 +81,7 @@ class RedshiftModel(lightning.LightningModule):
     dropout : float, optional
         Of the embedding, before the head.
     frozen : bool, optional
-        Whether the encoder is left as it is, but for what of a bottleneck nothing has taught yet.
+        Whether the encoder is left as it is, but for the part of a bottleneck that always learns with the head.
     layer_decay : float, optional
         See `parameter_groups`.
     optimizer : dict, optional
@@ -144,18 +104,17 @@ class RedshiftModel(lightning.LightningModule):
     def __init__(
         self,
         *,
-        encoder,
-        augment=None,
-        loss="soft",
-        label_width=0.004,
-        dropout=0.1,
-        frozen=False,
-        layer_decay=1.0,
-        optimizer=None,
+        encoder: dict[str, Any],
+        augment: dict[str, Any] | None = None,
+        loss: str = "soft",
+        label_width: float = 0.004,
+        dropout: float = 0.1,
+        frozen: bool = False,
+        layer_decay: float = 1.0,
+        optimizer: dict[str, Any] | None = None,
     ):
         super().__init__()
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        check_one_of("loss", loss, LOSSES)
         if not 0 < layer_decay <= 1:
             raise ValueError(f"layer_decay must be above 0 and at most 1, got {layer_decay}")
         self.save_hyperparameters()
@@ -167,19 +126,19 @@ class RedshiftModel(lightning.LightningModule):
         self.head = nn.Linear(self.encoder.embedding_dim, len(Z_EDGES) - 1)
         self.augment = make_augmentation(augment or {})
         self.optimizer = Optimizer(**optimizer or {})
-        self._validation = []
+        self._validation: list[torch.Tensor] = []
         self.train()
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Set the mode; a frozen encoder keeps its statistics."""
         super().train(mode)
         if self.hparams.frozen:
             self.encoder.eval()
         return self
 
-    def forward(self, flux, ebv):
+    def forward(self, flux: torch.Tensor, ebv: torch.Tensor) -> torch.Tensor:
         """
-        Scores of the redshift bins.
+        Compute the scores of the redshift bins.
 
         Parameters
         ----------
@@ -202,28 +161,28 @@ class RedshiftModel(lightning.LightningModule):
         labels = soft_labels(redshift, width=self.hparams.label_width) if soft else hard_labels(redshift)
         return F.cross_entropy(logits, labels), logits
 
-    def training_step(self, batch, _):
-        """Loss of a batch."""
+    def training_step(self, batch: dict[str, torch.Tensor], _: int) -> torch.Tensor:
+        """Compute the loss of a batch."""
         loss, _ = self._loss(batch)
         self.log("train_loss", loss, prog_bar=True)
         return loss
 
-    def validation_step(self, batch, _):
-        """Loss of a batch, and its estimates put aside for the whole set's scatter."""
+    def validation_step(self, batch: dict[str, torch.Tensor], _: int) -> None:
+        """Compute the loss of a batch, and keep its estimates for the scatter of the whole set."""
         loss, logits = self._loss(batch)
         self.log("val_loss", loss, prog_bar=True, batch_size=len(logits), sync_dist=True)
         centres = torch.as_tensor((Z_EDGES[1:] + Z_EDGES[:-1]) / 2, dtype=torch.float32, device=logits.device)
         estimate = logits.softmax(dim=1) @ centres
         self._validation.append((estimate - batch["redshift"]) / (1 + batch["redshift"]))
 
-    def on_validation_epoch_end(self):
-        """Scatter over the validation set; with several processes, the mean of their shares'."""
+    def on_validation_epoch_end(self) -> None:
+        """Log the scatter over the validation set; with several processes, the mean over their shares."""
         deviation = torch.cat(self._validation)
         self._validation.clear()
         scatter = torch.tensor(sigma_mad(deviation.cpu().numpy()), device=deviation.device)
         self.log_dict({"val_sigma_mad": scatter, "val_bias": deviation.mean()}, prog_bar=True, sync_dist=True)
 
-    def configure_optimizers(self):
-        """The optimizer and its schedule over the whole training."""
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Make the optimizer, and its schedule over the whole training."""
         groups = parameter_groups(self.encoder, self.head, layer_decay=self.hparams.layer_decay)
         return self.optimizer.make(groups, steps=total_steps(self.trainer))
