@@ -1,14 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
+# ruff: noqa: E402 (the check for the extra comes first)
 """
 A simulated sky: galaxies with the colours and redshifts of real ones, as SDSS would have imaged them.
 
-Real galaxies are the seeds (`astro_photz.simulate.population.draw`); they get shapes by type and luminosity
+Their progenitors are real galaxies (`astro_photz.simulate.population.draw`); they get shapes by type and luminosity
 (`astro_photz.simulate.population.morphology`), neighbours (`astro_photz.simulate.scene.neighbours`), a point-spread
-function and noise (`astro_photz.simulate.camera.conditions`), and are drawn in Fourier space
-(`astro_photz.simulate.render.fourier`). `galaxies` makes stamps in memory, `write` a file of any number of them,
-`write_frames` whole fields as the survey's archive has them; `cut_patches` cuts real sky to put galaxies on. Needs the
-extra ``[simulate]``: torch and kcorrect.
+function (`astro_photz.simulate.camera.conditions`) and noise (`astro_photz.simulate.camera.noise`), and are drawn in
+Fourier space (`astro_photz.simulate.render.fourier`). `galaxies` makes stamps in memory, `write` a file of any number
+of them, `write_frames` whole fields as the survey's archive has them; `cut_patches` cuts real sky to put galaxies on.
+It needs the extra ``[simulate]``: torch and kcorrect.
 """
+
+from astro_photz.utils._optional import optional
+
+optional("torch", extra="simulate", doing="simulating")
 
 from .camera.blank_sky import cut_patches
 from .fields.write_frames import write_frames

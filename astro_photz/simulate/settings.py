@@ -1,23 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a user may set about the simulated sky, and the check that it can be meant.
+Settings of the simulated sky, and their checks.
 
-Settings come in four sections, each of which belongs to one step of the simulation: ``[sample]`` says which galaxies
-are drawn (`~astro_photz.simulate.population.sample.Sample`), ``[sky]`` under what conditions they are seen
-(`~astro_photz.simulate.camera.conditions.draw_conditions`), ``[neighbours]`` what else shines into their stamps
-(`~astro_photz.simulate.scene.neighbours.draw_neighbours`), ``[background]`` on what real sky they are put, if on any
-(`~astro_photz.simulate.camera.blank_sky.draw_patches`). The step itself names its settings and their defaults: what it
-takes by keyword, with a number, a range or a text as the default, can be set here, and nothing else.
+There are four sections, one for each step of the simulation: ``[sample]`` sets the galaxies that are drawn
+(`~astro_photz.simulate.population.sample.Sample`), ``[sky]`` the conditions under which they are seen
+(`~astro_photz.simulate.camera.conditions.draw_conditions`), ``[neighbours]`` the other objects in their stamps
+(`~astro_photz.simulate.scene.neighbours.draw_neighbours`), ``[background]`` the real sky that they are put on, if any
+(`~astro_photz.simulate.camera.blank_sky.draw_patches`). The step itself names its settings and their defaults: its
+keywords with a number, a range or a text as the default can be set here, and nothing else.
 """
 
-import inspect
 import math
-import os
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
-from astro_photz.utils._suggestions import advice
+from astro_photz.utils._settings import check_known, keyword_defaults, typed
+from astro_photz.utils._types import PathLike
 
 from .camera.blank_sky import draw_patches
 from .camera.conditions import draw_conditions
@@ -73,13 +73,14 @@ class Settings:
             given = getattr(self, section)
             if isinstance(given, Sample):
                 continue
-            values = _defaults(step) | _checked(section, given, _defaults(step))
+            defaults = keyword_defaults(step)
+            values = defaults | _checked(section, given, defaults)
             object.__setattr__(self, section, Sample(**values) if step is Sample else values)
 
     @classmethod
-    def of(cls, config):
+    def of(cls, config: "Settings | dict | PathLike | None") -> "Settings":
         """
-        Settings from whatever a user gives.
+        Make settings of any form that a user gives them in.
 
         Parameters
         ----------
@@ -92,19 +93,17 @@ class Settings:
         """
         if config is None:
             return cls()
-        if isinstance(config, cls):
+        if isinstance(config, Settings):
             return config
         if not isinstance(config, dict):
             return cls.read(config)
-        for section in config:
-            if section not in _STEPS:
-                raise ValueError(f"unknown section {section!r}: {advice(section, _STEPS)}")
+        check_known(config, _STEPS, kind="section")
         return cls(**config)
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: PathLike) -> Self:
         """
-        Settings from a TOML file.
+        Read settings from a TOML file.
 
         Parameters
         ----------
@@ -119,7 +118,7 @@ class Settings:
         FileNotFoundError
             If there is no such file.
         ValueError, TypeError
-            If it is not TOML, or says what cannot be; the message begins with the path.
+            If it is not TOML, or a setting is wrong; the message begins with the path.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"no file {path} with settings")
@@ -130,9 +129,9 @@ class Settings:
         except (ValueError, TypeError) as error:
             raise type(error)(f"{path}: {error}") from error
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """
-        All settings, those that have their defaults too, by section.
+        List all settings by section, including those that have their defaults.
 
         Returns
         -------
@@ -145,42 +144,17 @@ class Settings:
 _STEPS = {"sample": Sample, "sky": draw_conditions, "neighbours": draw_neighbours, "background": draw_patches}
 
 
-def _defaults(step):
-    """What can be set of a step, with the defaults: keywords whose default is a number, a range or a text."""
-    parameters = inspect.signature(step).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters if _is_setting(parameter.default)}
-
-
-def _is_setting(default):
-    values = default if isinstance(default, tuple) else (default,)
-    return all(isinstance(value, bool | int | float | str) for value in values)
-
-
 def _checked(section, given, defaults):
-    if not isinstance(given, dict):
-        raise TypeError(f"[{section}] must be a table of settings, got {given!r}")
-    for name in given:
-        if name not in defaults:
-            raise ValueError(f"unknown setting {name!r} in [{section}]: {advice(name, defaults)}")
+    given = typed(f"[{section}]", given, dict)
+    check_known(given, defaults, where=f"in [{section}]")
     return {name: _like(f"{name} in [{section}]", value, defaults[name]) for name, value in given.items()}
 
 
 def _like(name, value, default):
-    """A value of the type that the default has."""
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} must be true or false, got {value!r}")
-        return value
-    if isinstance(default, str):
-        if not isinstance(value, str | os.PathLike):
-            raise TypeError(f"{name} must be a text, got {value!r}")
-        return os.fspath(value)
-    if isinstance(default, tuple):
-        if not isinstance(value, list | tuple) or len(value) != len(default):
-            raise TypeError(f"{name} must be {len(default)} numbers, like {list(default)}, got {value!r}")
-        return tuple(_like(name, *pair) for pair in zip(value, default, strict=True))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, like {default}, got {value!r}")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be a finite number and not below 0, got {value}")
-    return float(value)
+    """A value of the type that the default has; numbers are finite and not negative."""
+    n = len(default) if isinstance(default, tuple) else 0
+    value = typed(name, value, tuple[(float,) * n] if n else type(default), like=default)
+    for number in value if n else (value,):
+        if isinstance(number, float) and not (math.isfinite(number) and number >= 0):
+            raise ValueError(f"{name} must be a finite number and not below 0, got {number}")
+    return value

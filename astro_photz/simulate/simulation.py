@@ -1,36 +1,46 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Simulated galaxies, start to end: a `Recipe` makes them in blocks, `galaxies` puts the blocks into memory.
+Simulated galaxies, start to end: a `Simulation` makes them in blocks, `galaxies` joins the blocks in memory.
 
 A block has 256 galaxies, and a random generator of its own that the seed and the block's number make. So a galaxy
 depends on the seed and its own number alone, not on how many are made, in what batches or by how many processes.
 """
 
+from __future__ import annotations
+
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from operator import index
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable, vstack
+from astropy.table import vstack
 
 from astro_photz.cutouts import Cutouts
-from astro_photz.sdss import R_UGRIZ, ZERO_POINT
+from astro_photz.sdss import ZERO_POINT
+from astro_photz.utils._checks import check_count
+from astro_photz.utils._settings import check_one_of
+from astro_photz.utils._types import PathLike
 
-from ._torch import torch
 from .camera.blank_sky import check_patches, draw_patches
 from .camera.catalogue import measure
-from .camera.conditions import FILTER_MARGIN, add_light, add_noise, draw_conditions
+from .camera.conditions import draw_conditions
+from .camera.noise import FILTER_MARGIN, add_light, add_noise
 from .population.draw import draw_population
-from .population.morphology import disc_inclination, draw_morphology
 from .population.progenitors import SPLITS
-from .render.components import PROFILES, Sources
+from .render.components import Components
 from .render.fourier import render
 from .scene.neighbours import FAINTEST_SINGLE, draw_neighbours
+from .scene.targets import draw_targets
 from .settings import Settings
+from .truth import count_neighbours
 
-__all__ = ["BLOCK", "Recipe", "check_count", "draw_targets", "galaxies", "truth_columns"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["BLOCK", "Simulation", "galaxies"]
 
 BLOCK = 256
 """Galaxies in a block."""
@@ -38,7 +48,15 @@ BLOCK = 256
 _SIZES = 64, 107
 
 
-def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
+def galaxies(
+    n: int,
+    *,
+    seed: int,
+    split: str = "train",
+    size: int = 64,
+    config: Settings | dict | PathLike | None = None,
+    device: str = "cpu",
+) -> tuple[Cutouts, Table]:
     """
     Simulate galaxies as SDSS would have seen them, each in a stamp of its own.
 
@@ -49,11 +67,11 @@ def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
     seed : int
         The same seed gives the same galaxies; more of them begin with the same ones.
     split : {'train', 'validation', 'test'}, optional
-        Whose seeds, among the real galaxies, they are drawn from.
+        Which of the real galaxies are their progenitors.
     size : int, optional
         Side of a stamp (pixels), 64 to 107.
     config : `Settings`, dict, str or path-like, optional
-        What is simulated, where it is not the default: sections with settings, or a TOML file of them.
+        Settings that differ from the defaults: sections of them, or a TOML file.
     device : str, optional
         Where images are drawn, as torch calls it: 'cpu', 'cuda'. Another one, or another kind of processor, gives the
         same galaxies to its arithmetic's precision, not to the bit.
@@ -64,8 +82,8 @@ def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
         Flux in nanomaggies, with the extinction of our Galaxy.
     truth : `~astropy.table.QTable` (n,)
         Redshift; total flux (n, 5), free of extinction; type, bulge fraction, half-light radius and inclination (NaN
-        for early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the seed; total flux
-        (n, 5), as observed, and radius as a catalogue would give them.
+        for early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the progenitor's row in
+        kcorrect's table (``seed_index``); total flux (n, 5), as observed, and radius as a catalogue would give them.
 
     Raises
     ------
@@ -84,44 +102,15 @@ def galaxies(n, *, seed, split="train", size=64, config=None, device="cpu"):
     True
     """
     n = check_count("n", n)
-    recipe = Recipe(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
-    cutouts, truth = zip(*(recipe.block(number, n) for number in range(-(-n // BLOCK))), strict=True)
+    simulation = Simulation(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
+    cutouts, truth = zip(*(simulation.block(number, n) for number in range(-(-n // BLOCK))), strict=True)
     return _concatenate(cutouts), vstack(truth)
 
 
-def check_count(name, value, *, least=1):
-    """
-    A number of things, if it is one.
-
-    Parameters
-    ----------
-    name : str
-        Of the parameter.
-    value : int
-    least : int, optional
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    TypeError
-        If it is no whole number.
-    ValueError
-        If it is less than ``least``.
-    """
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
-    return index(value)
-
-
 @dataclass(frozen=True)
-class Recipe:
+class Simulation:
     """
-    All that decides what galaxies are simulated and how they look.
+    Seed, split, size and settings that decide which galaxies are simulated and how they look.
 
     Parameters
     ----------
@@ -147,8 +136,7 @@ class Recipe:
 
     def __post_init__(self):
         check_count("seed", self.seed, least=0)
-        if self.split not in SPLITS:
-            raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
+        check_one_of("split", self.split, SPLITS)
         if not _SIZES[0] <= check_count("size", self.size) <= _SIZES[1]:
             raise ValueError(f"size must lie between {_SIZES[0]} and {_SIZES[1]} pixels, got {self.size}")
         _check_device(self.device)
@@ -184,7 +172,7 @@ class Recipe:
 
     def observe(self, population, rng, *, shape=None):
         """
-        Images of given galaxies, whichever they are: as drawn, changed since, or those of a catalogue.
+        Draw images of given galaxies: as drawn, changed since, or those of a catalogue.
 
         A generator in the same state gives the same places, neighbours, sky and noise, whatever the galaxies' E(B-V) or
         flux; to compare shapes as well, give them all.
@@ -212,13 +200,13 @@ class Recipe:
 
         >>> from dataclasses import replace
         >>> import numpy as np
-        >>> from astro_photz.simulate.simulation import Recipe
+        >>> from astro_photz.simulate.simulation import Simulation
         >>> from astro_photz.simulate.population.draw import draw_population
         >>> from astro_photz.simulate.population.sample import Sample
-        >>> recipe = Recipe(seed=0)
+        >>> simulation = Simulation(seed=0)
         >>> clear = draw_population(4, np.random.default_rng(0), sample=Sample(faintest=16.0))
         >>> dusty = replace(clear, ebv=clear.ebv + 0.3)
-        >>> pair = [recipe.observe(one, np.random.default_rng(1))[0] for one in (clear, dusty)]
+        >>> pair = [simulation.observe(one, np.random.default_rng(1))[0] for one in (clear, dusty)]
         >>> light = [cutouts.flux[:, 1, 28:36, 28:36].sum(axis=(1, 2)) for cutouts in pair]
         >>> bool((light[1] < light[0]).all())
         True
@@ -231,10 +219,10 @@ class Recipe:
         neighbours = draw_neighbours(population.ebv, rng, size=self.size, split=self.split, **self.settings.neighbours)
         if self._on_patches:  # real sky has its own faint ones
             neighbours = neighbours[neighbours.flux[:, 2] > 10 ** (0.4 * (ZERO_POINT - FAINTEST_SINGLE))]
-        truth["neighbours"], truth["neighbour_flux"] = _count(neighbours, self.size, n)
+        truth["neighbours"], truth["neighbour_flux"] = count_neighbours(neighbours, self.size, n)
         conditions = draw_conditions(n, rng, **self.settings.sky)
         cutouts = Cutouts(
-            self._observe(Sources.concatenate([targets, neighbours]), conditions, rng),
+            self._observe(Components.concatenate([targets, neighbours]), conditions, rng),
             ebv=population.ebv,
             coord=SkyCoord(population.ra, population.dec, unit=u.deg),
             target_xy=target_xy,
@@ -246,11 +234,11 @@ class Recipe:
         truth["catalog_flux"], truth["catalog_radius"] = flux * u.nmgy, radius * u.arcsec
         return cutouts, truth
 
-    def _observe(self, sources, conditions, rng):
-        sources.x, sources.y = sources.x + FILTER_MARGIN, sources.y + FILTER_MARGIN
+    def _observe(self, components, conditions, rng):
+        components.x, components.y = components.x + FILTER_MARGIN, components.y + FILTER_MARGIN
         with _one_thread():
             ideal = render(
-                sources,
+                components,
                 conditions.transfer,
                 size=self.size + 2 * FILTER_MARGIN,
                 shift=conditions.shift,
@@ -275,7 +263,7 @@ def _check_device(device):
 
 @contextmanager
 def _one_thread():
-    """The bits of a sum depend on how many threads share it: they shall not differ between machines."""
+    """Compute on one thread: the bits of a sum depend on how many share it, and must not differ between machines."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -284,110 +272,8 @@ def _one_thread():
         torch.set_num_threads(before)
 
 
-def truth_columns(truth):
-    """
-    A truth table as data sets of the HDF5 layout.
-
-    Parameters
-    ----------
-    truth : `~astropy.table.QTable` (n,)
-
-    Returns
-    -------
-    dict of `~numpy.ndarray`
-    """
-    return {
-        "specz_redshift": np.asarray(truth["redshift"], dtype=np.float32),
-        "true_flux": np.asarray(truth["flux"].value, dtype=np.float32),
-        "catalog_flux": np.asarray(truth["catalog_flux"].value, dtype=np.float32),
-        "catalog_radius": np.asarray(truth["catalog_radius"].value, dtype=np.float32),
-        "early": np.asarray(truth["early"]),
-        "bulge_fraction": np.asarray(truth["bulge_fraction"], dtype=np.float32),
-        "half_light_radius": np.asarray(truth["half_light_radius"].value, dtype=np.float32),
-        "inclination": np.asarray(truth["inclination"].value, dtype=np.float32),
-        "neighbours": np.asarray(truth["neighbours"], dtype=np.int32),
-        "neighbour_flux": np.asarray(truth["neighbour_flux"].value, dtype=np.float32),
-        "seed_index": np.asarray(truth["seed_index"], dtype=np.int32),
-    }
-
-
-def draw_targets(population, rng, xy, *, shape=None):
-    """
-    Give galaxies shapes and places.
-
-    Parameters
-    ----------
-    population : `~astro_photz.simulate.population.draw.Population` (N,)
-    rng : `~numpy.random.Generator`
-    xy : `~numpy.ndarray` (N, 2)
-        Column and row of each (pixels).
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,), optional
-        Drawn if it is not given.
-
-    Returns
-    -------
-    sources : `~astro_photz.simulate.render.components.Sources`
-        Bulges, discs and clumps, dimmed and reddened by our Galaxy; the scene is the galaxy's number.
-    truth : `~astropy.table.QTable` (N,)
-        What they are.
-    """
-    shape = draw_morphology(population, rng) if shape is None else shape
-    return _targets(population, shape, xy), _truth(population, shape)
-
-
-def _targets(population, shape, xy):
-    extinction = 10 ** (-0.4 * R_UGRIZ * population.ebv[:, None])
-    n, clumps = len(population), shape.clumps
-    x, y = (xy[:, None] + shape.component_offset).reshape(-1, 2).T
-    smooth = Sources(
-        scene=np.repeat(np.arange(n), 2),
-        profile=shape.component_profile.ravel(),
-        x=x,
-        y=y,
-        flux=(shape.component_flux * extinction[:, None]).reshape(-1, 5),
-        radius=shape.component_radius.ravel(),
-        axis_ratio=shape.axis_ratio.ravel(),
-        angle=shape.angle.ravel(),
-    )
-    x, y = (xy[clumps.galaxy] + clumps.offset).T
-    knots = Sources(
-        scene=clumps.galaxy,
-        profile=np.full(len(x), PROFILES.index("gaussian")),
-        x=x,
-        y=y,
-        flux=clumps.flux * extinction[clumps.galaxy],
-        radius=clumps.radius,
-        axis_ratio=np.ones(len(x)),
-        angle=np.zeros(len(x)),
-    )
-    return Sources.concatenate([smooth, knots])
-
-
-def _truth(population, shape):
-    return QTable(
-        {
-            "redshift": population.redshift,
-            "flux": population.flux * u.nmgy,
-            "early": shape.early,
-            "bulge_fraction": shape.bulge_fraction,
-            "half_light_radius": shape.radius * u.arcsec,
-            "inclination": np.where(shape.early, np.nan, disc_inclination(shape.axis_ratio[:, 1])) * u.deg,
-            "seed_index": population.seed_index,
-        }
-    )
-
-
-def _count(neighbours, size, n):
-    """Number and flux (n, 5) of the neighbours whose centres lie in the stamp."""
-    place = np.stack([neighbours.x, neighbours.y]) - (size - 1) / 2
-    inside = neighbours[(np.abs(place) < size / 2).all(axis=0)]
-    flux = np.zeros((n, 5))
-    np.add.at(flux, inside.scene, inside.flux)
-    return np.bincount(inside.scene, minlength=n), flux * u.nmgy
-
-
 def _concatenate(parts):
-    """Several `Cutouts` as one."""
+    """Join several `Cutouts`."""
     places = [(part.coord.ra.deg, part.coord.dec.deg) for part in parts]
     return Cutouts(
         np.concatenate([part.flux for part in parts]),

@@ -4,55 +4,56 @@ Simulated galaxies into a file: of any length, by several processes, resumed aft
 
 Every block of galaxies is made from its number alone, and has its place in the file from the start
 (`~astro_photz.cutouts.hdf5.blocks.BlockWriter`). So the file does not depend on who made which block, nor on how often
-the work was cut short. Beside the unfinished file, ``PATH.part``, lies a journal, ``PATH.part.journal``: what is being
-written in its first line, then the number of each finished block. The same call again goes on where it stood.
+the work was interrupted. Beside the unfinished file, ``PATH.part``, lies a journal of the finished blocks,
+``PATH.part.journal``. The same call again resumes the file.
 """
 
 import json
 import os
-import signal
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
-from functools import partial
-from io import FileIO
-from multiprocessing import get_context, parent_process
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from astro_photz import __version__
 from astro_photz.cutouts.hdf5.blocks import BlockWriter
-from astro_photz.utils._files import NO_ROOM, aside, sha256
+from astro_photz.utils._checks import check_count, check_not_there
+from astro_photz.utils._files import NO_ROOM, sha256
+from astro_photz.utils._journal import Journal
 from astro_photz.utils._progress import progress_bar
+from astro_photz.utils._types import PathLike
 
+from ._workers import each
 from .population.progenitors import SPLIT_SEED
 from .settings import Settings
-from .simulation import BLOCK, Recipe, check_count, truth_columns
+from .simulation import BLOCK, Simulation
+from .truth import truth_columns
 
-__all__ = ["write"]
+__all__ = ["WORTH_A_WORKER", "write"]
 
-_WORTH_A_WORKER = 8  # blocks: a process takes seconds to begin
+WORTH_A_WORKER = 8
+"""Blocks that are worth a process, which takes seconds to begin."""
 
 
 def write(
-    path,
-    n,
+    path: PathLike,
+    n: int,
     *,
-    seed,
-    split="train",
-    size=64,
-    config=None,
-    device="cpu",
-    workers=1,
-    overwrite=False,
-    progress=None,
-    attributes=None,
-):
+    seed: int,
+    split: str = "train",
+    size: int = 64,
+    config: Settings | dict | PathLike | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: bool | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> None:
     """
     Simulate galaxies into an HDF5 file.
 
-    If the process ends before the file does, by whatever cause, the same call goes on where it stood; the file is the
-    same to the byte as one written in one go on such a processor, by any number of workers.
+    If the process ends before the file is finished, for whatever cause, the same call resumes it; the file is the same
+    to the byte as one written in one go on such a processor, by any number of workers.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def write(
     progress : bool, optional
         Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
     attributes : dict, optional
-        What else to note in the file, besides that it is simulated, from which seed, split and settings: numbers, text.
+        Numbers and texts to note in the file, besides the seed, the split and the settings.
 
     Raises
     ------
@@ -87,36 +88,29 @@ def write(
     >>> Cutouts.read(path)
     <Cutouts of 4 galaxies, 5 x 64 x 64 pixels>
     """
-    recipe = Recipe(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
+    simulation = Simulation(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
     path, n = Path(path), check_count("n", n)
     check_count("workers", workers)
     _check_path(path, overwrite)
-    part = path.with_name(path.name + ".part")
-    noted = {
-        "seed": seed,
-        "split": split,
-        "split_seed": SPLIT_SEED,
-        "settings": json.dumps(recipe.settings.as_dict()),
-        "astro_photz_version": __version__,
-    } | (attributes or {})
-    if patches := recipe.settings.background["patches"]:
-        noted["patches_sha256"] = sha256(patches)
-    task = {"n": n, "size": size, "device": str(device), "attributes": noted}
-    journal = _Journal.open(part, task, start=partial(_lay_out, part, n, recipe, noted), overwrite=overwrite)
+    unfinished = _Unfinished(
+        path.with_name(path.name + ".part"), n, simulation, _notes(simulation) | (attributes or {})
+    )
+    task = {"n": n, "size": size, "device": str(device)} | unfinished.attributes
+    journal = Journal.open(unfinished.path, task, start=unfinished.lay_out, overwrite=overwrite)
     with closing(journal), progress_bar(n, progress) as advance:
-        advance(sum(_rows_of(block, n) for block in journal.done))
-        left = [block for block in range(-(-n // BLOCK)) if block not in journal.done]
-        with closing(_each(partial(_write_block, part, n, recipe), left, workers)) as finished:
+        advance(sum(map(unfinished.rows_of, journal.done)))
+        blocks = [block for block in range(-(-n // BLOCK)) if block not in journal.done]
+        workers = min(workers, len(blocks) // WORTH_A_WORKER)
+        with closing(each(unfinished.write_block, blocks, workers)) as finished:
             for block in finished:
                 journal.add(block)
-                advance(_rows_of(block, n))
-    os.replace(part, path)
+                advance(unfinished.rows_of(block))
+    os.replace(unfinished.path, path)
     journal.path.unlink()
 
 
 def _check_path(path, overwrite):
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} exists: choose another path, or set overwrite=True")
+    check_not_there(path, overwrite=overwrite)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file")
     if not path.parent.is_dir():
@@ -125,135 +119,50 @@ def _check_path(path, overwrite):
         raise PermissionError(f"{path}: no permission to write in {path.parent}")
 
 
-def _rows_of(block, n):
-    return min(BLOCK, n - block * BLOCK)
+def _notes(simulation):
+    """Attributes of a file, by which it can be made again."""
+    notes = {
+        "seed": simulation.seed,
+        "split": simulation.split,
+        "split_seed": SPLIT_SEED,
+        "settings": json.dumps(simulation.settings.as_dict()),
+        "astro_photz_version": __version__,
+    }
+    patches = simulation.settings.background["patches"]
+    return notes | {"patches_sha256": sha256(patches)} if patches else notes
 
 
-def _lay_out(part, n, recipe, attributes):
-    """An unfinished file with its first block, which tells what the others are like."""
-    cutouts, truth = recipe.block(0, n)
-    BlockWriter.create(part, n, like=cutouts, attributes=attributes, **truth_columns(truth))
-    _put(part, 0, cutouts, truth)
-    return {0}
+@dataclass(frozen=True)
+class _Unfinished:
+    """A file of ``n`` simulated galaxies that is being written, block by block."""
 
+    path: Path
+    n: int
+    simulation: Simulation
+    attributes: dict
 
-def _write_block(part, n, recipe, block):
-    _put(part, block, *recipe.block(block, n))
-    return block
+    def rows_of(self, block):
+        return min(BLOCK, self.n - block * BLOCK)
 
+    def lay_out(self):
+        """Make the file, with its first block, which tells the form of the others."""
+        cutouts, truth = self.simulation.block(0, self.n)
+        BlockWriter.create(self.path, self.n, like=cutouts, attributes=self.attributes, **truth_columns(truth))
+        self._put(0, cutouts, truth)
+        return {0}
 
-def _put(part, block, cutouts, truth):
-    try:
-        with BlockWriter(part) as writer:
-            writer.write(block * BLOCK, cutouts, **truth_columns(truth))
-    except OSError as error:
-        if error.errno in NO_ROOM:
-            raise OSError(
-                f"no room to go on with {part}: {error.strerror}. Make room and give the same command again, which "
-                "goes on from here; or delete the file"
-            ) from error
-        raise
+    def write_block(self, block):
+        self._put(block, *self.simulation.block(block, self.n))
+        return block
 
-
-class _Journal:
-    """The blocks of an unfinished file that are finished."""
-
-    def __init__(self, path, task, done):
-        self.path = path
-        self.done = done
-        with aside(path) as part:  # one that is lost would take the work with it
-            part.write_text("".join([task + "\n", *(f"{block}\n" for block in sorted(done))]))
-        self._file = FileIO(path, "a")
-
-    @classmethod
-    def open(cls, part, task, *, start, overwrite):
-        """The journal of a file that was begun, or a new one after ``start`` has laid the file out."""
-        path = part.with_name(part.name + ".journal")
-        task = json.dumps(task, sort_keys=True, default=str)
-        lines = path.read_text().splitlines(keepends=True) if path.exists() and part.exists() else []
-        begun, *blocks = lines or [""]
-        if begun == task + "\n":
-            return cls(path, task, {int(line) for line in blocks if line.endswith("\n")})  # a kill may cut a line short
-        if begun.endswith("\n") and not overwrite:
-            difference = _difference(json.loads(begun), json.loads(task))
-            raise FileExistsError(
-                f"{part} was begun with other settings ({difference}): give the same ones to go on with it, or set "
-                "overwrite=True to start anew"
-            )
-        path.unlink(missing_ok=True)
-        part.unlink(missing_ok=True)  # its room is for the new one
+    def _put(self, block, cutouts, truth):
         try:
-            return cls(path, task, start())
-        except BaseException:  # without a journal, the file is of no use
-            if not path.exists():
-                part.unlink(missing_ok=True)
+            with BlockWriter(self.path) as writer:
+                writer.write(block * BLOCK, cutouts, **truth_columns(truth))
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise OSError(
+                    f"no room to finish {self.path}: {error.strerror}. Make room and give the same command again, "
+                    "which resumes it; or delete the file"
+                ) from error
             raise
-
-    def add(self, block):
-        self._file.write(f"{block}\n".encode())
-
-    def close(self):
-        self._file.close()
-
-
-def _difference(begun, task):
-    """What an unfinished file was begun with that is asked for otherwise now."""
-    flat = [{**values, **values["attributes"]} for values in (begun, task)]
-    names = [name for name in flat[0] | flat[1] if name != "attributes" and flat[0].get(name) != flat[1].get(name)]
-    return ", ".join(f"{name} {flat[0].get(name)!r}, not {flat[1].get(name)!r}" for name in names)
-
-
-def _each(function, blocks, workers):
-    """The results of a function of each block, in their order, from so many processes."""
-    workers = min(workers, len(blocks) // _WORTH_A_WORKER)
-    if workers <= 1:
-        yield from map(function, blocks)
-        return
-    # A process of its own kind: torch does not survive a fork.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_work)
-    try:
-        with _interrupts_later():  # the workers inherit this: Ctrl-C is for their parent to handle
-            results = pool.map(function, blocks)
-        yield from results
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            "a worker died before its work was done: was it killed, or short of memory? The same command goes on from "
-            "here. (A script that calls this must keep its own work under if __name__ == '__main__')"
-        ) from error
-    except BaseException:  # an interrupt waits for no block; what the journal has not is made again
-        _end_workers(pool)
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_later():
-    """Block Ctrl-C, in this process and for good in those that are begun meanwhile."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _end_workers(pool):
-    if hasattr(pool, "terminate_workers"):  # from Python 3.14 on
-        pool.terminate_workers()
-        return
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
-
-
-def _begin_work():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where signals cannot be blocked
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent():
-    """A worker whose parent was killed would wait for ever."""
-    parent_process().join()
-    os._exit(1)

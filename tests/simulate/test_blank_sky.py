@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Galaxies on observed sky: what is cut out of frames, what is added to it, and that files of them go on the same."""
+"""Galaxies on observed sky: patches cut out of frames, light added to them, and files of such galaxies, resumed."""
 
 from dataclasses import replace
 
@@ -14,20 +14,18 @@ from astro_photz import Cutouts, FrameDirectory, simulate
 from astro_photz.cli import main
 from astro_photz.cutouts.frames import FrameError, read_frame
 from astro_photz.sdss import FieldID, frame_name, gain
-from astro_photz.simulate import write_stamps as output
 from astro_photz.simulate.camera.blank_sky import draw_patches
-from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_light, draw_conditions
-from astro_photz.simulate.simulation import Recipe
+from astro_photz.simulate.camera.conditions import draw_conditions
+from astro_photz.simulate.camera.noise import FILTER_MARGIN, add_light
+from astro_photz.simulate.simulation import Simulation
 
 FIELD = FieldID(9000, 301, 3, 11)
 
 
 @pytest.fixture(scope="module")
-def frames(tmp_path_factory):
+def frames(field):
     """A folder with one simulated field."""
-    path = tmp_path_factory.mktemp("frames")
-    simulate.write_frames(path, seed=1)
-    return path
+    return field[0]
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +97,13 @@ def test_galaxies_on_patches_depend_on_the_seed_alone(patches):
     np.testing.assert_array_equal(few.flux, more.flux[:3])
 
 
-def test_an_unfinished_file_on_other_patches_is_not_gone_on_with(patches, tmp_path, monkeypatch):
+def test_an_unfinished_file_on_other_patches_is_not_resumed(patches, tmp_path, monkeypatch):
     own, path = tmp_path / "own.h5", tmp_path / "sky.h5"
     own.write_bytes(patches.read_bytes())
     simulate.write(tmp_path / "whole.h5", 300, seed=3, config=on(own))
+    block = Simulation.block
     with monkeypatch.context() as context:
-        context.setattr(output, "_write_block", lambda *_: 1 / 0)
+        context.setattr(Simulation, "block", lambda self, number, n: 1 / 0 if number else block(self, number, n))
         with pytest.raises(ZeroDivisionError):
             simulate.write(path, 300, seed=3, config=on(own))
     with h5py.File(own, "a") as file:
@@ -118,7 +117,7 @@ def test_an_unfinished_file_on_other_patches_is_not_gone_on_with(patches, tmp_pa
 
 def test_bad_patches_are_told(frames, patches, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*none.h5"):
-        Recipe(seed=1, settings=simulate.Settings(background={"patches": tmp_path / "none.h5"}))
+        Simulation(seed=1, settings=simulate.Settings(background={"patches": tmp_path / "none.h5"}))
     with pytest.raises(ValueError, match=r"have 64 pixels, less than the 107 wanted; cut larger ones"):
         simulate.galaxies(1, seed=1, size=107, config=on(patches))
     with pytest.raises(TypeError, match=r"patches in \[background\] must be a text, got 3"):

@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""What the camera and the sky add to simulated images: against SDSS's own description, and its frames."""
+"""Camera, sky and neighbours of simulated images, against SDSS's own description and its frames."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.optimize import brentq
 
 torch = pytest.importorskip("torch")
@@ -14,7 +15,8 @@ pytest.importorskip("kcorrect")
 from astro_photz import simulate
 from astro_photz.cutouts.frames import open_decompressed
 from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ, FieldID, dark_variance, frame_name, gain
-from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise, draw_conditions
+from astro_photz.simulate.camera.conditions import draw_conditions
+from astro_photz.simulate.camera.noise import FILTER_MARGIN, add_noise
 from astro_photz.simulate.scene.neighbours import draw_neighbours
 from shared_data import SHARED, needs_shared
 
@@ -61,12 +63,12 @@ def test_noise_of_weak_light_is_skewed_as_photons_are():
     assert (standard**3).mean() == pytest.approx(45**-0.5, abs=0.02)
 
 
-def real_conditions(field_id):
-    """Calibration, sky, gain and dark variance of a real field, and the noise of its pixels (5,)."""
+def conditions_of_frames(folder, field_id):
+    """Calibration, sky, gain and dark variance of a field, and the noise of its pixels (5,)."""
     own = {name: np.empty(5) for name in ("calibration", "sky")}
     rms = np.empty(5)
     for k, band in enumerate(BANDS):
-        with open_decompressed(SHARED / "sdss_frames" / frame_name(band, field_id)) as file, fits.open(file) as hdus:
+        with open_decompressed(folder / frame_name(band, field_id)) as file, fits.open(file) as hdus:
             own["calibration"][k] = np.median(hdus[1].data)
             own["sky"][k] = np.median(hdus[2].data["ALLSKY"])
             rms[k] = pixel_noise(hdus[0].data[::5])
@@ -83,12 +85,21 @@ def pixel_noise(image):
     return rms
 
 
+def test_noise_is_that_of_simulated_frames_under_their_conditions(field):
+    """These have no noise that rows and neighbours have in common, and no amplifiers that differ."""
+    own, rms = conditions_of_frames(field[0], FieldID(9000, 301, 3, 11))
+    ideal = make_conditions(16, phase=0.0, row_noise=0.0, read_correlation=0.0, column_correlation=0.0, **own)
+    stamps = empty_sky(replace(ideal, skewness=ideal.skewness * 0, kurtosis=ideal.kurtosis * 0))
+    ratio = [pixel_noise(stamps[:, k]) / rms[k] for k in range(5)]
+    assert ratio == pytest.approx(np.ones(5), abs=0.02)
+
+
 @needs_shared
 def test_noise_is_that_of_real_frames_under_their_conditions():
     """In the median of four fields to 5 %; single ones have more, as run 3184 has in i, by 11 %."""
     ratio = []
     for field_id in FIELDS:
-        own, real = real_conditions(field_id)
+        own, real = conditions_of_frames(SHARED / "sdss_frames", field_id)
         simulated = empty_sky(make_conditions(16, phase=0.0, **own))
         ratio.append([pixel_noise(simulated[:, k]) / real[k] for k in range(5)])
     assert np.median(ratio, axis=0) == pytest.approx(np.ones(5), abs=0.05)
@@ -167,7 +178,7 @@ def full_width(sigma, wing_width, wing_height):
 def test_point_spread_functions_of_psfield_files_lie_within_the_range_drawn():
     conditions = draw_conditions(4000, np.random.default_rng(0))
     drawn = [
-        [full_width(fwhm / 2.3548 / PIXEL_SCALE, *wings) for fwhm, wings in zip(*band, strict=True)]
+        [full_width(fwhm * gaussian_fwhm_to_sigma / PIXEL_SCALE, *wings) for fwhm, wings in zip(*band, strict=True)]
         for band in zip(conditions.psf_fwhm[:1000].T, conditions.psf_wings[:1000].swapaxes(0, 1), strict=True)
     ]
     low, high = np.percentile(drawn, [0, 100], axis=1)

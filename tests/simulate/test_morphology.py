@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""What simulated galaxies look like, against the relations that their shapes are drawn from."""
+"""Shapes of simulated galaxies, against the relations that they are drawn from."""
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
+from scipy.stats import kstest, norm
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("kcorrect")
@@ -11,12 +11,11 @@ pytest.importorskip("kcorrect")
 from astropy.cosmology import FlatLambdaCDM
 
 from astro_photz.sdss import PIXEL_SCALE
-from astro_photz.simulate.population import morphology
 from astro_photz.simulate.population.draw import draw_population
-from astro_photz.simulate.population.morphology import _light_within, draw_morphology, shen_radius
-from astro_photz.simulate.render.components import PROFILES
+from astro_photz.simulate.population.morphology import draw_morphology, shen_radius
 from astro_photz.simulate.render.fourier import render
-from astro_photz.simulate.simulation import draw_targets
+from astro_photz.simulate.render.profiles import PROFILES, light_within
+from astro_photz.simulate.scene.targets import draw_targets
 
 
 def make_galaxies(n, *, seed=0):
@@ -156,14 +155,20 @@ def test_discs_lie_at_random_angles_and_the_redder_are_more_inclined():
     assert np.median(red[ratio < 0.35]) - np.median(red[ratio > 0.9]) == pytest.approx(0.1, abs=0.05)
 
 
-def test_early_types_are_prolate_and_the_luminous_ones_rounder(monkeypatch):
-    """Of prolate spheroids as wide as w of their length, half look longer than w / sqrt(3/4 + w^2 / 4)."""
-    monkeypatch.setattr(morphology, "_EARLY_WIDTH_SCATTER", 0.0)
+def prolate(width, *, scatter=0.12):
+    """Median axis ratio of prolate spheroids at random angles, whose width over length scatters about a mean."""
+    share = (np.arange(200) + 0.5) / 200
+    width, cosine = np.clip(width + scatter * norm.ppf(share), 0.2, 1)[:, None], share
+    return np.median(width / np.sqrt(width**2 * cosine**2 + 1 - cosine**2))
+
+
+def test_early_types_are_prolate_and_the_luminous_ones_rounder():
     population, shape = make_galaxies(8000, seed=1)
     np.testing.assert_array_equal(*shape.axis_ratio[shape.early].T)
     ratio, magnitude = shape.axis_ratio[shape.early, 0], population.absolute_magnitude[shape.early]
     for width, some in ((0.67, magnitude < -21.84), (0.51, magnitude > -21.84)):
-        assert np.median(ratio[some]) == pytest.approx(width / np.sqrt(0.75 + width**2 / 4), abs=0.03)
+        assert prolate(width, scatter=0) == pytest.approx(width / np.sqrt(0.75 + width**2 / 4), abs=0.001)
+        assert np.median(ratio[some]) == pytest.approx(prolate(width), abs=0.02)
 
 
 def test_early_types_are_more_concentrated():
@@ -186,7 +191,7 @@ def test_discs_that_bend_down_have_less_light_far_out():
     """Of a Gaussian's light, nine tenths lie within 1.82 half-light radii; of an exponential's, within 2.32."""
     distance = np.array([[1.82, 2.32]])
     profile = np.array([[PROFILES.index(name) for name in ("gaussian", "exponential")]])
-    np.testing.assert_allclose(_light_within(distance, profile), 0.9, atol=0.002)
+    np.testing.assert_allclose(light_within(distance, profile), 0.9, atol=0.002)
     _, shape = make_galaxies(8000)
     bent = shape.component_profile[:, 1] == PROFILES.index("gaussian")
     assert not bent[shape.early].any()

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Who is in the simulated sky: seeds, how they move, and the samples drawn from them."""
+"""Galaxies of the simulated sky: progenitors, how they move, and the samples drawn from them."""
 
 import numpy as np
 import pytest
@@ -9,20 +9,25 @@ pytest.importorskip("kcorrect")
 
 from scipy.stats import chisquare, ks_2samp
 
+from astro_photz import photometry
 from astro_photz.simulate.population._cosmology import distance_modulus, redshift_at, volume_per_modulus
 from astro_photz.simulate.population.draw import (
     COMPLETE_TO,
     INTRINSIC_SCATTER,
-    _number_thinning,
     catalogue_population,
     draw_population,
+    number_thinning,
 )
-from astro_photz.simulate.population.progenitors import SPLITS, load_seeds
-from astro_photz.simulate.population.sample import Sample, r_magnitude
+from astro_photz.simulate.population.progenitors import SPLITS, load_progenitors
+from astro_photz.simulate.population.sample import Sample
 
 
 def draw(n=2000, *, seed=0, split="train", weighted=True, **limits):
     return draw_population(n, np.random.default_rng(seed), split=split, sample=Sample(**limits), weighted=weighted)
+
+
+def r_magnitude(flux):
+    return photometry.r_magnitude(flux[:, 2])
 
 
 def colours_and_redshift(flux, redshift):
@@ -42,69 +47,71 @@ def test_distances_and_volumes_are_those_of_flat_space_nearby():
     np.testing.assert_allclose(redshift_at(distance_modulus(redshift)), redshift, rtol=1e-6)
 
 
-# Seeds
+# Progenitors
 
 
 def test_splits_share_no_galaxy_and_leave_none_out():
-    seeds = load_seeds()
-    assert {name: np.mean(seeds.split == name) for name in SPLITS} == pytest.approx(SPLITS, abs=1e-3)
+    progenitors = load_progenitors()
+    assert {name: np.mean(progenitors.split == name) for name in SPLITS} == pytest.approx(SPLITS, abs=1e-3)
     for name in SPLITS:
-        assert set(seeds.split[draw(200, split=name).seed_index]) == {name}
+        assert set(progenitors.split[draw(200, split=name).progenitor]) == {name}
 
 
 def test_splits_never_change():
-    first = load_seeds().split[:8]
+    first = load_progenitors().split[:8]
     assert [*first] == ["test", "train", "train", "train", "train", "train", "train", "validation"]
 
 
 def test_a_galaxy_from_its_own_distance_keeps_its_r_flux():
-    seeds = load_seeds()
-    rows = np.flatnonzero(seeds.usable)[:50]
-    moved = seeds.moved(rows, seeds.redshift[rows])
-    np.testing.assert_allclose(moved[:, 2], seeds.measured_flux[rows, 2], rtol=1e-6)
-    np.testing.assert_allclose(moved, seeds.flux[rows], rtol=1e-6)
+    progenitors = load_progenitors()
+    rows = np.flatnonzero(progenitors.usable)[:50]
+    moved = progenitors.moved(rows, progenitors.redshift[rows])
+    np.testing.assert_allclose(moved[:, 2], progenitors.measured_flux[rows, 2], rtol=1e-6)
+    np.testing.assert_allclose(moved, progenitors.flux[rows], rtol=1e-6)
 
 
 def test_other_galaxies_are_fitted_as_seeds_are():
     """Most of the noise of their colours goes; what they have in r stays."""
-    seeds = load_seeds()
-    rows = np.flatnonzero(seeds.usable & (seeds.redshift > 0))[:200]
-    flux, redshift = seeds.measured_flux[rows], seeds.redshift[rows]
-    np.testing.assert_allclose(seeds.fitted_flux(flux, redshift), seeds.flux[rows], rtol=1e-6)
+    progenitors = load_progenitors()
+    rows = np.flatnonzero(progenitors.usable & (progenitors.redshift > 0))[:200]
+    flux, redshift = progenitors.measured_flux[rows], progenitors.redshift[rows]
+    np.testing.assert_allclose(progenitors.fitted_flux(flux, redshift), progenitors.flux[rows], rtol=1e-6)
 
-    noisy = seeds.flux[rows] * (1 + [0.05, 0.02, 0, 0.02, 0.03] * np.random.default_rng(0).standard_normal(flux.shape))
-    fitted = seeds.fitted_flux(noisy, redshift)
+    noisy = progenitors.flux[rows] * (
+        1 + [0.05, 0.02, 0, 0.02, 0.03] * np.random.default_rng(0).standard_normal(flux.shape)
+    )
+    fitted = progenitors.fitted_flux(noisy, redshift)
     np.testing.assert_allclose(fitted[:, 2], noisy[:, 2], rtol=1e-6)
-    clean = seeds.fitted_flux(seeds.flux[rows], redshift)
-    assert (np.std(fitted / clean, axis=0) < 0.9 * np.std(noisy / seeds.flux[rows], axis=0))[[0, 1, 3, 4]].all()
+    clean = progenitors.fitted_flux(progenitors.flux[rows], redshift)
+    assert (np.std(fitted / clean, axis=0) < 0.9 * np.std(noisy / progenitors.flux[rows], axis=0))[[0, 1, 3, 4]].all()
 
 
 @pytest.mark.parametrize("redshift", [(0.02, 0.05), (0.05, 0.08), (0.08, 0.13), (0.13, 0.2)])
 def test_colours_are_those_measured_on_average_of_bright_galaxies_and_of_faint(redshift):
     """At any redshift, though templates err by it, and by luminosity."""
-    seeds = load_seeds()
-    rows = seeds.usable & (seeds.redshift > redshift[0]) & (seeds.redshift < redshift[1])
-    difference = colours_and_redshift(seeds.flux, seeds.redshift) - colours_and_redshift(
-        seeds.measured_flux, seeds.redshift
+    progenitors = load_progenitors()
+    rows = progenitors.usable & (progenitors.redshift > redshift[0]) & (progenitors.redshift < redshift[1])
+    difference = colours_and_redshift(progenitors.flux, progenitors.redshift) - colours_and_redshift(
+        progenitors.measured_flux, progenitors.redshift
     )
-    middle = np.median(seeds.absolute_magnitude[rows])
-    for half in (rows & (seeds.absolute_magnitude < middle), rows & (seeds.absolute_magnitude > middle)):
+    middle = np.median(progenitors.absolute_magnitude[rows])
+    for half in (rows & (progenitors.absolute_magnitude < middle), rows & (progenitors.absolute_magnitude > middle)):
         offset = np.abs(np.median(difference[1:5, half], axis=1))
         assert (offset < [0.02, 0.005, 0.005, 0.007]).all(), offset
 
 
 def test_galaxies_further_away_are_fainter_and_redder():
-    seeds = load_seeds()
-    red = np.flatnonzero(seeds.usable & (seeds.rest_colour > 0.85) & (seeds.redshift < 0.2))
-    near, far = seeds.flux[red], seeds.moved(red, seeds.redshift[red] + 0.05)
+    progenitors = load_progenitors()
+    red = np.flatnonzero(progenitors.usable & (progenitors.rest_colour > 0.85) & (progenitors.redshift < 0.2))
+    near, far = progenitors.flux[red], progenitors.moved(red, progenitors.redshift[red] + 0.05)
     assert (far < near).mean() > 0.99
     assert np.median(far[:, 1] / far[:, 2]) < np.median(near[:, 1] / near[:, 2])  # the 4000 A break moves through g
 
 
 def test_total_fluxes_are_positive_and_follow_the_petrosian_ones():
-    seeds = load_seeds()
-    assert seeds.usable.mean() > 0.99
-    colour = -2.5 * np.log10(seeds.flux[:, 1] / seeds.flux[:, 2])
+    progenitors = load_progenitors()
+    assert progenitors.usable.mean() > 0.99
+    colour = -2.5 * np.log10(progenitors.flux[:, 1] / progenitors.flux[:, 2])
     assert np.percentile(colour, [1, 99]) == pytest.approx([0.4, 1.55], abs=0.1)
 
 
@@ -132,24 +139,24 @@ def test_galaxies_lie_within_the_limits(limits):
 
 
 def test_galaxies_are_seeds_from_further_away():
-    population, seeds = draw(), load_seeds()
-    rows = population.seed_index
-    shift = distance_modulus(population.redshift) - distance_modulus(seeds.redshift[rows])
-    assert shift.min() >= 0.7 - 1e-6  # from r = 17.1, where the seeds end, to the main sample's 17.8
+    population, progenitors = draw(), load_progenitors()
+    rows = population.progenitor
+    shift = distance_modulus(population.redshift) - distance_modulus(progenitors.redshift[rows])
+    assert shift.min() >= 0.7 - 1e-6  # from r = 17.1, where the progenitors end, to the main sample's 17.8
     assert shift.max() <= 1.1 + 1e-6
-    scatter = 2.5 * np.log10(population.flux / seeds.moved(rows, population.redshift))
+    scatter = 2.5 * np.log10(population.flux / progenitors.moved(rows, population.redshift))
     assert scatter.std(axis=0) == pytest.approx(np.full(5, INTRINSIC_SCATTER), rel=0.1)
     # seen fainter by the shift, and by the template's change of the band
-    np.testing.assert_allclose(r_magnitude(population.flux) - r_magnitude(seeds.flux[rows]), shift, atol=0.35)
+    np.testing.assert_allclose(r_magnitude(population.flux) - r_magnitude(progenitors.flux[rows]), shift, atol=0.35)
 
 
 def test_moved_galaxies_are_distributed_as_those_that_were_not():
-    """Where the seeds are complete, and with the intrinsic scatter on both sides."""
-    seeds = load_seeds()
-    held_out = np.flatnonzero((seeds.split != "train") & seeds.usable)
-    held_out = held_out[r_magnitude(seeds.flux[held_out]) < COMPLETE_TO]
+    """Where the progenitors are complete, and with the intrinsic scatter on both sides."""
+    progenitors = load_progenitors()
+    held_out = np.flatnonzero((progenitors.split != "train") & progenitors.usable)
+    held_out = held_out[r_magnitude(progenitors.flux[held_out]) < COMPLETE_TO]
     scatter = INTRINSIC_SCATTER * np.random.default_rng(1).standard_normal((len(held_out), 5))
-    real = colours_and_redshift(seeds.flux[held_out] * 10 ** (0.4 * scatter), seeds.redshift[held_out])
+    real = colours_and_redshift(progenitors.flux[held_out] * 10 ** (0.4 * scatter), progenitors.redshift[held_out])
     drawn = draw(10_000, weighted=False, faintest=COMPLETE_TO)
     moved = colours_and_redshift(drawn.flux, drawn.redshift)
     assert max(ks_2samp(*pair).statistic for pair in zip(real, moved, strict=True)) < 0.06
@@ -174,14 +181,14 @@ def test_a_deep_sample_reaches_its_limit_and_keeps_bright_galaxies():
 
 def test_only_seeds_that_are_complete_are_drawn():
     """Fainter ones lack blue galaxies; they would not be missed in the main sample, but in a deeper one."""
-    seeds = load_seeds()
-    assert r_magnitude(seeds.flux[draw(faintest=20.0).seed_index]).max() <= COMPLETE_TO
+    progenitors = load_progenitors()
+    assert r_magnitude(progenitors.flux[draw(faintest=20.0).progenitor]).max() <= COMPLETE_TO
 
 
 def test_faint_galaxies_are_as_blue_as_real_ones():
     """Of 120 galaxies at 19.5 < r < 20.5 in two fields' catalogues, 52 are bluer than u - r = 2.22, where early and
     late types divide whatever their redshift (benchmarks/simulation/structure.py). So few tell it to 0.05. Of ours, a
-    third (0.28 with all seeds): they are still too red."""
+    third (0.28 with all progenitors): they are still too red."""
     faint = draw(10_000, faintest=20.5, brightest=19.5, redshift=(0.0, 0.8))
     colours = colours_and_redshift(faint.flux, faint.redshift)
     assert np.mean(colours[1] + colours[2] < 2.22) == pytest.approx(52 / 120, abs=0.12)
@@ -190,7 +197,7 @@ def test_faint_galaxies_are_as_blue_as_real_ones():
 def test_red_galaxies_were_fewer():
     """By 10^(-0.4 dz) relative to blue ones, in the same volume (Lopez-Sanjuan et al. 2017)."""
     near, far = np.full(2, 0.1), np.full(2, 0.3)
-    red, blue = _number_thinning(np.array([1.2, 0.3]), near, far)
+    red, blue = number_thinning(np.array([1.2, 0.3]), near, far)
     assert red / blue == pytest.approx(10 ** (-0.4 * 0.2), rel=0.01)
     assert red < blue < 1
 
@@ -214,7 +221,7 @@ def test_galaxies_flat_in_redshift_are_at_each_as_they_are_without():
 def test_a_flat_sample_ends_where_seeds_become_few():
     population = draw(5000, flat_redshift=True)
     at_the_end = population.redshift > population.redshift.max() - 0.01
-    assert len(set(population.seed_index[at_the_end])) >= 15
+    assert len(set(population.progenitor[at_the_end])) >= 15
     assert population.redshift.max() < 0.35  # of 0.4 that the default would allow
 
 
@@ -278,14 +285,14 @@ def test_an_unknown_split_is_refused():
 
 
 def test_galaxies_of_a_catalogue_have_the_luminosities_of_seeds_alike():
-    seeds = load_seeds()
-    rows = np.flatnonzero(seeds.usable)[:200]
-    population = catalogue_population(seeds.measured_flux[rows], seeds.redshift[rows], ebv=0.02)
-    np.testing.assert_array_equal(population.flux, seeds.measured_flux[rows])
-    np.testing.assert_allclose(population.rest_colour, seeds.rest_colour[rows], atol=1e-6)
-    np.testing.assert_allclose(population.absolute_magnitude, r_magnitude(seeds.rest[rows]), atol=1e-6)
+    progenitors = load_progenitors()
+    rows = np.flatnonzero(progenitors.usable)[:200]
+    population = catalogue_population(progenitors.measured_flux[rows], progenitors.redshift[rows], ebv=0.02)
+    np.testing.assert_array_equal(population.flux, progenitors.measured_flux[rows])
+    np.testing.assert_allclose(population.rest_colour, progenitors.rest_colour[rows], atol=1e-6)
+    np.testing.assert_allclose(population.absolute_magnitude, r_magnitude(progenitors.rest[rows]), atol=1e-6)
     assert (population.ebv == 0.02).all()
-    assert (population.seed_index == -1).all()
+    assert (population.progenitor == -1).all()
 
 
 @pytest.mark.parametrize(

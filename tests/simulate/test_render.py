@@ -7,13 +7,17 @@ from scipy.special import gammaincc
 
 torch = pytest.importorskip("torch")
 
-from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise, draw_conditions
-from astro_photz.simulate.render.components import DEVAUCOULEURS, PROFILES, Sources
+from astro_photz.simulate.camera.conditions import draw_conditions
+from astro_photz.simulate.camera.noise import FILTER_MARGIN, add_noise
+from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import REACH, render
+from astro_photz.simulate.render.profiles import DEVAUCOULEURS, PROFILES
 
 
-def make_source(profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0):
-    return Sources(
+def make_component(
+    profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0
+):
+    return Components(
         scene=np.array([scene]),
         profile=np.array([PROFILES.index(profile)]),
         x=np.array([x]),
@@ -32,19 +36,21 @@ def gaussian_transfer(sigma=1.5):
     return transfer
 
 
-def draw(source, *, sigma=1.5, size=64, shift=None):
+def draw(component, *, sigma=1.5, size=64, shift=None):
     shift = np.zeros((1, 5, 2)) if shift is None else shift
-    return render(source, gaussian_transfer(sigma), size=size, shift=shift)[0].numpy()
+    return render(component, gaussian_transfer(sigma), size=size, shift=shift)[0].numpy()
 
 
 # Rendering
 
 
 def test_images_agree_with_galsim():
-    galsim_scene = pytest.importorskip("galsim_scene", reason="needs GalSim and kcorrect", exc_type=ImportError)
-    sources, conditions = galsim_scene.random_galaxies(40, np.random.default_rng(0))
-    images = render(sources, conditions.transfer, size=64, shift=conditions.shift)
-    truth = galsim_scene.draw(sources, conditions, params=galsim_scene.TIGHT)
+    galsim_scene = pytest.importorskip(
+        "astro_photz.testing.galsim_scene", reason="needs GalSim and kcorrect", exc_type=ImportError
+    )
+    components, conditions = galsim_scene.random_galaxies(40, np.random.default_rng(0))
+    images = render(components, conditions.transfer, size=64, shift=conditions.shift)
+    truth = galsim_scene.draw(components, conditions, params=galsim_scene.TIGHT)
     difference = galsim_scene.compare(images, truth)
     assert (np.percentile(difference.residual, 95, axis=0) < 5e-4).all()
     assert difference.flux.max() < 2e-3
@@ -53,7 +59,7 @@ def test_images_agree_with_galsim():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_rendering_keeps_the_flux(profile):
-    image = draw(make_source(profile, x=127.5, y=127.5, radius=2.0, axis_ratio=1.0), size=256)
+    image = draw(make_component(profile, x=127.5, y=127.5, radius=2.0, axis_ratio=1.0), size=256)
     # of the light of de Vaucouleurs' profile, 1.3e-4 lies beyond 64 half-light radii
     within = 1 - gammaincc(8, DEVAUCOULEURS * 64**0.25) if profile == "devaucouleurs" else 1
     assert image.sum(axis=(1, 2)) == pytest.approx(np.full(5, 100 * within), rel=1e-4)
@@ -62,13 +68,13 @@ def test_rendering_keeps_the_flux(profile):
 @pytest.mark.parametrize("profile", ["gaussian", "exponential", "devaucouleurs"])
 def test_what_leaves_an_image_does_not_come_back(profile):
     """A galaxy much larger than the image looks as it does in the middle of a larger one."""
-    large = draw(make_source(profile, x=127.5, y=127.5, radius=15.0, axis_ratio=0.3), size=256)[2]
-    small = draw(make_source(profile, radius=15.0, axis_ratio=0.3))[2]
+    large = draw(make_component(profile, x=127.5, y=127.5, radius=15.0, axis_ratio=0.3), size=256)[2]
+    small = draw(make_component(profile, radius=15.0, axis_ratio=0.3))[2]
     np.testing.assert_allclose(small, large[96:-96, 96:-96], atol=1e-4 * large.max())
 
 
-def test_a_source_lies_where_it_was_put():
-    image = draw(make_source(x=28.25, y=35.5, radius=2.0))[0]
+def test_a_component_lies_where_it_was_put():
+    image = draw(make_component(x=28.25, y=35.5, radius=2.0))[0]
     rows, columns = np.mgrid[:64, :64]
     assert (image * columns).sum() / image.sum() == pytest.approx(28.25, abs=0.005)
     assert (image * rows).sum() / image.sum() == pytest.approx(35.5, abs=0.005)
@@ -77,24 +83,24 @@ def test_a_source_lies_where_it_was_put():
 def test_a_band_is_shifted_on_its_own():
     shift = np.zeros((1, 5, 2))
     shift[0, 3] = [1.0, -2.0]
-    image = draw(make_source(), shift=shift)
+    image = draw(make_component(), shift=shift)
     np.testing.assert_allclose(image[3], np.roll(image[2], (-2, 1), axis=(0, 1)), atol=1e-5 * image.max())
     np.testing.assert_array_equal(image[1], image[2])
 
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_a_quarter_turn_turns_the_image(profile):
-    upright, turned = (draw(make_source(profile, angle=angle))[2] for angle in (0.4, 0.4 + np.pi / 2))
+    upright, turned = (draw(make_component(profile, angle=angle))[2] for angle in (0.4, 0.4 + np.pi / 2))
     np.testing.assert_allclose(turned, np.rot90(upright, -1), atol=2e-5 * upright.max())
 
 
 def test_an_angle_grows_from_columns_to_rows():
-    image = draw(make_source(angle=np.pi / 4, axis_ratio=0.3))[2]
+    image = draw(make_component(angle=np.pi / 4, axis_ratio=0.3))[2]
     assert image[36, 36] > 2 * image[36, 27]
 
 
 def test_a_round_gaussian_is_drawn_as_an_almost_round_one():
-    exact, almost = (draw(make_source("gaussian", axis_ratio=ratio))[2] for ratio in (1.0, 1.0 - 1e-7))
+    exact, almost = (draw(make_component("gaussian", axis_ratio=ratio))[2] for ratio in (1.0, 1.0 - 1e-7))
     np.testing.assert_allclose(exact, almost, atol=1e-6 * exact.max())
     rows, columns = np.mgrid[:64, :64] - 31.5
     variance = (4.0 / np.sqrt(2 * np.log(2))) ** 2 + 1.5**2
@@ -104,40 +110,40 @@ def test_a_round_gaussian_is_drawn_as_an_almost_round_one():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_images_add_up(profile):
-    one, other = make_source(profile), make_source("exponential", x=20.0, flux=30.0)
-    both = draw(Sources.concatenate([one, other]))
+    one, other = make_component(profile), make_component("exponential", x=20.0, flux=30.0)
+    both = draw(Components.concatenate([one, other]))
     np.testing.assert_allclose(both, draw(one) + draw(other), atol=1e-5 * both.max())
 
 
 def test_scenes_do_not_depend_on_their_company():
-    one, other = make_source(), make_source("devaucouleurs", x=20.0, scene=40)  # in another batch of scenes
-    both = render(Sources.concatenate([one, other]), gaussian_transfer(), size=64, shift=np.zeros((41, 5, 2)))
+    one, other = make_component(), make_component("devaucouleurs", x=20.0, scene=40)  # in another batch of scenes
+    both = render(Components.concatenate([one, other]), gaussian_transfer(), size=64, shift=np.zeros((41, 5, 2)))
     np.testing.assert_allclose(both[0], draw(one), rtol=1e-5, atol=1e-6)
     assert both[1:40].abs().max() == 0
 
 
-def test_sources_outside_shine_in_up_to_a_limit():
-    just = draw(make_source(x=-REACH))
-    larger = draw(make_source(x=0.0, y=31.5 + REACH), size=64 + 2 * REACH)
+def test_components_outside_shine_in_up_to_a_limit():
+    just = draw(make_component(x=-REACH))
+    larger = draw(make_component(x=0.0, y=31.5 + REACH), size=64 + 2 * REACH)
     np.testing.assert_allclose(just, larger[:, REACH:-REACH, REACH:-REACH], atol=1e-3 * larger.max())
     assert just.max() > 1e-2 * larger.max()
-    assert not draw(make_source(x=-REACH - 0.1)).any()
+    assert not draw(make_component(x=-REACH - 0.1)).any()
 
 
 def test_there_may_be_nothing_to_draw():
-    assert not draw(make_source()[:0]).any()
+    assert not draw(make_component()[:0]).any()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"size": 0}, r"size must be at least 1 pixel, got 0"),
-        ({"source": make_source(x=np.nan)}, r"sources must have finite x and y"),
+        ({"component": make_component(x=np.nan)}, r"components must have finite x and y"),
     ],
 )
 def test_impossible_drawings_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        draw(**{"source": make_source()} | options)
+        draw(**{"component": make_component()} | options)
 
 
 # Camera
@@ -235,11 +241,11 @@ def test_resampling_keeps_most_of_the_noise():
 def test_noise_is_resampled_as_scipy_does_it():
     from scipy.ndimage import shift
 
-    from astro_photz.simulate.camera.conditions import _resample
+    from astro_photz.simulate.camera.noise import resample
 
     noise = np.random.default_rng(0).standard_normal((1, 1, 76, 76), dtype=np.float32)
     phase = np.array([[[0.25, -0.375]]])
-    moved = _resample(torch.from_numpy(noise), phase)[0, 0].numpy()
+    moved = resample(torch.from_numpy(noise), phase)[0, 0].numpy()
     inner = slice(FILTER_MARGIN, -FILTER_MARGIN)
     expected = shift(noise[0, 0], (0.375, -0.25), order=5)[inner, inner]  # seen from where pixels fall, not whence
     middle = slice(8, -8)  # near the edges scipy invents what lies outside; its filter has no end, ours does

@@ -20,24 +20,19 @@ pytest.importorskip("kcorrect")
 from astro_photz import FrameDirectory, SDSSArchive, fetch, simulate
 from astro_photz.cutouts.frames import frame_wcs
 from astro_photz.sdss import BANDS, FRAME_SHAPE, R_UGRIZ, FieldID, dark_variance, frame_name, frame_path, gain
-from astro_photz.simulate.fields import drift_scan as scan
+from astro_photz.simulate.fields.drift_scan import Scan
+from astro_photz.simulate.fields.strip import Strip, sample_objects
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.sample import Sample
-from astro_photz.simulate.render.components import Sources
+from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import render
-from astro_photz.simulate.simulation import Recipe, draw_targets
-from astro_photz.testing.loopback import LoopbackArchive, photo_catalogue
+from astro_photz.simulate.scene.targets import draw_targets
+from astro_photz.simulate.simulation import Simulation
+from astro_photz.testing.catalogues import photo_catalogue
+from astro_photz.testing.loopback import LoopbackArchive
 from shared_data import SHARED, needs_shared
 
 FIRST = FieldID(9000, 301, 3, 11)
-SEED = 4  # of a field with stars that are bright in u too
-
-
-@pytest.fixture(scope="module")
-def field(tmp_path_factory):
-    """A folder with one simulated field, and the truth."""
-    path = tmp_path_factory.mktemp("field")
-    return path, simulate.write_frames(path, seed=SEED)
 
 
 def open_frame(path, band, field_id=FIRST):
@@ -61,9 +56,38 @@ def test_frames_are_whole_counts_with_the_noise_of_the_camera(field, band):
     assert np.abs(counts - np.rint(counts))[faint].max() < 0.011
     k = BANDS.index(band)
     expected = np.sqrt(sky.mean() / gain(3, 9000)[k] + dark_variance(3, 9000)[k] + 1 / 12)
-    # differences of neighbouring pixels are free of the sources' light, but for a few
-    rms = 1.4826 * np.median(np.abs(np.diff(counts, axis=1) - np.median(np.diff(counts, axis=1)))) / np.sqrt(2)
+    # differences of neighbouring pixels are free of the objects' light, but for a few
+    rms = mad_std(np.diff(counts, axis=1)) / np.sqrt(2)
     assert rms == pytest.approx(expected, rel=0.1)  # whole counts are coarse
+
+
+def low_bits(hdus):
+    return np.ascontiguousarray(hdus[0].data, "<f4").view(np.uint32) & 0x3FFF
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_frames_are_laid_out_as_the_survey_describes(field, band):
+    with open_frame(field[0], band) as hdus:
+        assert [type(hdu) for hdu in hdus] == [fits.PrimaryHDU, fits.ImageHDU, fits.BinTableHDU, fits.BinTableHDU]
+        assert [(hdu.data.shape, hdu.data.dtype) for hdu in hdus[:2]] == [(FRAME_SHAPE, ">f4"), ((2048,), ">f4")]
+        sky = hdus[2].data[0]
+        assert (sky["ALLSKY"].shape, sky["XINTERP"].shape, sky["YINTERP"].shape) == ((192, 256), (2048,), (1489,))
+        assert (np.diff(sky["XINTERP"]) == 1 / 8).all()
+        header = hdus[0].header
+        assert (header["CRPIX1"], header["CRPIX2"], header["CTYPE1"], header["CTYPE2"]) == (
+            1025,
+            745,
+            "RA---TAN",
+            "DEC--TAN",
+        )
+        assert (header["BUNIT"], header["RADECSYS"], header["EQUINOX"]) == ("nanomaggy", "ICRS", 2000)
+        assert (header["RUN"], header["RERUN"], header["CAMCOL"], header["FRAME"]) == (9000, "301", 3, 11)
+        assert header["FILTER"] == band
+        assert header["SIMULATE"]
+        assert header["NMGY"] == pytest.approx(hdus[1].data.mean(), rel=1e-3)
+        names = hdus[3].data[0]
+        assert [names[name] for name in ("RUN", "RERUN", "CAMCOL", "FIELD", "FILTER")] == [9000, "301", 3, 11, band]
+        assert not low_bits(hdus).any()
 
 
 @needs_shared
@@ -82,8 +106,7 @@ def test_frames_are_laid_out_like_real_ones(field, band):
         for name in ("XINTERP", "YINTERP"):
             np.testing.assert_allclose(ours[2].data[name], real[2].data[name])
         assert ours[0].header["SIMULATE"]
-        low_bits = [np.ascontiguousarray(hdus[0].data, "<f4").view(np.uint32) & 0x3FFF for hdus in (ours, real)]
-        assert not np.any(low_bits)
+        assert not any(np.any(low_bits(hdus)) for hdus in (ours, real))
 
 
 def test_the_catalogue_is_that_of_the_file(field):
@@ -108,7 +131,7 @@ def test_a_deep_sample_leaves_the_sky_its_counts():
 
     def objects(**sample):
         settings = simulate.Settings.of({"sample": sample})
-        drift = scan.Scan(Recipe(seed=3, settings=settings), FIRST, SkyCoord(10, 0, unit=u.deg))
+        drift = Scan(Simulation(seed=3, settings=settings), FIRST, SkyCoord(10, 0, unit=u.deg))
         table = vstack([drift.strip(number).objects for number in range(40)])
         table = table[table["type"] == "galaxy"]
         table.sort(["x", "y"])
@@ -147,15 +170,14 @@ def test_a_field_cannot_be_flat_in_redshift(tmp_path):
 def bright_galaxies(drift, number):
     """A strip with a bright galaxy every 128 pixels, far from the others, and nothing else."""
     n = 16 if number % 2 == 0 and 2 <= number < 22 else 0
-    rng = drift._rng(1, number + 9)
+    rng = np.random.default_rng([2, *FIRST[:3], 1, number + 9])
     x = 64 + 128 * np.arange(n) + rng.uniform(-0.5, 0.5, n)
     y = 64 * number + 45 + rng.uniform(-0.5, 0.5, n)
     places = np.stack([x, y], axis=1)
     population = draw_population(16, rng, sample=Sample(faintest=15.7))[:n]
     population.ebv[:] = drift.ebv
-    sources, truth = draw_targets(population, rng, places)
-    observed = truth["flux"] * 10 ** (-0.4 * R_UGRIZ * drift.ebv)
-    return scan._Strip(number, scan._sample_objects(places, truth, observed), sources)
+    components, truth = draw_targets(population, rng, places)
+    return Strip(number, sample_objects(places, truth, drift.ebv), components)
 
 
 def test_fluxes_come_back_unbiased(tmp_path, monkeypatch):
@@ -166,7 +188,7 @@ def test_fluxes_come_back_unbiased(tmp_path, monkeypatch):
         scans.add(drift)
         return strips.setdefault(number, bright_galaxies(drift, number))
 
-    monkeypatch.setattr(scan.Scan, "strip", strip)
+    monkeypatch.setattr(Scan, "strip", strip)
     truth = simulate.write_frames(tmp_path, seed=2)
     size, radius = 96, 20
     truth = truth[np.abs(truth["x"] - 1023.5) < 1024 - size]  # so that all bands have the whole stamp
@@ -176,8 +198,11 @@ def test_fluxes_come_back_unbiased(tmp_path, monkeypatch):
 
     every = [strips[number] for number in sorted(strips)]
     first = np.cumsum([0, *(len(strip.objects) for strip in every)])
-    sources = Sources.concatenate(
-        [replace(strip.sources, scene=strip.sources.scene + k) for strip, k in zip(every, first[:-1], strict=True)]
+    components = Components.concatenate(
+        [
+            replace(strip.components, scene=strip.components.scene + k)
+            for strip, k in zip(every, first[:-1], strict=True)
+        ]
     )
     # row of each galaxy of the catalogue among all objects; its place moves from the field to the stamp
     x = np.concatenate([strip.objects["x"] for strip in every])
@@ -185,12 +210,12 @@ def test_fluxes_come_back_unbiased(tmp_path, monkeypatch):
     wanted = np.array([galaxy[place] for place in truth["x"]])
     parts = []
     for scene, (number, row, (to_x, to_y)) in enumerate(zip(wanted, truth, cutouts.target_xy, strict=True)):
-        part = sources[sources.scene == number]
+        part = components[components.scene == number]
         place = {"x": part.x - row["x"] + to_x, "y": part.y - row["y"] + to_y}
         parts.append(replace(part, scene=np.full(len(part), scene), **place))
-    conditions = scan._repeat(scans.pop().conditions, len(truth))
+    conditions = scans.pop().conditions[np.zeros(len(truth), dtype=int)]
     shift = np.zeros((len(truth), 5, 2))
-    ideal = render(Sources.concatenate(parts), conditions.transfer, size=size, shift=shift).numpy()
+    ideal = render(Components.concatenate(parts), conditions.transfer, size=size, shift=shift).numpy()
 
     rows, columns = np.mgrid[:size, :size]
     to_x, to_y = cutouts.target_xy.T[:, :, None, None]
@@ -210,7 +235,7 @@ def test_positions_and_fluxes_hold_in_every_band(field):
     for band in BANDS:
         with open_frame(path, band) as hdus:
             image, wcs = hdus[0].data, frame_wcs(hdus[0].header)
-        noise = 1.4826 * np.median(np.abs(image - np.median(image)))
+        noise = mad_std(image)
         offsets, ratios = [], []
         for (x, y), flux in zip(np.transpose(wcs.world_to_pixel(coord)), stars[f"flux_{band}"].value, strict=True):
             if flux < 400 * noise:
@@ -229,7 +254,7 @@ def test_positions_and_fluxes_hold_in_every_band(field):
 
 
 def test_fields_of_a_scan_share_their_overlap(field, tmp_path):
-    truth = simulate.write_frames(tmp_path, seed=SEED, n_fields=2)
+    truth = simulate.write_frames(tmp_path, seed=4, n_fields=2)
     for band in BANDS:
         name = frame_name(band, FIRST)
         assert (tmp_path / name).read_bytes() == (field[0] / name).read_bytes()  # whatever comes after it

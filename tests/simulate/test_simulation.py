@@ -19,10 +19,10 @@ from astro_photz import Cutouts, simulate
 from astro_photz.cutouts.hdf5.blocks import BlockWriter
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.simulate import Settings
-from astro_photz.simulate import write_stamps as output
+from astro_photz.simulate._workers import each
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.simulation import BLOCK, Recipe
+from astro_photz.simulate.simulation import BLOCK, Simulation
 from astro_photz.testing.factories import gaussian_cutouts
 
 # Settings
@@ -143,7 +143,7 @@ def test_the_truth_counts_the_neighbours():
 
 
 def observe(population, *, seed=1, **options):
-    return Recipe(seed=0).observe(population, np.random.default_rng(seed), **options)
+    return Simulation(seed=0).observe(population, np.random.default_rng(seed), **options)
 
 
 def test_of_the_same_galaxies_only_what_was_changed_differs():
@@ -207,18 +207,19 @@ def test_impossible_wishes_are_named(tmp_path, options, error, message):
 N = 3 * BLOCK + 20
 KILLED = """
 import os, signal, sys
-from astro_photz.simulate import output
+from astro_photz.simulate import write_stamps
+from astro_photz.utils._journal import Journal
 
-output._WORTH_A_WORKER = 1
-add = output._Journal.add
+write_stamps.WORTH_A_WORKER = 1
+add = Journal.add
 
 def add_and_die(self, block):
     add(self, block)
     os.kill(os.getpid(), signal.SIGKILL)
 
-output._Journal.add = add_and_die
+Journal.add = add_and_die
 if __name__ == "__main__":
-    output.write(sys.argv[1], int(sys.argv[2]), seed=3, split="validation", workers=2)
+    write_stamps.write(sys.argv[1], int(sys.argv[2]), seed=3, split="validation", workers=2)
 """
 
 
@@ -248,16 +249,16 @@ def test_a_file_holds_what_memory_would(whole):
 
 
 def test_a_file_killed_and_begun_again_is_the_same_to_the_byte(whole, tmp_path):
-    """Killed with two workers at work, gone on with by one."""
+    """Killed with two workers at work, resumed by one."""
     path, script = tmp_path / "sky.h5", tmp_path / "script.py"
     script.write_text(KILLED)
     killed = subprocess.run([sys.executable, script, path, str(N)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not path.exists()
     made = []
-    block = Recipe.block
+    block = Simulation.block
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Recipe, "block", lambda self, number, n: made.append(number) or block(self, number, n))
+        patch.setattr(Simulation, "block", lambda self, number, n: made.append(number) or block(self, number, n))
         simulate.write(path, N, seed=3, split="validation")
     assert made == [2, 3]  # what was finished is not made again
     assert path.read_bytes() == whole.read_bytes()
@@ -266,7 +267,7 @@ def test_a_file_killed_and_begun_again_is_the_same_to_the_byte(whole, tmp_path):
 
 def interrupted(monkeypatch, path, *, after=1, **options):
     """Begin a file, and end after some blocks."""
-    block = Recipe.block
+    block = Simulation.block
 
     def breaking(self, number, n):
         if number > after:
@@ -274,7 +275,7 @@ def interrupted(monkeypatch, path, *, after=1, **options):
         return block(self, number, n)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Recipe, "block", breaking)
+        patch.setattr(Simulation, "block", breaking)
         with pytest.raises(KeyboardInterrupt):
             simulate.write(path, N, **{"seed": 3, "split": "validation"} | options)
     assert not path.exists()
@@ -288,7 +289,7 @@ def test_a_journal_cut_short_costs_a_block_only(whole, tmp_path, monkeypatch):
     assert path.read_bytes() == whole.read_bytes()
 
 
-def test_an_unfinished_file_of_other_settings_is_not_gone_on_with(whole, tmp_path, monkeypatch):
+def test_an_unfinished_file_of_other_settings_is_not_resumed(whole, tmp_path, monkeypatch):
     path = tmp_path / "sky.h5"
     interrupted(monkeypatch, path, seed=4)
     with pytest.raises(
@@ -300,7 +301,7 @@ def test_an_unfinished_file_of_other_settings_is_not_gone_on_with(whole, tmp_pat
 
 
 def test_a_journal_that_cannot_be_written_costs_nothing(whole, tmp_path, monkeypatch):
-    """A disk that is still full when the work is gone on with."""
+    """A disk that is still full when the work is resumed."""
     path, journal = tmp_path / "sky.h5", tmp_path / "sky.h5.part.journal"
     interrupted(monkeypatch, path)
     before = journal.read_bytes()
@@ -354,7 +355,7 @@ def test_a_disk_without_room_is_told_before_the_work(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_with(whole, tmp_path, monkeypatch):
+def test_a_file_on_a_disk_that_fills_up_is_resumed(whole, tmp_path, monkeypatch):
     path = tmp_path / "sky.h5"
     with monkeypatch.context() as patch:
         patch.delattr(os, "posix_fallocate")  # as where the file system cannot set room aside
@@ -368,7 +369,10 @@ def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_with(whole, tmp_path, m
         patch.setattr(BlockWriter, "write", write_and_fill)
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         try:
-            with pytest.raises(OSError, match=r"no room to go on with .*Make room and give the same command again"):
+            with pytest.raises(
+                OSError,
+                match=r"no room to finish .*sky.h5.part: File too large. Make room and give the same command again",
+            ):
                 simulate.write(path, N, seed=3, split="validation")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -377,15 +381,9 @@ def test_a_disk_that_fills_up_leaves_what_can_be_gone_on_with(whole, tmp_path, m
     assert path.read_bytes() == whole.read_bytes()
 
 
-def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
-    class Pool(output.ProcessPoolExecutor):
-        def __init__(self, *arguments, **options):
-            super().__init__(1, initializer=os._exit, initargs=(1,), mp_context=options["mp_context"])
-
-    monkeypatch.setattr(output, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(output, "_WORTH_A_WORKER", 1)
+def test_a_worker_that_dies_is_told():
     with pytest.raises(ChildProcessError, match=r"a worker died before its work was done: was it killed"):
-        simulate.write(tmp_path / "sky.h5", N, seed=3, workers=2)
+        list(each(os._exit, [1, 1], workers=2))
 
 
 def test_blocks_go_to_their_places_in_any_order(tmp_path):

@@ -15,13 +15,14 @@ from astropy.table import Table
 from scipy.ndimage import binary_dilation, gaussian_filter
 
 from astro_photz.cutouts import fetch
-from astro_photz.cutouts.container import MINIMUM_SIZE
+from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.frames import FrameError, read_frame, read_header
-from astro_photz.cutouts.hdf5.layout import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5.layout import MINIMUM_SIZE, open_cutouts
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.cutouts.sources.directory import FrameDirectory
 from astro_photz.sdss import BANDS, gain
 from astro_photz.utils._progress import progress_bar
+from astro_photz.utils._types import PathLike
 
 __all__ = ["check_patches", "cut_patches", "draw_patches"]
 
@@ -34,9 +35,11 @@ _EDGE = 64
 _NEEDS = ("images", "e_bv", "calibration", "gain")
 
 
-def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=None):
+def cut_patches(
+    frames: PathLike, path: PathLike, *, size: int = MINIMUM_SIZE, overwrite: bool = False, progress: bool | None = None
+) -> int:
     """
-    Cut all stamps of SDSS frames in which nothing is detected in *r*, into an HDF5 file.
+    Cut all stamps of SDSS frames in which nothing is detected in *r*, and write them to an HDF5 file.
 
     Parameters
     ----------
@@ -55,7 +58,7 @@ def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=No
     Returns
     -------
     int
-        How many patches there are.
+        Number of patches.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=No
     OSError
         If a frame is missing or broken.
     ValueError
-        If something is detected everywhere.
+        If every stamp has a detection.
 
     Examples
     --------
@@ -78,7 +81,7 @@ def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=No
     places = {field_id: _empty_places(source, field_id, size) for field_id in source.field_ids}
     n = sum(map(len, places.values()))
     if not n:
-        raise ValueError(f"frames: in no stamp of {size} pixels in {frames} there is nothing; take a smaller size")
+        raise ValueError(f"frames: no stamp of {size} pixels in {frames} is without detections; take a smaller size")
     with (
         CutoutWriter(path, n, size=size, dtype="float32", overwrite=overwrite) as writer,
         progress_bar(n, progress, unit="patches") as advance,
@@ -95,7 +98,7 @@ def cut_patches(frames, path, *, size=MINIMUM_SIZE, overwrite=False, progress=No
 
 
 def _empty_places(source, field_id, size):
-    """Centres of stamps, side by side, in which nothing is detected; no dust, since nothing in them is dereddened."""
+    """Find centres of stamps, side by side, with nothing detected; no dust, since nothing in them is dereddened."""
     frame = read_frame(source.frame_path(field_id, "r"))
     inner = _detected(frame.image)[_EDGE:-_EDGE, _EDGE:-_EDGE]
     rows, columns = np.nonzero(~block_reduce(inner, size, func=np.any).astype(bool))
@@ -106,7 +109,7 @@ def _empty_places(source, field_id, size):
 
 
 def _detected(image):
-    """Which pixels belong to something, or lie in its wings."""
+    """Mask of the pixels that belong to an object, or lie in its wings."""
     from photutils.segmentation import detect_sources  # slow to import
 
     smooth = gaussian_filter(image, _SMOOTHING)
@@ -122,7 +125,7 @@ def _camera(source, field_id, n):
 
 def check_patches(path, *, size):
     """
-    Make sure that a file has patches.
+    Check that a file has patches, and that they are large enough.
 
     Parameters
     ----------
@@ -150,14 +153,14 @@ def check_patches(path, *, size):
 
 def draw_patches(n, rng, *, size, patches=""):
     """
-    Draw patches of real sky, each of them turned over or not in *x* and in *y*, which leaves rows rows.
+    Draw patches of real sky, each flipped or not in *x* and in *y*, so that rows stay rows.
 
     Parameters
     ----------
     n : int
     rng : `~numpy.random.Generator`
     size : int
-        Side of the stamps (pixels), of which the middle is taken.
+        Side of the stamps (pixels), which are the middle of the patches.
     patches : str or path-like
         File of `cut_patches`.
 
@@ -172,7 +175,7 @@ def draw_patches(n, rng, *, size, patches=""):
         rows = rng.integers(len(file["images"]), size=n)
         flux = read_rows(file, rows).crop(size).flux
         camera = {name: file[name][()][rows] for name in ("calibration", "gain")}
-    turned = rng.random((2, n)) < 0.5
-    flux[turned[0]] = flux[turned[0], :, :, ::-1]
-    flux[turned[1]] = flux[turned[1], :, ::-1]
+    flipped = rng.random((2, n)) < 0.5
+    flux[flipped[0]] = flux[flipped[0], :, :, ::-1]
+    flux[flipped[1]] = flux[flipped[1], :, ::-1]
     return flux, camera

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What the survey's catalogue would say of a simulated galaxy: its light in all and its size, measured with an error.
+Catalogue measurements of simulated galaxies: total flux and radius, with the errors that a survey makes.
 
 A catalogue's model magnitudes come from a fit of the galaxy's profile to its image. The errors here are those of the
 best such fit: the sky's noise over the area that the profile covers, the galaxy's own photons, and the error of the
@@ -14,15 +14,16 @@ from astropy.stats import gaussian_fwhm_to_sigma
 from astro_photz.dust import redden
 from astro_photz.sdss import PIXEL_SCALE
 
+from .conditions import NATIVE_BAND
+
 __all__ = ["measure"]
 
-_FITTED = 2  # the radius is that in r
 _RADIUS_SCATTER = 0.05  # of its logarithm
 
 
 def measure(flux, ebv, radius, conditions, rng):
     """
-    Total flux and radius as measured.
+    Measure total flux and radius, as a survey's catalogue does.
 
     Galaxy and point-spread function are taken for Gaussians, of whose image the best fit has the sky's noise over an
     area of 4 pi sigma^2 (King 1983, PASP 95, 163).
@@ -32,9 +33,9 @@ def measure(flux, ebv, radius, conditions, rng):
     flux : `~numpy.ndarray` (N, 5)
         True total flux (nanomaggies), free of our Galaxy's extinction.
     ebv : `~numpy.ndarray` (N,)
-        E(B-V) (mag) that it is seen through.
+        E(B-V) (mag) in front of it.
     radius : `~numpy.ndarray` (N,)
-        That holds half of the light (arcsec).
+        Half-light radius (arcsec).
     conditions : `~astro_photz.simulate.camera.conditions.Conditions` (N,)
     rng : `~numpy.random.Generator`
 
@@ -43,7 +44,7 @@ def measure(flux, ebv, radius, conditions, rng):
     flux : `~numpy.ndarray` (N, 5)
         Nanomaggies, as observed: with the extinction.
     radius : `~numpy.ndarray` (N,)
-        That holds half of the light (arcsec), freed of the seeing.
+        Half-light radius (arcsec), freed of the seeing.
     """
     observed = redden(flux, ebv=ebv)
     # of a Gaussian, half of the light lies within half of the full width at half maximum
@@ -53,6 +54,7 @@ def measure(flux, ebv, radius, conditions, rng):
     counts = observed / conditions.calibration
     variance = area * sky + counts / conditions.gain
     error = np.sqrt(variance) * conditions.calibration
-    scatter = np.hypot(_RADIUS_SCATTER, (error / observed)[:, _FITTED])
+    # the radius is that in r
+    scatter = np.hypot(_RADIUS_SCATTER, (error / observed)[:, NATIVE_BAND])
     measured = observed * conditions.zero_point + error * rng.standard_normal(flux.shape)
     return measured, radius * np.exp(scatter * rng.standard_normal(len(radius)))

@@ -1,17 +1,20 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Whole fields, as the survey's archive has them: five frames each, and a catalogue of what is truly in them.
+Whole fields, as the survey's archive has them: five frames each, and a catalogue of the true objects in them.
 
 The fields are consecutive ones of a drift scan (`astro_photz.simulate.fields.drift_scan`). The layout of the files is
 that of SDSS frames: calibrated, sky-subtracted nanomaggies in HDU 0, rounded to whole counts, and kept to 10 binary
 digits as in the survey; calibration in HDU 1; sky in HDU 2; the names of the field in HDU 3.
 """
 
+from __future__ import annotations
+
 import bz2
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
@@ -22,29 +25,34 @@ from astropy.table import vstack
 from astro_photz.cutouts.frames import SIMULATED
 from astro_photz.sdss import BANDS, RERUN, FieldID, frame_name
 from astro_photz.simulate.settings import Settings
-from astro_photz.simulate.simulation import Recipe, check_count
+from astro_photz.simulate.simulation import Simulation
+from astro_photz.utils._checks import check_count
 from astro_photz.utils._files import aside
 from astro_photz.utils._progress import progress_bar
+from astro_photz.utils._types import PathLike
 
 from .drift_scan import Scan
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["write_frames"]
 
 
 def write_frames(
-    path,
+    path: PathLike,
     *,
-    seed,
-    n_fields=1,
-    run=9000,
-    camcol=3,
-    field=11,
-    coord=None,
-    split="train",
-    config=None,
-    overwrite=False,
-    progress=None,
-):
+    seed: int,
+    n_fields: int = 1,
+    run: int = 9000,
+    camcol: int = 3,
+    field: int = 11,
+    coord: SkyCoord | None = None,
+    split: str = "train",
+    config: Settings | dict | PathLike | None = None,
+    overwrite: bool = False,
+    progress: bool | None = None,
+) -> Table:
     """
     Simulate consecutive fields of a scan into a folder: ``frame-*.fits.bz2`` in five bands, and ``truth.ecsv``.
 
@@ -61,7 +69,7 @@ def write_frames(
     coord : `~astropy.coordinates.SkyCoord`, optional
         Centre of the first field; (180, 30) deg by default.
     split : {'train', 'validation', 'test'}, optional
-        Whose seeds, among the real galaxies, the galaxies are drawn from.
+        Which of the real galaxies are their progenitors.
     config : `Settings`, dict, str or path-like, optional
         As in `galaxies`. Errors of calibration, registration and sky subtraction are not made here, whatever it says.
     overwrite : bool, optional
@@ -72,7 +80,7 @@ def write_frames(
     Returns
     -------
     `~astropy.table.QTable` (N,)
-        What ``truth.ecsv`` holds, a row for each object whose centre lies on an *r* frame: position (ICRS), the field
+        The content of ``truth.ecsv``, a row an object whose centre lies on an *r* frame: position (ICRS), the field
         in which it is most central and its column and row there (pixels, the first pixel's centre at 0), type, total
         flux in each band as observed, extinction included, and E(B-V). The galaxies of the sample (by default those
         to r = 17.8) have a redshift and a shape, too; fainter galaxies, such as are brighter than the sample has any,
@@ -94,17 +102,7 @@ def write_frames(
     >>> sample = truth[truth["redshift"] > 0]  # doctest: +SKIP
     >>> cutouts = fetch(sample, source=FrameDirectory("field/"))  # doctest: +SKIP
     """
-    recipe = Recipe(seed=seed, split=split, settings=Settings.of(config))
-    if recipe.settings.background["patches"]:
-        raise ValueError(
-            "patches in [background] are for galaxies in stamps, got "
-            f"{recipe.settings.background['patches']!r}; whole fields need a simulated sky: leave the setting out"
-        )
-    if recipe.settings.sample.flat_redshift:
-        raise ValueError(
-            "flat_redshift in [sample] is for galaxies in stamps, got True; whole fields hold as many galaxies of each "
-            "magnitude as the sky does: leave the setting out"
-        )
+    simulation = _simulation_of_fields(seed, split, config)
     n_fields = check_count("n_fields", n_fields)
     first = _first_field(run, camcol, field, n_fields)
     coord = SkyCoord(180, 30, unit=u.deg) if coord is None else coord
@@ -113,7 +111,7 @@ def write_frames(
     path = Path(path)
     names = [frame_name(band, first._replace(field=field + k)) for k in range(n_fields) for band in BANDS]
     _check_folder(path, [*names, "truth.ecsv"], overwrite)
-    scan = Scan(recipe, first, coord.icrs)
+    scan = Scan(simulation, first, coord.icrs)
     path.mkdir(parents=True, exist_ok=True)
     tables = []
     with progress_bar(n_fields, progress, unit="fields", long=0) as advance:
@@ -127,6 +125,21 @@ def write_frames(
     with aside(path / "truth.ecsv") as part:
         truth.write(part, format="ascii.ecsv", overwrite=True)
     return truth
+
+
+def _simulation_of_fields(seed, split, config):
+    simulation = Simulation(seed=seed, split=split, settings=Settings.of(config))
+    if patches := simulation.settings.background["patches"]:
+        raise ValueError(
+            f"patches in [background] are for galaxies in stamps, got {patches!r}; whole fields need a simulated sky: "
+            "leave the setting out"
+        )
+    if simulation.settings.sample.flat_redshift:
+        raise ValueError(
+            "flat_redshift in [sample] is for galaxies in stamps, got True; whole fields hold as many galaxies of each "
+            "magnitude as the sky does: leave the setting out"
+        )
+    return simulation
 
 
 def _first_field(run, camcol, field, n_fields):
@@ -156,8 +169,8 @@ def _check_folder(path, names, overwrite):
 def _hdulist(scan, number, k, image):
     """A frame in the layout of SDSS."""
     band, field_id = BANDS[k], scan.first._replace(field=scan.first.field + number)
-    primary = fits.PrimaryHDU(scan.expose(number, k, image), _header(scan, number, k, field_id))
-    allsky, x, y = scan.sky(number, k)
+    primary = fits.PrimaryHDU(scan.camera.expose(number, k, image), _header(scan, number, k, field_id))
+    allsky, x, y = scan.camera.sky(number, k)
     sky = [
         fits.Column("ALLSKY", f"{allsky.size}E", dim=str(allsky.shape[::-1]), array=allsky[None]),
         fits.Column("XINTERP", f"{x.size}E", array=x[None]),
@@ -169,7 +182,7 @@ def _hdulist(scan, number, k, image):
         fits.Column("FILTER", "A", array=[band]),
     ]
     tables = [fits.BinTableHDU.from_columns(columns) for columns in (sky, names)]
-    return fits.HDUList([primary, fits.ImageHDU(scan.calibration(k)), *tables])
+    return fits.HDUList([primary, fits.ImageHDU(scan.camera.calibration(k)), *tables])
 
 
 def _header(scan, number, k, field_id):
@@ -190,7 +203,7 @@ def _header(scan, number, k, field_id):
         header[f"CRVAL{axis + 1}"] = wcs.crval[axis]
         for other in (0, 1):
             header[f"CD{axis + 1}_{other + 1}"] = wcs.cd[axis, other]
-    header["NMGY"] = (float(np.median(scan.calibration(k))), "Calibration factor [nMgy per count]")
+    header["NMGY"] = (float(np.median(scan.camera.calibration(k))), "Calibration factor [nMgy per count]")
     header["RERUN"] = (str(field_id.rerun), "rerun")
     return header
 

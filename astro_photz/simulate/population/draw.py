@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Who is in the sky: galaxies with the colours, magnitudes and redshifts of real ones.
+Galaxies of the simulated sky, with the colours, magnitudes and redshifts of real ones.
 
-A simulated galaxy is a real one, its seed (`astro_photz.simulate.population.progenitors`), seen from further away: the
-template fit moves its colours with the redshift, its luminosity stays. That keeps the joint distribution of colours,
-luminosity and redshift real, gives any number of different galaxies, and reaches fainter magnitudes than the
+A simulated galaxy is a real one, its progenitor (`astro_photz.simulate.population.progenitors`), seen from further
+away: the template fit moves its colours with the redshift, its luminosity stays. That keeps the joint distribution of
+colours, luminosity and redshift real, gives any number of different galaxies, and reaches fainter magnitudes than the
 spectroscopic survey without inventing any.
 
 In flat, static space, the galaxies of a complete flux-limited sample, all moved by the same distance modulus, are a
@@ -14,12 +14,12 @@ Schmidt 1968, ApJ 151, 393). Red galaxies were fewer then, blue ones as many as 
 characteristic densities of the two luminosity functions change by 10^(-0.41 z) and 10^(-0.01 z) (Lopez-Sanjuan et al.
 2017, A&A 599, A62; compare Loveday et al. 2012, MNRAS 420, 1239). Evolution of the galaxies themselves is left out.
 
-The seeds were detected by GALEX and 2MASS as well, and 2MASS misses blue galaxies beyond r = 17: at r = 17.5 hardly one
-in ten is there. So only seeds to r = 17.1, to where they count as complete, are drawn, and a sample to r = 17.8, the
-main sample's limit, has them moved by 0.7 to 1.1 mag (from z = 0.1 to between 0.13 and 0.16). A deeper sample is a
-superposition of samples of all depths from the main sample's to its own, so that bright galaxies stay in it in useful
-number. Among bright galaxies too, the seeds' mix of types differs from the main sample's; weights by colour, from a
-table that comes with the package, even that out.
+The progenitors were detected by GALEX and 2MASS as well, and 2MASS misses blue galaxies beyond r = 17: at r = 17.5
+hardly one in ten is there. So only progenitors to r = 17.1, to where they count as complete, are drawn, and a sample to
+r = 17.8, the main sample's limit, has them moved by 0.7 to 1.1 mag (from z = 0.1 to between 0.13 and 0.16). A deeper
+sample is a superposition of samples of all depths from the main sample's to its own, so that bright galaxies stay in it
+in useful number. Among bright galaxies too, the progenitors' mix of types differs from the main sample's; weights by
+colour, from a table that comes with the package, even that out.
 """
 
 from dataclasses import dataclass, fields
@@ -28,22 +28,33 @@ from functools import cache, lru_cache
 import numpy as np
 from scipy.special import expit
 
-from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
-from .progenitors import SPLITS, load_seeds
-from .sample import FURTHEST, MAIN_SAMPLE, r_magnitude
+from astro_photz.photometry import r_magnitude
+from astro_photz.utils._settings import check_one_of
 
-__all__ = ["COMPLETE_TO", "INTRINSIC_SCATTER", "Population", "catalogue_population", "draw_population", "red_share"]
+from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
+from .progenitors import SPLITS, load_progenitors
+from .sample import FURTHEST, MAIN_SAMPLE
+
+__all__ = [
+    "COMPLETE_TO",
+    "INTRINSIC_SCATTER",
+    "Population",
+    "catalogue_population",
+    "draw_population",
+    "number_thinning",
+    "red_share",
+]
 
 INTRINSIC_SCATTER = 0.012
 """Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
 
 COMPLETE_TO = 17.1
-"""Magnitude *r* to which the seeds are taken as complete."""
+"""Magnitude *r* to which the progenitors are taken as complete."""
 
 _NUMBER_SLOPE = {"blue": -0.01, "red": -0.41}  # d log(number in a comoving volume) / dz
-_SHIFT_RANGE = 0.4  # mag: how differently far the seeds of one sample are moved
+_SHIFT_RANGE = 0.4  # mag: how differently far the progenitors of one sample are moved
 _DUSTIEST = 0.5  # E(B-V), mag
-_FEWEST_SEEDS = 20  # that a sample flat in redshift spreads over any redshift
+_FEWEST = 20  # that a sample flat in redshift spreads over any redshift
 _TRIES = 1000
 _MARGIN = 0.1  # mag: ample for the intrinsic scatter
 
@@ -51,14 +62,14 @@ _MARGIN = 0.1  # mag: ample for the intrinsic scatter
 @dataclass(frozen=True)
 class Population:
     """
-    Galaxies as they would be without dust of ours, noise or blur.
+    Galaxies as they are before our dust, noise and blur.
 
     Attributes
     ----------
-    seed_index : `~numpy.ndarray` (N,)
-        Row of the seed in kcorrect's table; -1 for a galaxy of another catalogue.
+    progenitor : `~numpy.ndarray` (N,)
+        Row of the real galaxy in kcorrect's table; -1 for a galaxy of another catalogue.
     ra, dec : `~numpy.ndarray` (N,)
-        Position of the seed (deg); NaN where it is not known.
+        Position of the progenitor (deg); NaN where it is not known.
     ebv : `~numpy.ndarray` (N,)
         E(B-V) of our Galaxy towards it (mag, SFD98 scale).
     redshift : `~numpy.ndarray` (N,)
@@ -70,7 +81,7 @@ class Population:
         g - r in the bands shifted to z = 0.1 (mag).
     """
 
-    seed_index: np.ndarray
+    progenitor: np.ndarray
     ra: np.ndarray
     dec: np.ndarray
     ebv: np.ndarray
@@ -88,7 +99,7 @@ class Population:
 
 def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True):
     """
-    Draw galaxies from the seeds of one split, each seen from a distance of its own.
+    Draw galaxies from the progenitors of one split, each seen from a distance of its own.
 
     Parameters
     ----------
@@ -98,7 +109,7 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
     split : {'train', 'validation', 'test'}, optional
     sample : `~astro_photz.simulate.population.sample.Sample`, optional
     weighted : bool, optional
-        Whether types of galaxy occur as in the Main Galaxy Sample, or else as among the seeds.
+        Whether types of galaxy occur as in the Main Galaxy Sample, or else as among the progenitors.
 
     Returns
     -------
@@ -118,24 +129,23 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
     >>> float(deep.redshift.max()) < 0.4
     True
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-    seeds = load_seeds()
+    check_one_of("split", split, SPLITS)
+    progenitors = load_progenitors()
     rows, redshift, flux = _draw(n, rng, sample, _candidates(split, sample, weighted))
     return Population(
-        seed_index=rows,
-        ra=seeds.ra[rows],
-        dec=seeds.dec[rows],
-        ebv=_draw_ebv(seeds.ebv[rows], rng, sample.dusty),
+        progenitor=rows,
+        ra=progenitors.ra[rows],
+        dec=progenitors.dec[rows],
+        ebv=_draw_ebv(progenitors.ebv[rows], rng, sample.dusty),
         redshift=redshift,
         flux=flux,
-        absolute_magnitude=seeds.absolute_magnitude[rows],
-        rest_colour=seeds.rest_colour[rows],
+        absolute_magnitude=progenitors.absolute_magnitude[rows],
+        rest_colour=progenitors.rest_colour[rows],
     )
 
 
 def _draw_ebv(ebv, rng, dusty):
-    """E(B-V) (N,), of a share of the galaxies drawn anew; without such a share, nothing is drawn."""
+    """E(B-V) (N,), drawn anew for a share of the galaxies; without such a share, nothing is drawn."""
     if dusty == 0:
         return ebv
     return np.where(rng.random(len(ebv)) < dusty, rng.uniform(0, _DUSTIEST, len(ebv)), ebv)
@@ -143,7 +153,7 @@ def _draw_ebv(ebv, rng, dusty):
 
 def catalogue_population(flux, redshift, *, ebv):
     """
-    The galaxies of a catalogue as they are, instead of drawn ones; their luminosities are those of template fits.
+    Take the galaxies of a catalogue as they are, with the luminosities of template fits, instead of drawn ones.
 
     Parameters
     ----------
@@ -181,23 +191,23 @@ def catalogue_population(flux, redshift, *, ebv):
     ):
         if not valid.all():
             raise ValueError(f"{name} must {remedy}, got {value[~valid][0]:g}: leave out such galaxies")
-    rest = load_seeds().rest_flux(flux, redshift)
+    rest = load_progenitors().rest_flux(flux, redshift)
     unknown = np.full(len(redshift), np.nan)
     return Population(
-        seed_index=np.full(len(redshift), -1),
+        progenitor=np.full(len(redshift), -1),
         ra=unknown,
         dec=unknown,
         ebv=ebv,
         redshift=redshift,
         flux=flux,
-        absolute_magnitude=r_magnitude(rest),
+        absolute_magnitude=r_magnitude(rest[:, 2]),
         rest_colour=-2.5 * np.log10(rest[:, 1] / rest[:, 2]),
     )
 
 
 def _draw(n, rng, sample, candidates):
-    """Seed (n,), redshift (n,) and flux (n, 5): what falls out of the sample is drawn again."""
-    seeds = load_seeds()
+    """Progenitor (n,), redshift (n,) and flux (n, 5); those outside the sample are drawn again."""
+    progenitors = load_progenitors()
     rows, redshift, flux = np.empty(n, dtype=int), np.empty(n), np.empty((n, 5))
     if sample.flat_redshift:
         redshift[:] = rng.uniform(*candidates.reach, n)
@@ -210,10 +220,10 @@ def _draw(n, rng, sample, candidates):
         else:
             rows[missing], redshift[missing] = candidates.draw(len(missing), rng)
         scatter = INTRINSIC_SCATTER * rng.standard_normal((len(missing), 5))
-        flux[missing] = seeds.moved(rows[missing], redshift[missing]) * 10 ** (0.4 * scatter)
+        flux[missing] = progenitors.moved(rows[missing], redshift[missing]) * 10 ** (0.4 * scatter)
         kept = sample.contains(flux[missing], redshift[missing])
-        moved = seeds.redshift[rows[missing]], redshift[missing]
-        thinning = _volume_thinning(*moved) * _number_thinning(seeds.rest_colour[rows[missing]], *moved)
+        moved = progenitors.redshift[rows[missing]], redshift[missing]
+        thinning = _volume_thinning(*moved) * number_thinning(progenitors.rest_colour[rows[missing]], *moved)
         kept &= rng.uniform(size=len(missing)) < thinning
         missing = missing[~kept]
     raise _out_of_reach(sample, f"hardly any after {_TRIES} tries")
@@ -225,15 +235,28 @@ def _volume_thinning(near, far):
     return volume_per_modulus(far) / volume_per_modulus(near) * 10 ** (-0.6 * modulus)
 
 
-def _number_thinning(rest_colour, near, far):
-    """Number of galaxies of a colour in a comoving volume at ``far`` over that at ``near``."""
+def number_thinning(rest_colour, near, far):
+    """
+    Number of galaxies of a colour in a comoving volume, relative to that at a smaller redshift.
+
+    Parameters
+    ----------
+    rest_colour : array_like (N,)
+        g - r in the bands shifted to z = 0.1 (mag).
+    near, far : `~numpy.ndarray` (N,)
+        Redshifts.
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,)
+    """
     red = red_share(rest_colour)
     return 10 ** ((red * _NUMBER_SLOPE["red"] + (1 - red) * _NUMBER_SLOPE["blue"]) * (far - near))
 
 
 def red_share(rest_colour):
     """
-    How many of the galaxies of a colour are on the red sequence, not in the blue cloud.
+    Share of the galaxies of a colour that are on the red sequence, not in the blue cloud.
 
     Parameters
     ----------
@@ -265,14 +288,14 @@ def _out_of_reach(sample, found):
 
 
 def _shift(sample):
-    """Range (float, float) of the distance moduli (mag) by which seeds are moved into a sample."""
+    """Range (float, float) of the distance moduli (mag) by which progenitors are moved into a sample."""
     nearest = max(min(sample.faintest, MAIN_SAMPLE.faintest) - COMPLETE_TO, 0.0)
     return nearest, max(sample.faintest - COMPLETE_TO, 0.0) + _SHIFT_RANGE
 
 
 class _Candidates:
     """
-    The seeds of a split that can be moved into a sample, and with what weight.
+    Progenitors of a split that can be moved into a sample, and their weights.
 
     Parameters
     ----------
@@ -282,32 +305,32 @@ class _Candidates:
     """
 
     def __init__(self, split, sample, weighted):
-        seeds = load_seeds()
-        complete = r_magnitude(seeds.flux) <= COMPLETE_TO
-        rows = np.flatnonzero((seeds.split == split) & seeds.usable & complete)
-        rows = rows[np.argsort(seeds.redshift[rows])]
-        modulus = distance_modulus(seeds.redshift[rows])
+        progenitors = load_progenitors()
+        complete = r_magnitude(progenitors.flux[:, 2]) <= COMPLETE_TO
+        rows = np.flatnonzero((progenitors.split == split) & progenitors.usable & complete)
+        rows = rows[np.argsort(progenitors.redshift[rows])]
+        modulus = distance_modulus(progenitors.redshift[rows])
         self._shift = _shift(sample)
         near, far = (redshift_at(modulus + shift) for shift in self._shift)
-        bright, faint = (r_magnitude(seeds.moved(rows, redshift)) for redshift in (near, far))
+        bright, faint = (r_magnitude(progenitors.moved(rows, redshift)[:, 2]) for redshift in (near, far))
         lowest, highest = sample.redshift
         able = (bright - _MARGIN < sample.faintest) & (faint + _MARGIN > sample.brightest)
         able &= (near < highest) & (far > lowest)
         if not able.any():
-            raise _out_of_reach(sample, "none of the seeds can be moved there")
+            raise _out_of_reach(sample, "no progenitor can be moved there")
         self.rows, self._modulus = rows[able], modulus[able]
-        weight = _type_weight(seeds.rest_colour[self.rows]) if weighted else np.ones(len(self.rows))
+        weight = _type_weight(progenitors.rest_colour[self.rows]) if weighted else np.ones(len(self.rows))
         self._cumulative = np.concatenate([[0], np.cumsum(weight)])
         if sample.flat_redshift:
             self.reach = self._reach(sample, bright[able], faint[able])
 
     def draw(self, n, rng):
-        """Seeds (n,), and redshifts (n,) that they are moved to."""
+        """Draw progenitors (n,), and redshifts (n,) that they are moved to."""
         place = self._place(rng.uniform(0, self._cumulative[-1], n))
         return self.rows[place], redshift_at(self._modulus[place] + rng.uniform(*self._shift, n))
 
     def draw_at(self, redshift, rng):
-        """Seeds (n,) that may be moved to the redshifts (n,)."""
+        """Draw progenitors (n,) that may be moved to the redshifts (n,)."""
         modulus = distance_modulus(redshift)
         nearest, furthest = self._shift
         first = np.searchsorted(self._modulus, modulus - furthest)
@@ -318,7 +341,7 @@ class _Candidates:
         return np.minimum(np.searchsorted(self._cumulative, cumulative, side="right") - 1, len(self.rows) - 1)
 
     def _reach(self, sample, bright, faint):
-        """Redshifts between which there are seeds enough that can be seen within the limits."""
+        """Redshifts between which enough progenitors can be seen within the limits."""
         nearest, furthest = self._shift
         slope = (faint - bright) / (furthest - nearest)
         first = redshift_at(self._modulus + np.maximum(nearest + (sample.brightest - bright) / slope, nearest))
@@ -326,9 +349,9 @@ class _Candidates:
         grid = np.linspace(*sample.redshift, 2001)
         visible = first < last
         seen = np.searchsorted(np.sort(first[visible]), grid) - np.searchsorted(np.sort(last[visible]), grid)
-        within = grid[seen >= _FEWEST_SEEDS]
+        within = grid[seen >= _FEWEST]
         if len(within) < 2:
-            raise _out_of_reach(sample, f"flat in redshift wants {_FEWEST_SEEDS} seeds at a redshift")
+            raise _out_of_reach(sample, f"flat in redshift wants {_FEWEST} progenitors at a redshift")
         return within[0], within[-1]
 
 
@@ -349,5 +372,5 @@ def _type_weights():
 
 
 def _type_weight(rest_colour):
-    """How much more often a galaxy of this colour occurs in the main sample than among the seeds."""
+    """Frequency of galaxies of a colour in the main sample, relative to that among the progenitors."""
     return np.interp(rest_colour, *_type_weights())

@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What galaxies look like: a bulge, a disc and clumps in its arms, by type, luminosity and colour.
+Shapes of galaxies: a bulge, a disc and clumps in its arms, by type, luminosity and colour.
 
-- Type: galaxies on the red sequence are early, those in the blue cloud late (`population.red_share`).
+- Type: galaxies on the red sequence are early, those in the blue cloud late
+  (`~astro_photz.simulate.population.draw.red_share`).
 - Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
   14-16 with the parameters of their figure 4, for types by Sersic index and half-light radii of Sersic fits), scatter
   included.
@@ -18,11 +19,10 @@ What galaxies look like: a bulge, a disc and clumps in its arms, by type, lumino
   colours exactly.
 - Flattening: early types are prolate at random angles, the less luminous the longer for their width (Vincent & Ryden
   2005, ApJ 623, 137); discs are oblate, with an intrinsic axis ratio of 0.2, and at random angles too.
-- Inclination: a galaxy's colour is its seed's, dust of its own included, so it is not reddened again: the redder of the
-  late types are drawn at the higher inclinations, by which edge-on discs are redder than face-on ones by about 0.1 mag
-  in g - r (Masters et al. 2010, MNRAS 404, 792).
-- Arms: clumps of young stars along a logarithmic spiral of two arms in the plane of the disc, its pitch angle drawn
-  from the range of spirals (Kennicutt 1981, AJ 86, 1847); they share the disc's light and radial distribution.
+- Inclination: a galaxy's colour is its progenitor's, dust of its own included, so it is not reddened again: the redder
+  of the late types are drawn at the higher inclinations, by which edge-on discs are redder than face-on ones by about
+  0.1 mag in g - r (Masters et al. 2010, MNRAS 404, 792).
+- Arms: clumps of young stars (`astro_photz.simulate.population.clumps`).
 - Lopsidedness: discs are off the middle of their bulges, by a tenth of a scale length in the median, which makes a
   dipole of that size (Zaritsky & Rix 1997, ApJ 477, 118).
 """
@@ -30,25 +30,17 @@ What galaxies look like: a bulge, a disc and clumps in its arms, by type, lumino
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit, gammainc, logit, ndtr
+from scipy.special import ndtr
 
 from astro_photz.sdss import PIXEL_SCALE
-from astro_photz.simulate.render.components import EXPONENTIAL, PROFILES, SERSIC
+from astro_photz.simulate.render.profiles import EXPONENTIAL, PROFILES, SERSIC, light_within
 
 from ._cosmology import distance_modulus
+from .clumps import Clumps, draw_clump_flux, draw_clump_places, split_light
 from .draw import red_share
 
-__all__ = [
-    "Clumps",
-    "Morphology",
-    "disc_inclination",
-    "draw_morphology",
-    "shen_radius",
-]
+__all__ = ["Morphology", "disc_inclination", "draw_morphology", "shen_radius"]
 
-# Colour difference of two components (mag) in ugriz relative to r, for a difference of one in g - r: an old population
-# beside a younger one.
-_COLOUR_VECTOR = np.array([1.75, 1.0, 0.0, -0.5, -0.85])
 # Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
 # radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
 # another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
@@ -69,55 +61,6 @@ _LATE_COLOUR = 0.62, 0.165  # mean and scatter of g - r at z = 0.1 of late types
 _COLOUR_INCLINATION = 0.2  # correlation of the two
 _LOPSIDEDNESS = 0.085  # scale lengths: parameter of a Rayleigh distribution, whose median is 1.18 times that
 
-_CLUMPS = 8
-_CLUMP_SHARE = 0.10, 0.6  # of the disc's light in r: median and scatter of the logarithm
-_CLUMP_BLUER = 0.35, 0.1  # than the disc in g - r (mag)
-_CLUMP_RADIUS = 0.35, 0.3  # half-light radius over the scale length: median and scatter of the logarithm
-_CLUMP_REACH = 0.4, 4.0  # scale lengths
-_CLUMP_FURTHEST = 30.0  # pixels: within the smallest stamp
-_PITCH = 18.0, 5.0, 8.0  # degrees: mean, scatter, least
-_ARM_WIDTH = 0.25  # rad
-
-
-@dataclass(frozen=True)
-class Clumps:
-    """
-    Knots of young stars in discs, round and with a Gaussian profile.
-
-    Attributes
-    ----------
-    galaxy : `~numpy.ndarray` (M,) of int
-        Which galaxy's, in increasing order.
-    offset : `~numpy.ndarray` (M, 2)
-        From the galaxy's place, in columns and rows (pixels).
-    flux : `~numpy.ndarray` (M, 5)
-        In the unit of the population's.
-    radius : `~numpy.ndarray` (M,)
-        Half-light radius (pixels).
-    """
-
-    galaxy: np.ndarray
-    offset: np.ndarray
-    flux: np.ndarray
-    radius: np.ndarray
-
-    def of(self, galaxies):
-        """
-        The clumps of some galaxies, which are numbered anew; one may be there several times.
-
-        Parameters
-        ----------
-        galaxies : `~numpy.ndarray` (K,) of int
-
-        Returns
-        -------
-        `Clumps`
-        """
-        first, last = (np.searchsorted(self.galaxy, galaxies, side=side) for side in ("left", "right"))
-        rows = np.concatenate([np.arange(0), *map(np.arange, first, last)])
-        galaxy = np.repeat(np.arange(len(galaxies)), last - first)
-        return Clumps(galaxy=galaxy, offset=self.offset[rows], flux=self.flux[rows], radius=self.radius[rows])
-
 
 @dataclass(frozen=True)
 class Morphology:
@@ -134,7 +77,7 @@ class Morphology:
     component_flux : `~numpy.ndarray` (N, 2, 5)
         Fluxes of bulge and disc, without the clumps, in the unit of the population's.
     component_profile : `~numpy.ndarray` (N, 2) of int
-        Index into `~astro_photz.simulate.render.components.PROFILES`.
+        Index into `~astro_photz.simulate.render.profiles.PROFILES`.
     component_radius : `~numpy.ndarray` (N, 2)
         Half-light radius along the major axis (pixels).
     component_offset : `~numpy.ndarray` (N, 2, 2)
@@ -142,7 +85,7 @@ class Morphology:
     axis_ratio : `~numpy.ndarray` (N, 2)
     angle : `~numpy.ndarray` (N, 2)
         Of the major axis from the columns' direction (radians).
-    clumps : `Clumps`
+    clumps : `~astro_photz.simulate.population.clumps.Clumps`
     """
 
     early: np.ndarray
@@ -275,33 +218,20 @@ def draw_morphology(population, rng):
     """
     n = len(population)
     early = rng.uniform(size=n) < red_share(population.rest_colour)
-    radius_kpc, scatter = shen_radius(population.absolute_magnitude, early)
-    radius = radius_kpc * np.exp(scatter * rng.standard_normal(n)) * _arcsec_per_kpc(population.redshift)
-    radius = np.clip(radius, *_RADIUS_LIMITS)
-
-    bulge_fraction = np.where(early, rng.beta(*_BULGE_SHARE["early"], size=n), rng.beta(*_BULGE_SHARE["late"], size=n))
-    bulge_fraction = np.clip(bulge_fraction, 0.002, 0.998)
+    radius = _draw_radius(population, early, rng)
+    bulge_fraction = np.clip(_beta(rng, _BULGE_SHARE, early), 0.002, 0.998)
     profile = _profiles(early, rng)
-    early_axis_ratio = _early_axis_ratio(population.absolute_magnitude, rng)
-    bulge_axis_ratio = np.where(early, early_axis_ratio, np.clip(0.8 + 0.13 * rng.standard_normal(n), 0.3, 1.0))
-    disc_axis_ratio = np.where(early, early_axis_ratio, _disc_axis_ratio(population.rest_colour, rng))
-    axis_ratio = np.stack([bulge_axis_ratio, disc_axis_ratio], axis=1)
-
-    ratio = 10 ** _normal(rng, _RADIUS_RATIO, early)
-    bulge, disc = _component_radii(radius, bulge_fraction, ratio, profile)
-    # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its
-    # inclination.
-    mean_axis_ratio = np.where(early, early_axis_ratio, _MEAN_DISC_AXIS_RATIO)
-    major = np.stack([bulge / np.sqrt(bulge_axis_ratio), disc / np.sqrt(mean_axis_ratio)], axis=1) / PIXEL_SCALE
+    axis_ratio = _draw_axis_ratio(population, early, rng)
+    major = _major_axes(radius, bulge_fraction, 10 ** _normal(rng, _RADIUS_RATIO, early), profile, axis_ratio, early)
     angle = rng.uniform(0, np.pi, size=n)
-
-    late = np.flatnonzero(~early)
     scale_length = np.where(early, 0.0, major[:, 1] / EXPONENTIAL)
     component_offset = _off_centre(scale_length, bulge_fraction, rng)
-    component_flux = _split(population.flux, bulge_fraction, _normal(rng, _BULGE_REDDER, early))
-    clump_flux = _light_of_clumps(component_flux[late, 1], rng)
+    component_flux = split_light(population.flux, bulge_fraction, _normal(rng, _BULGE_REDDER, early))
+
+    late = np.flatnonzero(~early)
+    clump_flux = draw_clump_flux(component_flux[late, 1], rng)
     component_flux[late, 1] -= clump_flux.sum(axis=1)
-    offset, clump_radius = _places_of_clumps(scale_length[late], axis_ratio[late, 1], angle[late], rng)
+    clump_offset, clump_radius = draw_clump_places(scale_length[late], axis_ratio[late, 1], angle[late], rng)
     return Morphology(
         early=early,
         bulge_fraction=bulge_fraction,
@@ -312,13 +242,36 @@ def draw_morphology(population, rng):
         component_offset=component_offset,
         axis_ratio=axis_ratio,
         angle=np.stack([angle + np.where(early, 0, 0.1) * rng.standard_normal(n), angle], axis=1),
-        clumps=Clumps(
-            galaxy=np.repeat(late, _CLUMPS),
-            offset=(offset + component_offset[late, 1][:, None]).reshape(-1, 2),
-            flux=clump_flux.reshape(-1, 5),
-            radius=clump_radius.ravel(),
-        ),
+        clumps=Clumps.in_discs(late, clump_offset + component_offset[late, 1][:, None], clump_flux, clump_radius),
     )
+
+
+def _draw_radius(population, early, rng):
+    """Half-light radii (N,) (arcsec)."""
+    median, scatter = shen_radius(population.absolute_magnitude, early)
+    radius = median * np.exp(scatter * rng.standard_normal(len(early))) * _arcsec_per_kpc(population.redshift)
+    return np.clip(radius, *_RADIUS_LIMITS)
+
+
+def _draw_axis_ratio(population, early, rng):
+    """Axis ratios of bulge and disc (N, 2)."""
+    spheroid = _early_axis_ratio(population.absolute_magnitude, rng)
+    bulge = np.where(early, spheroid, np.clip(0.8 + 0.13 * rng.standard_normal(len(early)), 0.3, 1.0))
+    disc = np.where(early, spheroid, _disc_axis_ratio(population.rest_colour, rng))
+    return np.stack([bulge, disc], axis=1)
+
+
+def _major_axes(radius, bulge_fraction, ratio, profile, axis_ratio, early):
+    """Half-light radii of bulge and disc along the major axis (N, 2) (pixels)."""
+    # The relations hold for circular apertures; a disc's radius along the major axis does not depend on its
+    # inclination.
+    mean_axis_ratio = np.where(early, axis_ratio[:, 1], _MEAN_DISC_AXIS_RATIO)
+    bulge, disc = _component_radii(radius, bulge_fraction, ratio, profile)
+    return np.stack([bulge / np.sqrt(axis_ratio[:, 0]), disc / np.sqrt(mean_axis_ratio)], axis=1) / PIXEL_SCALE
+
+
+def _beta(rng, parameters, early):
+    return np.where(early, *(rng.beta(*parameters[kind], size=len(early)) for kind in ("early", "late")))
 
 
 def _normal(rng, parameters, early):
@@ -332,7 +285,7 @@ def _arcsec_per_kpc(redshift):
 
 
 def _profiles(early, rng):
-    """Of bulge and disc (N, 2), by their place in `PROFILES`."""
+    """Profiles of bulge and disc (N, 2), by their place in `PROFILES`."""
     gaussian, exponential, devaucouleurs = (PROFILES.index(name) for name in SERSIC)
     disc_like, bent_down = (~early & (rng.uniform(size=len(early)) < share) for share in (_DISC_LIKE, _BENT_DOWN))
     bulge = np.where(disc_like, exponential, devaucouleurs)
@@ -361,60 +314,14 @@ def _component_radii(radius, bulge_fraction, ratio, profile):
     low, high = np.full_like(radius, 0.2), np.full_like(radius, 20.0)  # disc radius over the half-light radius
     for _ in range(30):
         disc = np.sqrt(low * high)
-        in_bulge, in_disc = _light_within(1 / np.stack([ratio * disc, disc], axis=1), profile).T
+        in_bulge, in_disc = light_within(1 / np.stack([ratio * disc, disc], axis=1), profile).T
         too_large = bulge_fraction * in_bulge + (1 - bulge_fraction) * in_disc < 0.5
         low, high = np.where(too_large, low, disc), np.where(too_large, disc, high)
     return radius * disc * ratio, radius * disc
 
 
-def _light_within(distance, profile):
-    """Share of round profiles' light within distances in half-light radii (Graham & Driver 2005, PASA 22, 118)."""
-    light = np.empty_like(distance)
-    for name, (index, b) in SERSIC.items():
-        alike = profile == PROFILES.index(name)
-        light[alike] = gammainc(2 * index, b * distance[alike] ** (1 / index))
-    return light
-
-
 def _off_centre(scale_length, bulge_fraction, rng):
-    """Where bulge and disc stand (N, 2, 2), apart by the lopsidedness and with the light's centre in the middle."""
+    """Places of bulge and disc (N, 2, 2), apart by the lopsidedness and with the light's centre in the middle."""
     apart = _LOPSIDEDNESS * scale_length[:, None] * rng.standard_normal((len(scale_length), 2))
     share = bulge_fraction[:, None]
     return np.stack([-(1 - share) * apart, share * apart], axis=1)
-
-
-def _split(flux, share, redder):
-    """Two components (N, 2, 5) with the sum given: the first with a share in r, and redder in g - r by as much."""
-    # A component's share is odds / (1 + odds), so the two sum to one in every band.
-    magnitudes = _COLOUR_VECTOR * redder[:, None]
-    first = expit(logit(share)[:, None] - 0.4 * np.log(10) * magnitudes) * flux
-    return np.stack([first, flux - first], axis=1)
-
-
-def _light_of_clumps(disc_flux, rng):
-    """Fluxes (N, clumps, 5), taken from those of the discs (N, 5)."""
-    n = len(disc_flux)
-    median, scatter = _CLUMP_SHARE
-    share = np.minimum(median * np.exp(scatter * rng.standard_normal(n)), 0.5)
-    bluer = _CLUMP_BLUER[0] + _CLUMP_BLUER[1] * rng.standard_normal(n)
-    all_clumps = _split(disc_flux, share, -bluer)[:, 0]
-    weight = rng.standard_exponential((n, _CLUMPS))
-    return all_clumps[:, None] * (weight / weight.sum(axis=1, keepdims=True))[..., None]
-
-
-def _places_of_clumps(scale_length, axis_ratio, angle, rng):
-    """Places (N, clumps, 2) in the discs of N galaxies, and half-light radii (N, clumps), in pixels."""
-    shape = len(scale_length), _CLUMPS
-    distance = np.clip(rng.gamma(2.0, size=shape), *_CLUMP_REACH)  # the light of an exponential disc
-    mean, scatter, least = _PITCH
-    pitch = np.deg2rad(np.maximum(mean + scatter * rng.standard_normal(len(scale_length)), least))
-    winding = rng.choice([-1, 1], size=len(scale_length)) / np.tan(pitch)
-    arm = rng.integers(2, size=shape) * np.pi + rng.uniform(0, np.pi, size=len(scale_length))[:, None]
-    azimuth = winding[:, None] * np.log(distance) + arm + _ARM_WIDTH * rng.standard_normal(shape)
-    distance = distance * scale_length[:, None]
-    distance = np.where(distance < _CLUMP_FURTHEST, distance, _CLUMP_FURTHEST * rng.uniform(size=shape))
-    along, across = distance * np.cos(azimuth), distance * np.sin(azimuth) * axis_ratio[:, None]
-    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    place = np.stack([along * cosine - across * sine, along * sine + across * cosine], axis=-1)
-    median, spread = _CLUMP_RADIUS
-    return place, scale_length[:, None] * median * np.exp(spread * rng.standard_normal(shape))

@@ -1,55 +1,57 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The seeds of the simulated sky: 10,000 real galaxies, with a template fit for each.
+Progenitors of simulated galaxies: 10,000 real ones, with a template fit for each.
 
 They are the galaxies of the SDSS Main Galaxy Sample that come with the ``kcorrect`` package. A fit of its templates
-(Blanton & Roweis 2007, AJ 133, 734) tells what a seed would look like from another distance.
+(Blanton & Roweis 2007, AJ 133, 734) gives the colours that a progenitor would have at another distance.
 
 The light in an image is the total light, so the colours are those of the Petrosian fluxes, not of the model fluxes,
 which are redder where a galaxy's outskirts are bluer than its middle. But a catalogue's colours carry its noise, and an
-image adds its own: what a seed's colours owe to noise must not be drawn as if it were its light. So a galaxy has the
-colours of its template fit, corrected by what such fits miss on average among galaxies as red and luminous. The fits
-leave residuals no larger than the catalogue's errors: nothing real is lost with them.
+image adds its own: noise in a progenitor's colours must not be drawn as if it were light. So a galaxy has the colours
+of its template fit, corrected by the mean residual of such fits among galaxies as red and luminous. The residuals of
+single fits are no larger than the catalogue's errors: nothing real is lost with them.
 
-Every seed belongs to one of three splits for good, so that what is tested was never trained on.
+Every progenitor belongs to one of three splits for good, so that no galaxy is both trained and tested on.
 """
 
 import gc
 import warnings
 from functools import cache, cached_property
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
+from astro_photz.photometry import r_magnitude
 from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
+from astro_photz.utils._optional import optional
 
 from ._cosmology import distance_modulus
-from .sample import r_magnitude
 
-__all__ = ["SPLITS", "SPLIT_SEED", "Seeds", "load_seeds"]
+__all__ = ["SPLITS", "SPLIT_SEED", "Progenitors", "load_progenitors"]
 
 SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
-"""Fraction of the seed galaxies in each split."""
+"""Fraction of the progenitors in each split."""
 
 SPLIT_SEED = 20210110
 """Seed of the permutation that assigns galaxies to splits. Part of every data set's identity: never change it."""
 
 _FURTHEST = 0.4  # the Main Galaxy Sample ends before
-_CORRECTED = 0.02, 0.2  # redshifts between which there are seeds enough of all colours to correct the templates
+_CORRECTED = 0.02, 0.2  # redshifts between which there are enough progenitors of all colours to correct the templates
 _LUMINOSITIES = -24.0, -18.0  # the same, of absolute magnitudes in r
-_SIGMA_OF_MAD = 1.4826
+_SIGMA_OF_MAD = 1.4826  # of a normal distribution: with more digits, other galaxies would be outliers
 
 
-def _import_kcorrect():
-    try:
-        from kcorrect.kcorrect import Kcorrect
-    except ImportError as error:
-        raise ImportError('simulating needs kcorrect: pip install "astro-photz[simulate]"') from error
-    return Kcorrect
+def _kcorrect(module):
+    return optional(f"kcorrect{module}", extra="simulate", doing="simulating")
 
 
 def _total_flux(table):
-    """Petrosian flux (N, 5), free of extinction; its colours from the better model fluxes, times the mean ratio of
-    Petrosian to model flux of galaxies alike."""
+    """
+    Petrosian flux (N, 5), free of extinction.
+
+    Its colours are those of the better model fluxes, times the mean ratio of Petrosian to model flux of galaxies alike.
+    """
     extinction = np.asarray(table["EXTINCTION"], dtype=float)
     ebv = np.mean(extinction / EXTINCTION_COEFFICIENTS["DR12"], axis=1)
     model = np.asarray(table["MODELFLUX"], dtype=float)
@@ -68,8 +70,7 @@ def _total_flux(table):
 
 
 def _robust_fit(terms, values, error):
-    """Coefficients of a linear fit to ``values`` (N,), outliers left out: measurements gone wrong, or galaxies unlike
-    any other."""
+    """Coefficients of a linear fit to values (N,), without outliers: wrong measurements, or unusual galaxies."""
     inlier = np.isfinite(values)
     weight = 1 / np.hypot(error, 0.01)
     for _ in range(4):
@@ -86,18 +87,22 @@ def _colour(flux):
 
 
 def _correction_terms(colour, magnitude, redshift):
-    """What templates err with (N, 10): a quartic of the redshift, for lines and breaks pass from band to band, and the
-    luminosity, which the templates' mix does not know."""
+    """
+    Terms (N, 10) that errors of the templates depend on.
+
+    A quartic of the redshift, as lines and breaks pass from band to band, and the luminosity, which the templates' mix
+    does not know.
+    """
     z, luminosity = np.clip(redshift, *_CORRECTED), np.clip(magnitude, *_LUMINOSITIES)
     others = [colour, colour**2, colour * z, luminosity, luminosity * colour]
     return np.column_stack([np.vander(z, 5), *others])
 
 
-class Seeds:
+class Progenitors:
     """
-    The seed galaxies, with a template fit for each.
+    Real galaxies behind the simulated ones, with a template fit for each.
 
-    Use `load_seeds`: it makes them once.
+    Use `load_progenitors`: it makes them once.
 
     Attributes
     ----------
@@ -116,15 +121,10 @@ class Seeds:
     """
 
     def __init__(self):
-        from importlib.util import find_spec
-        from pathlib import Path
-
         from astropy.table import Table
 
         # found without importing kcorrect, which takes seconds and which only template fits need
-        spec = find_spec("kcorrect")
-        if spec is None:
-            _import_kcorrect()
+        spec = find_spec("kcorrect") or _kcorrect("").__spec__
         self.table = Table.read(Path(spec.origin).parent / "data" / "test" / "gst_tests_small.fits")
         self.measured_flux, self.ebv = _total_flux(self.table)
         self.ra, self.dec = np.asarray(self.table["RA"]), np.asarray(self.table["DEC"])
@@ -138,7 +138,7 @@ class Seeds:
         with warnings.catch_warnings():
             # kcorrect leaves its files open, for the garbage collector to close
             warnings.simplefilter("ignore", ResourceWarning)
-            templates = _import_kcorrect()(responses=names, redshift_range=[0.0, 1.0], nredshift=1000)
+            templates = _kcorrect(".kcorrect").Kcorrect(responses=names, redshift_range=[0.0, 1.0], nredshift=1000)
             gc.collect()
         return templates
 
@@ -184,14 +184,17 @@ class Seeds:
 
     @cached_property
     def _missed(self):
-        """What the fits miss of the measured fluxes (N, 5), as a factor."""
+        """Measured fluxes over those of the fits (N, 5)."""
         return self.measured_flux / self.reconstruct(self._coefficients, self.redshift)
 
     @cached_property
     def _mean_missed(self):
-        """What they miss of the colours relative to r (mag), on average over galaxies of a rest colour and a
-        luminosity seen at a redshift: coefficients (10, 5) of `_correction_terms`. All seeds tell, whatever their
-        split: ten numbers for a band are the nature of the simulated sky, and know no galaxy."""
+        """
+        Mean residual of the fits in colours relative to r (mag): coefficients (10, 5) of `_correction_terms`.
+
+        Progenitors of all splits are used: ten numbers for a band are the nature of the simulated sky, and hold no
+        single galaxy.
+        """
         magnitudes = np.full_like(self._missed, np.nan)
         magnitudes[self.usable] = 2.5 * np.log10(self._missed / self._missed[:, [2]])[self.usable]
         terms = _correction_terms(self.rest_colour, self.absolute_magnitude, self.redshift)
@@ -210,7 +213,7 @@ class Seeds:
 
     def fitted_flux(self, flux, redshift):
         """
-        Fluxes of other galaxies by template fits, free of most of their noise: as `flux` is of the seeds'.
+        Fluxes of other galaxies by template fits, free of most of their noise, made as `flux` is.
 
         Parameters
         ----------
@@ -225,7 +228,9 @@ class Seeds:
         """
         coefficients, missed = self._fit_scaled(flux, redshift)
         rest = self._at_rest(coefficients, missed, redshift)
-        return self._corrected(coefficients, missed, redshift, rest_colour=_colour(rest), magnitude=r_magnitude(rest))
+        return self._corrected(
+            coefficients, missed, redshift, rest_colour=_colour(rest), magnitude=r_magnitude(rest[:, 2])
+        )
 
     def rest_flux(self, flux, redshift):
         """
@@ -244,7 +249,7 @@ class Seeds:
         return self._at_rest(*self._fit_scaled(flux, redshift), redshift)
 
     def _fit_scaled(self, flux, redshift):
-        """Template fits to other galaxies, and what they miss of the light in r, as a factor."""
+        """Template fits to other galaxies, and their measured light in r over that of the fits."""
         coefficients = self.fit(flux, redshift)
         return coefficients, flux[:, 2] / self.reconstruct(coefficients, redshift)[:, 2]
 
@@ -255,8 +260,8 @@ class Seeds:
 
     @cached_property
     def absolute_magnitude(self):
-        """In the *r* band shifted to z = 0.1 (N,), h = 0.7."""
-        return r_magnitude(self.rest)
+        """Absolute magnitude (N,) in the *r* band shifted to z = 0.1, h = 0.7."""
+        return r_magnitude(self.rest[:, 2])
 
     @cached_property
     def rest_colour(self):
@@ -265,19 +270,19 @@ class Seeds:
 
     def moved(self, rows, redshift):
         """
-        Fluxes of seeds seen from another distance.
+        Fluxes of progenitors seen from another distance.
 
         Parameters
         ----------
         rows : `~numpy.ndarray` (M,) of int
-            Which seeds.
+            Which progenitors.
         redshift : `~numpy.ndarray` (M,)
             Where they are seen.
 
         Returns
         -------
         flux : `~numpy.ndarray` (M, 5)
-            Total flux (nanomaggies), free of extinction: in *r*, from a seed's own distance, the measured one.
+            Total flux (nanomaggies), free of extinction: in *r*, from a progenitor's own distance, the measured one.
         """
         dimming = distance_modulus(self.redshift[rows]) - distance_modulus(redshift)
         return self._corrected(
@@ -290,27 +295,27 @@ class Seeds:
         )
 
     def _corrected(self, coefficients, missed, redshift, *, rest_colour, magnitude, dimming=0.0):
-        """Fluxes (N, 5) of template fits, with what such fits miss: in r as measured, in colours on average."""
+        """Fluxes (N, 5) of template fits, corrected by the residual of each in r and by the mean one in colours."""
         terms = _correction_terms(rest_colour, magnitude, redshift)
         fitted = self.reconstruct(coefficients, redshift)
         return fitted * missed[:, None] * 10 ** (0.4 * (terms @ self._mean_missed + dimming))
 
 
 @cache
-def load_seeds():
+def load_progenitors():
     """
-    The seed galaxies, read and fitted once.
+    Read the progenitors, once.
 
     Returns
     -------
-    `Seeds`
+    `Progenitors`
 
     Raises
     ------
     ImportError
         Without kcorrect.
     """
-    return Seeds()
+    return Progenitors()
 
 
 def _assign_splits(n):

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Which galaxies a survey would have selected.
+Samples: the limits within which a survey selects galaxies.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from numbers import Real
 
 import numpy as np
 
-from astro_photz.sdss import ZERO_POINT
+from astro_photz.photometry import r_magnitude
 
-__all__ = ["FURTHEST", "MAIN_SAMPLE", "Sample", "r_magnitude"]
+__all__ = ["FURTHEST", "MAIN_SAMPLE", "Sample"]
 
 FURTHEST = 1.0
 """Redshift to which galaxies can be simulated: that of the template fits."""
@@ -22,7 +22,7 @@ _DEEPEST = 22.2  # of SDSS
 @dataclass(frozen=True)
 class Sample:
     """
-    Which galaxies a survey would have selected.
+    Limits within which a survey selects galaxies.
 
     Parameters
     ----------
@@ -31,8 +31,9 @@ class Sample:
     redshift : (float, float), optional
         Limits of the redshift.
     flat_redshift : bool, optional
-        Draw redshifts uniformly instead of as they occur: at each, what galaxies the sample has there. Below and above
-        the redshifts where at least 20 seeds can be seen within the limits there are none, whatever ``redshift`` says.
+        Draw redshifts uniformly instead of as they occur: at each, galaxies that the sample has there. There are none
+        below and above the redshifts where at least 20 progenitors can be seen within the limits, whatever ``redshift``
+        says.
     dusty : float, optional
         Share of the galaxies that lie behind more dust than the survey's fields do, E(B-V) being uniform from 0 to 0.5
         mag: to train on, so that dust is nothing unusual.
@@ -73,7 +74,7 @@ class Sample:
 
     def contains(self, flux, redshift):
         """
-        Which galaxies belong to the sample.
+        Mask of the galaxies that belong to the sample.
 
         Parameters
         ----------
@@ -85,7 +86,7 @@ class Sample:
         -------
         `~numpy.ndarray` (N,) of bool
         """
-        magnitude = r_magnitude(flux)
+        magnitude = r_magnitude(flux[:, 2])
         lowest, highest = self.redshift
         bright_enough = (magnitude <= self.faintest) & (magnitude >= self.brightest)
         return bright_enough & (redshift >= lowest) & (redshift < highest)
@@ -110,19 +111,3 @@ def _check_redshift(limits):
 
 MAIN_SAMPLE = Sample()
 """The Main Galaxy Sample's limits, r <= 17.8 (Strauss et al. 2002, AJ 124, 1810) and z < 0.4."""
-
-
-def r_magnitude(flux):
-    """
-    Magnitudes in *r*.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray` (N, 5)
-        In *ugriz* (nanomaggies).
-
-    Returns
-    -------
-    `~numpy.ndarray` (N,)
-    """
-    return ZERO_POINT - 2.5 * np.log10(flux[:, 2])

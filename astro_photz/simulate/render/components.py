@@ -1,48 +1,32 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Sources of light, as the renderer takes them: each has a place in one of many scenes, a profile, and fluxes.
+Components of light, as the renderer takes them: each has a place in one of many scenes, a profile, and fluxes.
+
+A star is one component; a galaxy is several: bulge, disc and clumps.
 """
 
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import torch
 
-from astro_photz.simulate._torch import torch
+from .profiles import PROFILES
 
-__all__ = [
-    "DEVAUCOULEURS",
-    "EXPONENTIAL",
-    "PROFILES",
-    "SERSIC",
-    "Sources",
-    "add_by_scene",
-    "by_scene",
-    "quadratic_form",
-]
-
-PROFILES = ("point", "exponential", "devaucouleurs", "gaussian")
-"""Names of the profiles; a source's ``profile`` is its place here."""
-
-EXPONENTIAL = 1.67834699
-DEVAUCOULEURS = 7.66924944
-"""b_n of the Sersic profiles exp(-b_n (r / R_50)^(1/n)), n = 1 and 4, that makes R_50 the half-light radius."""
-
-SERSIC = {"gaussian": (0.5, np.log(2)), "exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}
-"""n and b_n of the extended profiles."""
+__all__ = ["Components", "add_by_scene", "by_scene", "quadratic_form"]
 
 
 @dataclass
-class Sources:
+class Components:
     """
-    Things that shine, each in one of many scenes.
+    Components of light, each in one of many scenes.
 
     Parameters
     ----------
     scene : `~numpy.ndarray` (M,) of int
         Which scene it is in, in increasing order.
     profile : `~numpy.ndarray` (M,) of int
-        Index into `PROFILES`.
+        Index into `~astro_photz.simulate.render.profiles.PROFILES`.
     x, y : `~numpy.ndarray` (M,)
         Column and row of the centre (pixels of the drawn image, 0 the centre of the first).
     flux : `~numpy.ndarray` (M, 5)
@@ -67,61 +51,97 @@ class Sources:
         return len(self.scene)
 
     def __getitem__(self, rows):
-        return Sources(**{name: value[rows] for name, value in vars(self).items()})
+        return Components(**{name: value[rows] for name, value in vars(self).items()})
+
+    @classmethod
+    def round(cls, profile, *, scene, x, y, flux, radius):
+        """
+        Round components of one profile.
+
+        Parameters
+        ----------
+        profile : str
+            One of `~astro_photz.simulate.render.profiles.PROFILES`.
+        scene, x, y, flux, radius : `~numpy.ndarray`
+            As above.
+
+        Returns
+        -------
+        `Components` (M,)
+        """
+        n = len(scene)
+        profile = np.full(n, PROFILES.index(profile))
+        axis_ratio, angle = np.ones(n), np.zeros(n)
+        return cls(scene, profile, x, y, flux, radius, axis_ratio, angle)
+
+    def have_profile(self, name):
+        """
+        Mask of the components with a profile.
+
+        Parameters
+        ----------
+        name : str
+            One of `~astro_photz.simulate.render.profiles.PROFILES`.
+
+        Returns
+        -------
+        `~numpy.ndarray` (M,) of bool
+        """
+        return self.profile == PROFILES.index(name)
 
     @classmethod
     def concatenate(cls, parts):
         """
-        Put several sets of sources together, sorted by scene.
+        Join several sets of components, sorted by scene.
 
         Parameters
         ----------
-        parts : sequence of `Sources`
+        parts : sequence of `Components`
 
         Returns
         -------
-        `Sources`
+        `Components`
         """
         together = cls(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
         return together[np.argsort(together.scene, kind="stable")]
 
 
-def by_scene(sources):
+def by_scene(components):
     """
-    Sort sources by scene.
+    Sort components by scene.
 
     Parameters
     ----------
-    sources : `Sources` (M,)
+    components : `Components` (M,)
 
     Returns
     -------
     list of (int, slice)
-        Number of a scene and the slice of its sources, for each scene that has some.
+        Number of a scene and the slice of its components, for each scene that has some.
     """
-    scene, first = np.unique(sources.scene, return_index=True)
-    return [(number, slice(*rows)) for number, rows in zip(scene, pairwise([*first, len(sources)]), strict=True)]
+    scene, first = np.unique(components.scene, return_index=True)
+    return [(number, slice(*rows)) for number, rows in zip(scene, pairwise([*first, len(components)]), strict=True)]
 
 
-def add_by_scene(total, sources, pattern):
+def add_by_scene(total, components, pattern):
     """
-    Add to each scene the patterns of its sources, times their fluxes.
+    Add to each scene the patterns of its components, times their fluxes.
 
     Parameters
     ----------
     total : `torch.Tensor` (N, 5, P)
         Changed in place.
-    sources : `Sources` (M,)
+    components : `Components` (M,)
     pattern : `torch.Tensor` (M, P)
     """
-    flux = torch.as_tensor(sources.flux.T, dtype=total.dtype, device=total.device)
-    for scene, members in by_scene(sources):
+    flux = torch.as_tensor(components.flux.T, dtype=total.dtype, device=total.device)
+    for scene, members in by_scene(components):
         total[scene].addmm_(flux[:, members], pattern[members])
 
 
 def quadratic_form(angle, scale, ratio):
     """
-    Squared length of a vector (x, y) that is scaled by ``scale`` along a direction and by ``ratio`` of that across it.
+    Squared length of a vector (x, y) scaled by ``scale`` along a direction and by ``ratio`` of that across it.
 
     Parameters
     ----------

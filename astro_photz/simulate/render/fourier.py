@@ -1,51 +1,47 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Images of many sources at once, drawn in Fourier space.
+Images of many components at once, drawn in Fourier space.
 
-A source's image is a profile, moved to its place and blurred. In Fourier space each is a factor: the profile's
-transform, a phase, the transfer function of the point-spread function. So a stamp is the sum of its sources'
+A component's image is a profile, moved to its place and blurred. In Fourier space each is a factor: the profile's
+transform, a phase, the transfer function of the point-spread function. So a stamp is the sum of its components'
 transforms times the transfer function of each band, turned into pixels by one inverse transform; torch does it for a
 batch of stamps, on a processor or on a GPU.
 
-Profiles are circular ones stretched along an axis: the exponential and the Gaussian, whose transforms have a closed
-form; de Vaucouleurs', whose transform is tabulated once from a sum of Gaussians that follows the profile to 1e-6 (the
-law exp(-b r^(1/4)) is a mixture of Gaussians with positive weights; compare Hogg & Lang 2013, PASP 125, 719); and the
-point source. Points and round Gaussians are products of a column and a row in Fourier space too, and cost next to
-nothing.
+Profiles (`astro_photz.simulate.render.profiles`) are circular ones stretched along an axis, or points. Points and round
+Gaussians are products of a column and a row in Fourier space too, and cost next to nothing.
 
 On a finite grid light that leaves on one side comes in again on the other; it is taken off again
 (`astro_photz.simulate.render.wraparound`).
 """
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
+import torch
 from scipy.fft import next_fast_len
 
-from astro_photz.simulate._torch import exp_of_minus, torch
-
-from .components import DEVAUCOULEURS, EXPONENTIAL, PROFILES, add_by_scene, by_scene, quadratic_form
+from .components import add_by_scene, by_scene, quadratic_form
+from .profiles import HALF_LIGHT_SIGMA, TRANSFORMS, exp_of_minus
 from .wraparound import light_come_round
 
 __all__ = ["REACH", "render"]
 
 REACH = 10
-"""How far outside the drawn image a source's centre may lie (pixels): those further out are left out."""
+"""How far outside the drawn image a component's centre may lie (pixels): those further out are left out."""
 
 _BEYOND_NYQUIST = 1.12  # wave number of the shortest wave followed: in good seeing those of two pixels hold light
 _PIXELS_AT_ONCE = 24 * 96**2  # of grid, in each band: so that a batch's transforms fit into the processor's cache
-_HALF_LIGHT_SIGMA = np.sqrt(2 * np.log(2))  # half-light radius of a round Gaussian of unit width
 
 
-def render(sources, transfer, *, size, shift, device="cpu"):
+def render(components, transfer, *, size, shift, device="cpu"):
     """
     Draw scenes in five bands, without noise.
 
     Parameters
     ----------
-    sources : `~astro_photz.simulate.render.components.Sources` (M,)
+    components : `~astro_photz.simulate.render.components.Components` (M,)
     transfer : callable
         ``transfer(k2, scenes)`` gives the transfer function of the point-spread function, tensor
         (len(scenes), 5, ...), at squared wave numbers ``k2`` (...) (radians per pixel, squared) for a slice of scenes.
@@ -59,12 +55,12 @@ def render(sources, transfer, *, size, shift, device="cpu"):
     Returns
     -------
     images : `torch.Tensor` (N, 5, size, size) float32
-        Flux in each pixel, in the unit of the sources'.
+        Flux in each pixel, in the unit of the components'.
 
     Raises
     ------
     ValueError
-        If ``size`` is not positive, or a source's place is not finite.
+        If ``size`` is not positive, or a component's place is not finite.
 
     Examples
     --------
@@ -72,10 +68,10 @@ def render(sources, transfer, *, size, shift, device="cpu"):
 
     >>> import numpy as np
     >>> from astro_photz.simulate.render.fourier import render
-    >>> from astro_photz.simulate.render.components import PROFILES, Sources
-    >>> one = np.ones(1)
-    >>> star = Sources(scene=np.array([0]), profile=np.array([PROFILES.index("point")]), x=31 * one, y=31 * one,
-    ...                flux=np.full((1, 5), 100.0), radius=one, axis_ratio=one, angle=0 * one)
+    >>> from astro_photz.simulate.render.components import Components
+    >>> place = np.array([31.0])
+    >>> flux = np.full((1, 5), 100.0)
+    >>> star = Components.round("point", scene=np.array([0]), x=place, y=place, flux=flux, radius=place)
     >>> blur = lambda k2, scenes: (-0.5 * 1.5**2 * k2).exp().expand(1, 5, *k2.shape)
     >>> image = render(star, blur, size=63, shift=np.zeros((1, 5, 2)))
     >>> print(f"{image[0, 2].sum():.2f}")
@@ -83,25 +79,25 @@ def render(sources, transfer, *, size, shift, device="cpu"):
     """
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, got {size}")
-    sources = _within_reach(sources, size)
+    components = _within_reach(components, size)
     grid = _Grid.around(size, device)
     n = len(shift)
     step = max(1, _PIXELS_AT_ONCE // grid.side**2)
-    bounds = np.searchsorted(sources.scene, np.arange(0, n + step, step))
+    bounds = np.searchsorted(components.scene, np.arange(0, n + step, step))
     images = torch.empty((n, 5, size, size), device=device)
     for batch, (first, last) in enumerate(pairwise(bounds)):
         scenes = slice(batch * step, min((batch + 1) * step, n))
-        local = sources[first:last]
+        local = components[first:last]
         local.scene = local.scene - scenes.start
         images[scenes] = _render_batch(local, transfer, scenes, grid, shift[scenes])
     return images
 
 
-def _within_reach(sources, size):
-    place = np.stack([sources.x, sources.y])
+def _within_reach(components, size):
+    place = np.stack([components.x, components.y])
     if not np.isfinite(place).all():
-        raise ValueError("sources must have finite x and y, got some that are not; leave those out")
-    return sources[(np.maximum(-place, place - (size - 1)) <= REACH).all(axis=0)]
+        raise ValueError("components must have finite x and y, got some that are not; leave those out")
+    return components[(np.maximum(-place, place - (size - 1)) <= REACH).all(axis=0)]
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,7 @@ class _Grid:
 
     @classmethod
     def around(cls, size, device):
-        # what comes round from a source at its furthest ends REACH before the image's other edge; an even side
+        # what comes round from a component at its furthest ends REACH before the image's other edge; an even side
         side = 2 * next_fast_len(-(-size // 2) + REACH, real=True)
         return cls(size, side, torch.device(device))
 
@@ -134,8 +130,7 @@ class _Grid:
 
     @property
     def waves_along_y(self):
-        """Numbers of all waves, in the order of the inverse transform; at the end those left over, that look like some
-        of the first."""
+        """Numbers of all waves, in the order of the inverse transform; at the end those that look like the first."""
         first_negative = self.last + 1 - self.side
         return np.r_[0 : self.last + 1, first_negative:0, -self.last : first_negative]
 
@@ -146,27 +141,27 @@ class _Grid:
 
     @cached_property
     def distinct_k2(self):
-        """Squared wave numbers that differ, in increasing order, and which of them each place of the grid has."""
+        """Squared wave numbers that differ, in increasing order, and the index of each place of the grid among them."""
         wave = np.arange(self.last + 1)
         waves2, place = np.unique(np.add.outer(wave**2, self.waves_along_y**2), return_inverse=True)
         k2 = torch.as_tensor((2 * np.pi / self.side) ** 2 * waves2, dtype=torch.float32, device=self.device)
         return k2, torch.as_tensor(place.ravel(), device=self.device)
 
     def column(self, values):
-        """Values of sources as a tensor that broadcasts along their pixels."""
+        """Values of components as a tensor that broadcasts along their pixels."""
         return torch.as_tensor(np.asarray(values), dtype=torch.float32, device=self.device)[..., None]
 
 
-def _render_batch(sources, transfer, scenes, grid, shift):
+def _render_batch(components, transfer, scenes, grid, shift):
     n = scenes.stop - scenes.start
     spectrum = torch.zeros((n, 5, len(grid.kx), len(grid.ky)), dtype=torch.complex64, device=grid.device)
-    separable = _is_separable(sources)
-    _add_separable(spectrum, sources[separable], grid)
-    for profile, transform in _TRANSFORMS.items():
-        alike = ~separable & (sources.profile == PROFILES.index(profile))
-        _add_profile(spectrum, sources[alike], transform, grid)
+    separable = _is_separable(components)
+    _add_separable(spectrum, components[separable], grid)
+    for profile, transform in TRANSFORMS.items():
+        alike = ~separable & components.have_profile(profile)
+        _add_profile(spectrum, components[alike], transform, grid)
     spectrum *= _transfer(transfer, scenes, grid)
-    come_round = light_come_round(sources, _blur_variance(transfer, scenes, grid), shift, grid)
+    come_round = light_come_round(components, _blur_variance(transfer, scenes, grid), shift, grid)
     return _to_pixels(spectrum, shift, grid) - come_round
 
 
@@ -177,15 +172,18 @@ def _phases(x, y, grid):
 
 
 def _transfer(transfer, scenes, grid):
-    """The transfer function on the whole grid: few of its squared wave numbers differ. It is made complex while it is
-    small: a product of real and complex numbers would turn each pixel's into a complex one first."""
+    """
+    Compute the transfer function on the whole grid, where few squared wave numbers differ.
+
+    It is made complex while it is small: a product of real and complex numbers would make each pixel complex first.
+    """
     k2, place = grid.distinct_k2
     values = transfer(k2, scenes).to(torch.complex64)
     return values.gather(-1, place.expand(*values.shape[:2], -1)).unflatten(-1, (len(grid.kx), len(grid.ky)))
 
 
 def _blur_variance(transfer, scenes, grid):
-    """Of the point-spread functions along an axis (n, 5): how fast their transfer functions fall at first."""
+    """Variance of the point-spread functions along an axis (n, 5), from the slope of their transfer functions at 0."""
     k2 = torch.tensor([1e-3], device=grid.device)
     return 2 * (1 - transfer(k2, scenes)[..., 0]) / k2
 
@@ -208,87 +206,36 @@ def _to_pixels(spectrum, shift, grid):
     return torch.fft.irfft(lines[..., : nyquist + 1, :], n=grid.side, dim=-2)[..., inner, :].mT
 
 
-def _is_separable(sources):
-    """Whether a source's transform is a column times a row."""
-    point, gaussian = (sources.profile == PROFILES.index(name) for name in ("point", "gaussian"))
-    return point | (gaussian & (sources.axis_ratio == 1))
+def _is_separable(components):
+    """Mask of the components whose transform is a column times a row."""
+    return components.have_profile("point") | (components.have_profile("gaussian") & (components.axis_ratio == 1))
 
 
-def _add_separable(spectrum, sources, grid):
-    rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
-    point = sources.profile == PROFILES.index("point")
-    variance = grid.column(np.where(point, 0, sources.radius / _HALF_LIGHT_SIGMA) ** 2)
+def _add_separable(spectrum, components, grid):
+    rows, columns = _phases(components.x + grid.margin, components.y + grid.margin, grid)
+    variance = grid.column(np.where(components.have_profile("point"), 0, components.radius / HALF_LIGHT_SIGMA) ** 2)
     rows *= exp_of_minus(0.5 * variance * grid.ky**2)
     columns *= exp_of_minus(0.5 * variance * grid.kx**2)
-    columns = (grid.column(sources.flux) * columns[:, None, :]).flatten(1)  # (M, 5 side / 2)
+    columns = (grid.column(components.flux) * columns[:, None, :]).flatten(1)  # (M, 5 side / 2)
     total = spectrum.flatten(1, 2)
-    for scene, members in by_scene(sources):
+    for scene, members in by_scene(components):
         total[scene].addmm_(columns[members].T, rows[members])
 
 
-def _add_profile(spectrum, sources, transform, grid):
-    """Add sources of one profile; ``transform`` turns their (k R_50)^2 into the profile's transform, in place."""
-    rows, columns = _phases(sources.x + grid.margin, sources.y + grid.margin, grid)
+def _add_profile(spectrum, components, transform, grid):
+    """Add components of one profile; ``transform`` turns their (k R_50)^2 into the profile's transform, in place."""
+    rows, columns = _phases(components.x + grid.margin, components.y + grid.margin, grid)
     pattern = columns[:, :, None] * rows[:, None, :]
-    pattern *= transform(_stretched_k2(sources, grid))
-    add_by_scene(torch.view_as_real(spectrum).flatten(2), sources, torch.view_as_real(pattern).flatten(1))
+    pattern *= transform(_stretched_k2(components, grid))
+    add_by_scene(torch.view_as_real(spectrum).flatten(2), components, torch.view_as_real(pattern).flatten(1))
 
 
-def _stretched_k2(sources, grid):
-    """(k R_50)^2, in the frame in which a source is circular: tensor (M, side / 2 + 1, side)."""
-    form = quadratic_form(sources.angle, sources.radius, sources.axis_ratio)
+def _stretched_k2(components, grid):
+    """(k R_50)^2, in the frame in which a component is circular: tensor (M, side / 2 + 1, side)."""
+    form = quadratic_form(components.angle, components.radius, components.axis_ratio)
     xx, yy, xy = (grid.column(value)[..., None] for value in form)
     kx, ky = grid.kx[:, None], grid.ky
     k2 = xy * kx + yy * ky
     k2 *= ky
     k2 += xx * kx**2
     return k2.clamp_(min=0)
-
-
-def _exponential(k2):
-    """Freeman (1970, ApJ 160, 811): the transform of exp(-r) is (1 + k^2)^(-3/2)."""
-    root = k2.mul_(EXPONENTIAL**-2).add_(1).rsqrt_()
-    return root * root * root
-
-
-def _devaucouleurs(k2):
-    """The nearest entry of the table: the leading bits of a positive float grow with it, and with its logarithm nearly
-    in proportion."""
-    table = _devaucouleurs_table(k2.device)
-    place = k2.view(torch.int32).bitwise_right_shift(_DROPPED_BITS).sub_(_FIRST_PLACE).clamp_(0, len(table) - 1)
-    return table.index_select(0, place.flatten()).view(k2.shape)
-
-
-def _gaussian(k2):
-    return exp_of_minus(k2.mul_(0.5 / _HALF_LIGHT_SIGMA**2))
-
-
-_TRANSFORMS = {"exponential": _exponential, "devaucouleurs": _devaucouleurs, "gaussian": _gaussian}
-
-_DROPPED_BITS = 12  # of 23 that a float has: leaves 2048 places to an octave
-_TABLE_LIMITS = np.array([2.0**-24, 2.0**18], dtype=np.float32)  # of (k R_50)^2
-_FIRST_PLACE, _LAST_PLACE = (int(bits) for bits in _TABLE_LIMITS.view(np.int32) >> _DROPPED_BITS)
-
-
-@cache
-def _devaucouleurs_table(device):
-    """Transform of de Vaucouleurs' profile in the middle of each interval of (k R_50)^2."""
-    place = np.arange(_FIRST_PLACE, _LAST_PLACE, dtype=np.int32)
-    k2 = ((place << _DROPPED_BITS) + (1 << (_DROPPED_BITS - 1))).astype(np.int32).view(np.float32)
-    width, flux = _devaucouleurs_gaussians()
-    transform = sum(share * np.exp(-0.5 * k2 * sigma**2) for sigma, share in zip(width, flux, strict=True))
-    return torch.as_tensor(transform, dtype=torch.float32, device=device)
-
-
-def _devaucouleurs_gaussians():
-    """Widths (in R_50) and shares of the light of round Gaussians that make up de Vaucouleurs' profile."""
-    from scipy.optimize import nnls
-
-    radius = np.logspace(-5, 2.5, 400)
-    profile = np.exp(-DEVAUCOULEURS * radius**0.25)
-    width = np.logspace(-5, 2, 40)
-    gaussians = np.exp(-0.5 * (radius[:, None] / width) ** 2)
-    weight = 1 / (profile + 1e-4)  # relative in the middle, absolute in the wings
-    amplitude, _ = nnls(gaussians * weight[:, None], profile * weight, maxiter=4000)
-    flux = amplitude * width**2
-    return width, flux / flux.sum()

@@ -2,7 +2,7 @@
 """
 Light that comes round a Fourier grid.
 
-On a finite grid, light that leaves on one side comes in again on the other, as from copies of the source, one grid
+On a finite grid, light that leaves on one side comes in again on the other, as from copies of the component, one grid
 apart. What large galaxies send round is known from their profiles and smooth, as the grid leaves a margin around the
 image: so it is computed at a few places, blurred and shifted to first order as the band is, and interpolated.
 """
@@ -11,46 +11,46 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-from scipy.special import gamma, gammaincc
+import torch
+from scipy.special import gamma
 
-from astro_photz.simulate._torch import exp_of_minus, torch
-
-from .components import PROFILES, SERSIC, add_by_scene, quadratic_form
+from .components import add_by_scene, quadratic_form
+from .profiles import SERSIC, exp_of_minus, light_beyond
 
 __all__ = ["light_come_round"]
 
-# Of copies of the grid: the first and last ring, and nodes a side for their light. The third set is for few sources.
+# Of copies of the grid: the first and last ring, and nodes a side for their light. The third set is for few components.
 _RINGS = ((1, 1), 10), ((2, 3), 5), ((4, 10), 3)
-_FAINT = 1e-4  # of a source's light beyond the grid: below it, nothing is taken off
+_FAINT = 1e-4  # of a component's light beyond the grid: below it, nothing is taken off
 _WIDE = 0.008  # of its light beyond the second set of rings: above it, the third is needed
 _SMALL = 0.2  # change by blur and shift, relative to the light, to which their first order is right
 
 
-def light_come_round(sources, variance, shift, grid):
+def light_come_round(components, variance, shift, grid):
     """
-    Light that the inverse transform adds to images, from the sources' copies, one grid apart.
+    Light that the inverse transform adds to images, from the components' copies, one grid apart.
 
     Parameters
     ----------
-    sources : `~astro_photz.simulate.render.components.Sources` (M,)
+    components : `~astro_photz.simulate.render.components.Components` (M,)
     variance : `torch.Tensor` (N, 5)
         Of the point-spread functions along an axis (square pixels).
     shift : `~numpy.ndarray` (N, 5, 2)
         Displacement of each band in columns and rows (pixels).
     grid : object
         With the ``side`` of the grid, the ``size`` of the images in its middle (pixels), the ``device``, and
-        ``column``, which makes values of sources broadcast along their pixels.
+        ``column``, which makes values of components broadcast along their pixels.
 
     Returns
     -------
     `torch.Tensor` (N, 5, size, size)
     """
-    light = _as_seen(_copies_at_nodes(sources, len(shift), grid), variance, shift, grid)
+    light = _as_seen(_copies_at_nodes(components, len(shift), grid), variance, shift, grid)
     to_pixels = _interpolation(light.shape[-1], tuple(np.linspace(-1, 1, grid.size)), grid.device)
     return to_pixels @ light @ to_pixels.T
 
 
-def _copies_at_nodes(sources, n, grid):
+def _copies_at_nodes(components, n, grid):
     """
     Light of the copies, before blur and shift.
 
@@ -60,7 +60,7 @@ def _copies_at_nodes(sources, n, grid):
     number = _RINGS[0][1]
     at_nodes = torch.zeros((n, 5, number**2), device=grid.device)
     for profile, law in SERSIC.items():
-        alike = sources[sources.profile == PROFILES.index(profile)]
+        alike = components[components.have_profile(profile)]
         large = alike[_light_beyond(alike.radius, grid.side / 2, *law) > _FAINT]
         wide = _light_beyond(large.radius, _followed(_RINGS[1], grid), *law) > _WIDE
         for group, rings in ((large[~wide], _RINGS[:2]), (large[wide], _RINGS)):
@@ -73,8 +73,7 @@ def _copies_at_nodes(sources, n, grid):
 
 
 def _as_seen(light, variance, shift, grid):
-    """Light at nodes (n, 5, nodes, nodes), blurred and moved: f + variance / 2 laplace f - shift grad f, as it is
-    smooth."""
+    """Blur and move smooth light at nodes (n, 5, nodes, nodes): f + variance / 2 laplace f - shift grad f."""
     slope = _slope(light.shape[-1], grid.size, grid.device)
     along_y, along_x = slope @ light, light @ slope.T
     x, y = (grid.column(shift[..., axis])[..., None] for axis in (0, 1))
@@ -84,8 +83,8 @@ def _as_seen(light, variance, shift, grid):
 
 
 def _light_beyond(radius, distance, index, b):
-    """Share of a round Sersic profile's light outside a distance (Graham & Driver 2005, PASA 22, 118, equation 2)."""
-    return gammaincc(2 * index, b * (distance / np.maximum(radius, 1e-6)) ** (1 / index))
+    """Share of the light beyond a distance (pixels), of round profiles with half-light radii (M,)."""
+    return light_beyond(distance / np.maximum(radius, 1e-6), index, b)
 
 
 def _followed(ring, grid):
@@ -94,13 +93,13 @@ def _followed(ring, grid):
     return grid.side * (2 * last + 1) / np.sqrt(np.pi)
 
 
-def _evenly_spread(sources, ring, law, grid):
+def _evenly_spread(components, ring, law, grid):
     """Brightness (M,) of the copies beyond a ring, for a flux of 1."""
-    round_radius = sources.radius * np.sqrt(sources.axis_ratio)
+    round_radius = components.radius * np.sqrt(components.axis_ratio)
     return _light_beyond(round_radius, _followed(ring, grid), *law) / grid.side**2
 
 
-def _copies(sources, rings, number, law, grid):
+def _copies(components, rings, number, law, grid):
     """Brightness (M, nodes^2) of the copies in some rings, taken at ``number`` nodes a side, for a flux of 1."""
     index, b = law
     first, last = rings
@@ -110,9 +109,11 @@ def _copies(sources, rings, number, law, grid):
     def column(values):
         return grid.column(values)[..., None, None]  # (M, 1, 1, 1): by copy, node row, node column
 
-    y = nodes[:, None] - copy_y - column(sources.y)
-    x = nodes - copy_x - column(sources.x)
-    xx, yy, xy = (column(value) for value in quadratic_form(sources.angle, 1 / sources.radius, 1 / sources.axis_ratio))
+    y = nodes[:, None] - copy_y - column(components.y)
+    x = nodes - copy_x - column(components.x)
+    xx, yy, xy = (
+        column(value) for value in quadratic_form(components.angle, 1 / components.radius, 1 / components.axis_ratio)
+    )
     r2 = xy * x + yy * y
     r2 *= y
     r2 += xx * x**2
@@ -121,7 +122,7 @@ def _copies(sources, rings, number, law, grid):
         root = root.sqrt_()
     profile = exp_of_minus(root.mul_(b)).sum(dim=1)
     refine = _interpolation(number, tuple(_nodes(_RINGS[0][1])), grid.device)
-    area = sources.radius**2 * sources.axis_ratio
+    area = components.radius**2 * components.axis_ratio
     light = (refine @ profile @ refine.T).flatten(1)
     return light / grid.column(area * 2 * np.pi * index * gamma(2 * index) / b ** (2 * index))
 

@@ -1,4 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What lies on a stamp: the galaxy and its neighbours.
+Scenes: the galaxy in a stamp, and its neighbours.
 """

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What else falls into a stamp: other galaxies, and stars of our own.
+Neighbours: other galaxies that fall into a stamp, and stars of our own.
 
 Galaxies brighter than r = 18 number 120 a square degree: 92 to r = 17.77, the density of the Main Galaxy Sample
 (Strauss et al. 2002, AJ 124, 1810), and a little more for what it leaves out, whose images are too faint in surface
@@ -21,8 +21,9 @@ import numpy as np
 from astro_photz.sdss import PIXEL_SCALE, R_UGRIZ, ZERO_POINT
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.render.components import PROFILES, Sources
+from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import REACH
+from astro_photz.utils._settings import check_between
 
 __all__ = ["FAINTEST_SINGLE", "draw_neighbours"]
 
@@ -58,13 +59,13 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
     size : int
         Side of the images (pixels).
     split : str
-        Whose seeds the galaxies come from.
+        Which of the real galaxies are their progenitors.
     density : float, optional
         Number of neighbours relative to the real sky; 0 for none.
 
     Returns
     -------
-    sources : `~astro_photz.simulate.render.components.Sources`
+    `~astro_photz.simulate.render.components.Components`
         With the fluxes as observed, extinction included.
 
     Raises
@@ -80,22 +81,21 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
     >>> 300 < len(neighbours) < 1500
     True
     """
-    if not 0 <= density <= 10:
-        raise ValueError(f"density must lie between 0 and 10, got {density!r}")
+    check_between("density", density, 0, 10)
     area = density * ((size + 2 * REACH) * PIXEL_SCALE / 3600) ** 2
     clustered = rng.gamma(1 / _CLUSTERING, area * _CLUSTERING, size=len(ebv))
     single = (_place(counts, clustered, size, rng) for counts in (_BRIGHT_GALAXIES, _GALAXIES))
     galaxies = _shape_galaxies(*map(np.concatenate, zip(*single, strict=True)), rng, split)
     faint = _blur_faint(*_place(_FAINT_GALAXIES, clustered, size, rng), rng)
     stars = _colour_stars(*_place(_STARS, np.full(len(ebv), area), size, rng), rng)
-    every = Sources.concatenate([galaxies, faint, stars])
+    every = Components.concatenate([galaxies, faint, stars])
     # Counts are of observed magnitudes; only the colours change.
     reddening = 10 ** (-0.4 * (R_UGRIZ - R_UGRIZ[2]) * ebv[every.scene, None])
     return replace(every, flux=every.flux * reddening)
 
 
 def _place(counts, area, size, rng):
-    """Scene, position and r magnitude of sources with power-law counts, on areas (N,) in square degrees."""
+    """Scene, position and r magnitude of objects with power-law counts, on areas (N,) in square degrees."""
     slope = counts["slope"]
     below, above = (10 ** (slope * (counts[limit] - counts["at"])) for limit in ("brightest", "faintest"))
     number = rng.poisson(counts["number"] * (above - below) * area)
@@ -108,8 +108,9 @@ def _place(counts, area, size, rng):
 
 def _shape_galaxies(scene, x, y, magnitude, rng, split):
     """
-    Galaxies of the sample, dimmed to the magnitudes wanted, and smaller: by half of what a distance would make them,
-    since fainter galaxies are not only further away, but of less luminosity too.
+    Draw galaxies of the sample, dimmed to the magnitudes wanted, and smaller.
+
+    They shrink by half as much as by a distance alone, since fainter galaxies are of less luminosity too.
     """
     n = len(scene)
     population = draw_population(n, rng, split=split)
@@ -121,7 +122,7 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split):
     component = (shape.bulge_fraction < 0.5).astype(int)  # the larger component stands for the whole
     rows = np.arange(n)
     radius = shape.radius / PIXEL_SCALE * 10 ** (-0.1 * (magnitude - own_magnitude))
-    return Sources(
+    return Components(
         scene=scene,
         profile=shape.component_profile[rows, component],
         x=x,
@@ -134,24 +135,16 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split):
 
 
 def _blur_faint(scene, x, y, magnitude, rng):
-    """Round blobs, so small that their profile does not matter."""
+    """Draw round blobs, so small that their profile does not matter."""
     n = len(scene)
     magnitudes = magnitude[:, None] + _FAINT_COLOURS + _FAINT_COLOUR_SCATTER * rng.standard_normal((n, 5))
     median, scatter = _FAINT_RADIUS
-    return Sources(
-        scene=scene,
-        profile=np.full(n, PROFILES.index("gaussian")),
-        x=x,
-        y=y,
-        flux=10 ** (0.4 * (ZERO_POINT - magnitudes)),
-        radius=median / PIXEL_SCALE * np.exp(scatter * rng.standard_normal(n)),
-        axis_ratio=np.ones(n),
-        angle=np.zeros(n),
-    )
+    radius = median / PIXEL_SCALE * np.exp(scatter * rng.standard_normal(n))
+    return Components.round("gaussian", scene=scene, x=x, y=y, flux=_flux(magnitudes), radius=radius)
 
 
 def _colour_stars(scene, x, y, magnitude, rng):
-    """Stars on the stellar locus (Covey et al. 2007, AJ 134, 2398, in broad strokes): turn-off stars and M dwarfs."""
+    """Draw stars on the stellar locus (Covey et al. 2007, AJ 134, 2398, roughly): turn-off stars and M dwarfs."""
     n = len(scene)
     dwarf = rng.uniform(size=n) < 0.55
     g_r = np.where(dwarf, 1.40 + 0.08 * rng.standard_normal(n), 0.30 + rng.gamma(2.0, 0.16, size=n))
@@ -161,14 +154,8 @@ def _colour_stars(scene, x, y, magnitude, rng):
     u_g = np.interp(g_r, [0.1, 0.3, 0.5, 0.8, 1.2, 1.7], [0.95, 0.95, 1.25, 1.95, 2.50, 2.65])
     magnitudes = np.stack([g_r + u_g, g_r, np.zeros(n), -r_i, -r_i - i_z], axis=1) + magnitude[:, None]
     magnitudes += 0.03 * rng.standard_normal((n, 5))
-    point = np.zeros(n)
-    return Sources(
-        scene=scene,
-        profile=np.full(n, PROFILES.index("point")),
-        x=x,
-        y=y,
-        flux=10 ** (0.4 * (ZERO_POINT - magnitudes)),
-        radius=point,
-        axis_ratio=point + 1,
-        angle=point,
-    )
+    return Components.round("point", scene=scene, x=x, y=y, flux=_flux(magnitudes), radius=np.zeros(n))
+
+
+def _flux(magnitudes):
+    return 10 ** (0.4 * (ZERO_POINT - magnitudes))
