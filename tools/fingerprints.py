@@ -5,8 +5,8 @@ Print a hash of everything that users get: estimates, simulated files, trained g
 A change that means to change nothing leaves them as they are. Run it before and after, on one machine (rounding differs
 between machines), and compare::
 
-    python tools/fingerprints.py > before.txt
-    python tools/fingerprints.py > after.txt
+    python -m tools.fingerprints > before.txt
+    python -m tools.fingerprints > after.txt
     diff before.txt after.txt
 
 With ``--frames`` and ``--table`` it also estimates galaxies of real frames.
@@ -70,7 +70,7 @@ def run(*arguments):
 
 
 def contents(path):
-    """What a file says, without what differs from run to run (compression, comments of the header)."""
+    """Contents of a file without the parts that differ from run to run (compression, comments of the header)."""
     if path.name.endswith(".ecsv"):
         return [np.asarray(column).tobytes() for column in Table.read(path).itercols()]
     with fits.open(path) as hdus:

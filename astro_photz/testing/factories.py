@@ -3,8 +3,11 @@
 Small factories of images.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from astropy.coordinates import SkyCoord
+from numpy.typing import ArrayLike
 
 from astro_photz.cutouts import Cutouts
 
@@ -14,7 +17,15 @@ SKY_RMS = (0.035, 0.014, 0.024, 0.04, 0.14)
 """Typical noise of a pixel in *ugriz* (nanomaggies)."""
 
 
-def gaussian_cutouts(n, *, size=64, seed=0, r_mag=(16.0, 17.8), ebv=0.03, noise=True):
+def gaussian_cutouts(
+    n: int,
+    *,
+    size: int = 64,
+    seed: int = 0,
+    r_mag: tuple[float, float] = (16.0, 17.8),
+    ebv: ArrayLike = 0.03,
+    noise: bool = True,
+) -> Cutouts:
     """
     Stamps of isolated round galaxies with the colours of galaxies, in typical noise.
 

@@ -23,14 +23,8 @@ class Boosting:
     """
     A regression of log(1 + z), in which errors in units of 1 + z weigh the same everywhere.
 
-    Parameters
-    ----------
-    features : dict of `~numpy.ndarray` (N,)
-    redshift : `~numpy.ndarray` (N,)
-    names : sequence of str, optional
-        Which of the features to use; all by default.
-    groups : `~numpy.ndarray` (N,), optional
-        Galaxies that are not independent: none is learnt from if another of its group is held out.
+    It learns from the features (N,) in ``names``, by default from all. Galaxies of equal ``groups`` (N,) are not
+    independent: none is learnt from if another of its group is held out.
     """
 
     def __init__(self, features, redshift, *, names=None, groups=None):

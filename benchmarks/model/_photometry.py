@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a catalogue would list of galaxies: magnitudes, colours and sizes, measured from their stamps; and the least noise
-that their light can be measured with.
+Photometry as a catalogue lists it: magnitudes, colours and sizes measured from stamps; and the least noise that any
+photometry of them can have.
 
 All of it is free of extinction, and computed of many stamps at a time. Positions and shapes are those of *r*: its
 adaptive moments, of a Gaussian weight that is as large and as elongated as the galaxy (Bernstein & Jarvis 2002, AJ 123,
@@ -12,9 +12,11 @@ import numpy as np
 
 from astro_photz.dust import deredden
 from astro_photz.sdss import BANDS, ZERO_POINT
-from astro_photz.simulate.camera.conditions import FILTER_MARGIN, draw_conditions
+from astro_photz.simulate.camera.conditions import draw_conditions
+from astro_photz.simulate.camera.noise import FILTER_MARGIN
 from astro_photz.simulate.render.fourier import render
-from astro_photz.simulate.simulation import BLOCK, draw_targets
+from astro_photz.simulate.scene.targets import draw_targets
+from astro_photz.simulate.simulation import BLOCK
 
 __all__ = ["COLOURS", "SHAPES", "least_error", "magnitude_features", "magnitudes", "measure"]
 
@@ -32,18 +34,9 @@ SHAPES = ("r50", "r90", "concentration", "r50 g", "r50 i", "adaptive size", "ell
 
 def measure(flux, ebv):
     """
-    Photometry of stamps.
+    Photometry of stamps (N, 5, S, S) in nanomaggies: features (N,) by name.
 
-    Parameters
-    ----------
-    flux : `~numpy.ndarray` (N, 5, S, S)
-        In nanomaggies.
-    ebv : `~numpy.ndarray` (N,)
-
-    Returns
-    -------
-    dict of `~numpy.ndarray` (N,)
-        `COLOURS` by weighted light; the same in each aperture, followed by its radius; `SHAPES`. Lengths in pixels.
+    `COLOURS` by weighted light; the same in each aperture, followed by its radius; `SHAPES`. Lengths in pixels.
     """
     flux = deredden(flux, ebv=ebv)
     x, y, weight, size, ellipticity = _adaptive(flux[:, _R])
@@ -58,34 +51,22 @@ def measure(flux, ebv):
     return features | _radii(flux, distance) | {"adaptive size": size, "ellipticity": ellipticity}
 
 
-def least_error(recipe, population, shape, rng):
+def least_error(simulation, population, shape, rng):
     """
-    The noise of the best photometry of galaxies that there can be.
+    The noise (N, 5) of the best photometry of galaxies that there can be (nanomaggies, free of extinction).
 
     Of a fit that knows where each galaxy is, its profile, and how much that is blurred, in images like the stamps: it
     has the noise of the sky, of the galaxy's own photons and of the camera, each pixel weighing as much as it tells
     (the Cramér-Rao bound). Neighbours, and what the subtraction of the sky left, add nothing to it.
-
-    Parameters
-    ----------
-    recipe : `~astro_photz.simulate.simulation.Recipe`
-    population : `~astro_photz.simulate.population.draw.Population` (N,)
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
-    rng : `~numpy.random.Generator`
-
-    Returns
-    -------
-    `~numpy.ndarray` (N, 5)
-        In nanomaggies, free of extinction.
     """
     parts = [slice(first, first + BLOCK) for first in range(0, len(population), BLOCK)]
-    relative = [_least_relative_error(recipe, population[rows], shape[rows], rng) for rows in parts]
+    relative = [_least_relative_error(simulation, population[rows], shape[rows], rng) for rows in parts]
     return population.flux * np.concatenate(relative)
 
 
-def _least_relative_error(recipe, population, shape, rng):
-    size = recipe.size + 2 * FILTER_MARGIN
-    conditions = draw_conditions(len(population), rng, **recipe.settings.sky)
+def _least_relative_error(simulation, population, shape, rng):
+    size = simulation.size + 2 * FILTER_MARGIN
+    conditions = draw_conditions(len(population), rng, **simulation.settings.sky)
     targets, _ = draw_targets(population, rng, np.full((len(population), 2), (size - 1) / 2), shape=shape)
     light = render(targets, conditions.transfer, size=size, shift=conditions.shift).numpy()
     sky, gain, dark, calibration = (

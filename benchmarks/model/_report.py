@@ -1,24 +1,20 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How the comparisons of this folder are asked for, and told: options, errors by bootstrap, a table, a result as JSON.
+Shared parts of the comparisons in this folder: options, errors by bootstrap, a table, a result as JSON.
 
 A result is of the kind "table" of the model card (`astro_photz.evaluation.card_page`). Rows are made by `judged`, of
 PDFs or, for a method that gives numbers only, of their deviations.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
 
 from astro_photz import load_model, metrics
 from astro_photz.metrics import METRICS
-
-sys.path.append(str(Path(__file__).parents[1]))
-
-from _results import write_result
-from _timing import print_table
+from benchmarks.common.results import write_result
+from benchmarks.common.timing import print_table
 
 __all__ = ["arguments_of", "bootstrap_error", "judged", "measured", "report"]
 
@@ -30,18 +26,8 @@ def arguments_of(doc, *, n=None, **options):
     """
     Arguments of a script: the model, how many galaxies, the seed, where the result goes.
 
-    Parameters
-    ----------
-    doc : str
-        Of the script: its first line describes it.
-    n : int, optional
-        Default number of galaxies; None for all that there are.
-    **options
-        Others, by name: what `argparse.ArgumentParser.add_argument` takes.
-
-    Returns
-    -------
-    `argparse.Namespace`
+    The first line of the script's ``doc`` describes it; None for ``n`` means all galaxies. Each further option is a
+    dict for `argparse.ArgumentParser.add_argument`.
     """
     parser = argparse.ArgumentParser(description=doc.strip().splitlines()[0])
     parser.add_argument("--model", default="bundled", help="name or folder of a model (default: %(default)s)")
@@ -57,18 +43,8 @@ def bootstrap_error(statistic, *samples, groups=None):
     """
     Error of a number that is computed of galaxies, the same ones in all samples.
 
-    Parameters
-    ----------
-    statistic : callable
-        Takes as many arrays as there are samples, gives a number.
-    *samples : `~numpy.ndarray` (N, ...)
-    groups : `~numpy.ndarray` (N,), optional
-        Galaxies that are not independent: see `astro_photz.metrics.resampled`.
-
-    Returns
-    -------
-    float
-        Standard deviation over samples drawn with replacement.
+    It is the standard deviation over samples drawn with replacement; for ``groups`` (N,), see
+    `astro_photz.metrics.resampled`.
     """
     drawn = metrics.resampled(len(samples[0]), groups=groups)
     return float(np.std([statistic(*(sample[rows] for sample in samples)) for rows in drawn]))
@@ -81,23 +57,7 @@ def measured(name, statistic, *samples, groups=None):
 
 
 def judged(method, scores, *, groups=None, **others):
-    """
-    A row of a table.
-
-    Parameters
-    ----------
-    method : str
-    scores : `~astro_photz.metrics.Scores` or `~numpy.ndarray` (N,)
-        Of PDFs; or deviations, where there are no PDFs.
-    groups : `~numpy.ndarray` (N,), optional
-        Galaxies that are not independent: see `astro_photz.metrics.resampled`.
-    **others
-        Other numbers of the row.
-
-    Returns
-    -------
-    dict
-    """
+    """A row of a table, of the scores of PDFs, or of deviations (N,) where there are no PDFs, and of ``others``."""
     if isinstance(scores, metrics.Scores):
         values, errors = metrics.summary(scores), metrics.bootstrap(scores, groups=groups)
         numbers = {name: values[name] for name in METRICS} | {f"{name}_err": errors[name] for name in METRICS}
@@ -112,19 +72,8 @@ def report(title, rows, arguments, *, text="", columns=None, simulated=True, sho
     """
     Print rows as a table, and write them as a result if that is wanted.
 
-    Parameters
-    ----------
-    title : str
-    rows : list of dict
-    arguments : `argparse.Namespace`
-    text : str, optional
-        A paragraph that says what is compared.
-    columns : dict of str, optional
-        Names and headings of numbers that are no metrics.
-    simulated : bool, optional
-        Whether all images are.
-    shown : sequence of str, optional
-        Metrics to print.
+    ``text`` says what is compared, ``columns`` gives headings of numbers that are no metrics, ``shown`` the metrics to
+    print; ``simulated`` says whether all images are.
     """
     columns = columns or {}
     headings = {name: _HEADINGS.get(name, name) for name in shown} | columns

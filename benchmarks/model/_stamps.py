@@ -8,69 +8,48 @@ from astro_photz.pdf import RedshiftPDF
 from astro_photz.simulate import Settings
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.simulation import BLOCK, Recipe
+from astro_photz.simulate.simulation import BLOCK, Simulation
 
-__all__ = ["cropped", "drawn", "estimates", "generator", "observed", "recipe_of", "scored"]
+__all__ = ["cropped", "drawn", "estimates", "generator", "observed", "scored", "simulation_of"]
 
 _PURPOSES = "population", "shape", "observation", "catalogue"
 
 
-def recipe_of(model, *, seed, split="test", size=64):
+def simulation_of(model, *, seed, split="test", size=64):
     """
-    How a model's training set was simulated, for another seed, and for galaxies that it was not trained on; but for
-    what was changed for one of its parts alone, such as more dust to learn from.
+    Simulation of a model's training set, for another seed, and for galaxies that it was not trained on; but for what
+    was changed for one of its parts alone, such as more dust to learn from.
     """
     # cards of models made before there were recipes for all of it tell it under "recipe"
-    told = (model.card.get(entry, {}) for entry in ("made_by", "recipe"))
+    told = (model.card.made_by, model.card.recipe)
     made = next((one for one in told if "simulate" in one), None)
     if made is None:
         raise SystemExit(f"the card of {model.name} does not tell how its training set was simulated")
-    return Recipe(seed=seed, split=split, size=size, settings=Settings.of(made["simulate"]["settings"]))
+    return Simulation(seed=seed, split=split, size=size, settings=Settings.of(made["simulate"]["settings"]))
 
 
-def generator(recipe, purpose, *key):
+def generator(simulation, purpose, *key):
     """A random generator of its own for each purpose."""
-    return np.random.default_rng([recipe.seed, _PURPOSES.index(purpose), *key])
+    return np.random.default_rng([simulation.seed, _PURPOSES.index(purpose), *key])
 
 
-def drawn(recipe, n):
+def drawn(simulation, n):
+    """Draw n galaxies, and their shapes."""
+    rng = generator(simulation, "population")
+    population = draw_population(n, rng, split=simulation.split, sample=simulation.settings.sample)
+    return population, draw_morphology(population, generator(simulation, "shape"))
+
+
+def observed(simulation, population, shape):
     """
-    Galaxies, and their shapes.
+    See galaxies, a block at a time: neighbours, sky and noise are the same whenever the simulation is.
 
-    Parameters
-    ----------
-    recipe : `~astro_photz.simulate.simulation.Recipe`
-    n : int
-
-    Returns
-    -------
-    population : `~astro_photz.simulate.population.draw.Population` (n,)
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (n,)
-    """
-    rng = generator(recipe, "population")
-    population = draw_population(n, rng, split=recipe.split, sample=recipe.settings.sample)
-    return population, draw_morphology(population, generator(recipe, "shape"))
-
-
-def observed(recipe, population, shape):
-    """
-    See galaxies, a block at a time: neighbours, sky and noise are the same whenever the recipe is.
-
-    Parameters
-    ----------
-    recipe : `~astro_photz.simulate.simulation.Recipe`
-    population : `~astro_photz.simulate.population.draw.Population` (N,)
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
-
-    Yields
-    ------
-    rows : slice
-    cutouts : `~astro_photz.Cutouts`
+    Yields the rows of a block, a slice, and its cutouts.
     """
     for number, first in enumerate(range(0, len(population), BLOCK)):
         rows = slice(first, first + BLOCK)
-        rng = generator(recipe, "observation", number)
-        yield rows, recipe.observe(population[rows], rng, shape=shape[rows])[0]
+        rng = generator(simulation, "observation", number)
+        yield rows, simulation.observe(population[rows], rng, shape=shape[rows])[0]
 
 
 def cropped(flux, x=0, y=0, *, size=64):

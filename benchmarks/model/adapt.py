@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What a few hundred labels do for a model, on samples that it was not trained on, and on one that it was.
+Gain of a model by a few hundred labels, on samples that it was not trained on, and on one that it was.
 
-    python benchmarks/model/adapt.py [--model bundled] [--n-labels 300] [--n 4000]
+    python -m benchmarks.model.adapt [--model bundled] [--n-labels 300] [--n 4000]
 
 For each sample, labelled galaxies are simulated, which no model has seen, and many more to judge by, of other seeds.
 From the file of labels alone, `astro_photz.train.adapt` learns a shift of the embedding and calibrates; with
-``--whole``, the recipe ``whole`` trains the whole network too, with as many labels again to validate by. Each becomes a
-model as a user would make it, and is judged by its graphs. A row for each seed: the labels are others, the galaxies
+``--whole``, the recipe ``gentle`` trains the whole network too, with as many labels again to validate by. Each becomes
+a model as a user would make it, and is judged by its graphs. A row for each seed: the labels are others, the galaxies
 that judge are the same. "Change" is the change of the mean CRPS, paired, "time" that from labels to model (s).
 """
 
@@ -16,18 +16,19 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _report import arguments_of, judged, measured, report
-from _stamps import estimates, recipe_of
 
 from astro_photz import load_model, metrics, simulate, train
 from astro_photz.sdss import BANDS
+
+from ._report import arguments_of, judged, measured, report
+from ._stamps import estimates, simulation_of
 
 SAMPLES = {
     "as trained on": {},
     "g too bright by 0.05 mag": {"band": "g", "error": 0.05},
     "fainter: r from 18.5 to 20": {"brightest": 18.5, "faintest": 20.0},
 }
-"""What each sample has of its own: an error of a band's zero-point, or limits of magnitude."""
+"""Peculiarity of each sample: an error of a band's zero-point, or limits of magnitude."""
 
 LABELS, VALIDATION = "labels.h5", "validation.h5"
 SEEDS = (1000, 1001, 1002)  # of the labels; the model's own sets have others
@@ -81,11 +82,11 @@ def rows_of(name, sample, methods, arguments, folder):
 
 def galaxies(model, sample, n, *, seed, split):
     """Stamps and what is true of them, in the depth that the model was trained to unless the sample has its own."""
-    recipe = recipe_of(model, seed=seed, split=split)
+    simulation = simulation_of(model, seed=seed, split=split)
     limits = {name: sample[name] for name in ("brightest", "faintest") if name in sample}
-    config = recipe.settings.as_dict()
+    config = simulation.settings.as_dict()
     config["sample"] |= limits
-    cutouts, truth = simulate.galaxies(n, seed=seed, split=split, size=recipe.size, config=config)
+    cutouts, truth = simulate.galaxies(n, seed=seed, split=split, size=simulation.size, config=config)
     if "band" in sample:
         cutouts.flux[:, BANDS.index(sample["band"])] *= 10 ** (0.4 * sample["error"])
     return cutouts, {name: np.asarray(truth[name]) for name in ("redshift", "seed_index")}
@@ -105,7 +106,7 @@ def adapted(model, folder, seed):
 def trained(model, folder, seed):
     machine = train.Machine(accelerator="cpu", devices=1, threads=1, progress=False)
     options = {"init": model, "validation": folder / VALIDATION, "seed": seed, "machine": machine, "overwrite": True}
-    train.finetune("whole", folder / LABELS, folder / "run", **options)
+    train.finetune("gentle", folder / LABELS, folder / "run", **options)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,19 @@
 """
 A model on stamps drawn with the light of real galaxies, beside gradient boosting that learnt from real galaxies.
 
-    python benchmarks/model/catalogues.py [--model bundled] [--adapt]
+    python -m benchmarks.model.catalogues [--model bundled] [--adapt]
 
-The galaxies are real, with the magnitudes of their catalogues and spectroscopic redshifts: kcorrect's test seeds, which
-no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only their
-shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, for the main sample from
-kcorrect's training seeds besides, each with several draws of the noise, and is judged by the magnitudes of the same
-galaxies; these get noise besides what the catalogue has: that which SDSS lists for galaxies as bright in images as
-deep, which is about the least that there can be.
+The galaxies are real, with the magnitudes of their catalogues and spectroscopic redshifts: kcorrect's test progenitors,
+which no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only
+their shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, for the main
+sample from kcorrect's training progenitors besides, each with several draws of the noise, and is judged by the
+magnitudes of the same galaxies; these get noise besides that of the catalogue, as much as SDSS lists for galaxies as
+bright in images as deep, which is about the least that there can be.
 
 Galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as simulated
 galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt to allow
 for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the recipe
-``whole``, to stamps of the galaxies that boosting learns from, as many of each as that has draws of the noise.
+``gentle``, to stamps of the galaxies that boosting learns from, as many of each as that has draws of the noise.
 
 Ratios are σ_MAD and η over those of boosting with noise, with errors by a paired bootstrap; each galaxy is seen
 ``--views`` times, and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without
@@ -25,18 +25,19 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _boosting import Boosting
-from _catalogues import CatalogueNoise, main_sample_halves, seed_halves
-from _photometry import magnitude_features, magnitudes
-from _report import arguments_of, judged, measured, report
-from _stamps import estimates, generator, observed, recipe_of
 
 from astro_photz import load_model, metrics, train
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.simulate.population.draw import catalogue_population
 from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.population.progenitors import load_seeds
-from shared_data import SHARED
+from astro_photz.simulate.population.progenitors import load_progenitors
+from benchmarks.common.data import SHARED
+
+from ._boosting import Boosting
+from ._catalogues import CatalogueNoise, main_sample_halves, progenitor_halves
+from ._photometry import magnitude_features, magnitudes
+from ._report import arguments_of, judged, measured, report
+from ._stamps import estimates, generator, observed, simulation_of
 
 TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "
@@ -46,10 +47,10 @@ TEXT = (
     "and blur. As fitted: in the light of their template fits, with a scatter about them, as simulated galaxies are "
     "drawn; as measured, a catalogue's noise is drawn as if it were light, which boosting has learnt to allow for. "
     "Each galaxy that boosting learns from is given {draws} draws of the noise; for the main sample, kcorrect's "
-    "training seeds are among them, from which the model has learnt too. Shapes are drawn, by the relations of the "
-    "training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and not in "
-    "the magnitudes. Adapted: all of the network, with as many stamps of the galaxies that boosting learnt from. The "
-    "rows of the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves "
+    "training progenitors are among them, from which the model has learnt too. Shapes are drawn, by the relations of "
+    "the training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and not "
+    "in the magnitudes. Adapted: all of the network, with as many stamps of the galaxies that boosting learnt from. "
+    "The rows of the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves "
     "them out."
 )
 DRAWS = 4
@@ -81,8 +82,8 @@ def main():
 
 def catalogues():
     """Names and halves of what is at hand."""
-    yield "kcorrect's test seeds, as measured", seed_halves()
-    yield "kcorrect's test seeds, as fitted", seed_halves(fitted=True)
+    yield "kcorrect's test progenitors, as measured", progenitor_halves()
+    yield "kcorrect's test progenitors, as fitted", progenitor_halves(fitted=True)
     if SHARED.is_dir():
         yield "odd rows of the main sample, as measured", main_sample_halves()
         yield "odd rows of the main sample, as fitted", main_sample_halves(fitted=True)
@@ -94,26 +95,26 @@ def compare(learning, judging, model, noise, arguments):
     """Deviations (N, views) of the model and of boosting on one catalogue, by the name of the method."""
     learning, judging = (half.of(slice(arguments.n)) for half in (learning, judging))
     rows = np.tile(np.arange(len(learning.redshift)), DRAWS)
-    recipe = recipe_of(model, seed=arguments.seed, split="train")
-    galaxies = as_galaxies(learning.of(rows), recipe)
-    listed = listed_of(recipe, *galaxies, noise)
+    simulation = simulation_of(model, seed=arguments.seed, split="train")
+    galaxies = as_galaxies(learning.of(rows), simulation)
+    listed = listed_of(simulation, *galaxies, noise)
     boosting = {name: Boosting(one, learning.redshift[rows], groups=rows) for name, one in listed.items()}
     models = {AS_IT_IS: model}
     if arguments.adapt:
-        models[ADAPTED] = adapted(arguments.model, recipe, *galaxies, groups=rows)
+        models[ADAPTED] = adapted(arguments.model, simulation, *galaxies, groups=rows)
     deviations = []
     for view in range(arguments.views):
-        recipe = recipe_of(model, seed=arguments.seed + 1 + view)
-        galaxies = as_galaxies(judging, recipe)
-        listed = listed_of(recipe, *galaxies, noise)
-        redshift = estimated(models, recipe, *galaxies)
+        simulation = simulation_of(model, seed=arguments.seed + 1 + view)
+        galaxies = as_galaxies(judging, simulation)
+        listed = listed_of(simulation, *galaxies, noise)
+        redshift = estimated(models, simulation, *galaxies)
         redshift |= {name: one.predict(listed[name]) for name, one in boosting.items()}
         deviations.append({name: metrics.deviation(one, judging.redshift) for name, one in redshift.items()})
     return {name: np.stack([view[name] for view in deviations], axis=1) for name in deviations[0]}
 
 
 def row(catalogue, method, deviation):
-    """Of a method, with a model's ratios to boosting; deviations of all methods by name."""
+    """Make the row of a method, with a model's ratios to boosting, from deviations of all methods by name."""
     ratios = {}
     if method in (AS_IT_IS, ADAPTED):
         for name, (_, metric) in RATIOS.items():
@@ -121,44 +122,44 @@ def row(catalogue, method, deviation):
     return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
-def as_galaxies(catalogue, recipe):
+def as_galaxies(catalogue, simulation):
     """A catalogue's galaxies, behind the dust of some place in the survey, and shapes for them."""
-    ebv = generator(recipe, "population").choice(load_seeds().ebv, len(catalogue.redshift))
+    ebv = generator(simulation, "population").choice(load_progenitors().ebv, len(catalogue.redshift))
     population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
-    return population, draw_morphology(population, generator(recipe, "shape"))
+    return population, draw_morphology(population, generator(simulation, "shape"))
 
 
-def listed_of(recipe, population, shape, noise):
+def listed_of(simulation, population, shape, noise):
     """Magnitude and colours of the galaxies, as a catalogue of such stamps lists them and as theirs does, by method."""
     return {
-        BOOSTING: noise.listed(recipe, population, shape),
+        BOOSTING: noise.listed(simulation, population, shape),
         AS_LISTED: magnitude_features(magnitudes(population.flux)),
     }
 
 
-def estimated(models, recipe, population, shape):
+def estimated(models, simulation, population, shape):
     """Redshifts of the galaxies (N,) by their stamps, by the name of the model."""
-    stamps = [(cutouts.flux, cutouts.ebv) for _, cutouts in observed(recipe, population, shape)]
+    stamps = [(cutouts.flux, cutouts.ebv) for _, cutouts in observed(simulation, population, shape)]
     return {
         name: np.concatenate([estimates(model, *block).mean() for block in stamps]) for name, model in models.items()
     }
 
 
-def adapted(model, recipe, population, shape, *, groups):
-    """The model that a model becomes with stamps of galaxies, of which a fifth validate it."""
+def adapted(model, simulation, population, shape, *, groups):
+    """Adapt a model to stamps of galaxies; a fifth of them validate it."""
     machine = train.Machine(accelerator="cpu", devices=1, progress=False)
     with tempfile.TemporaryDirectory() as folder:
         file, run, exported = (Path(folder) / name for name in ("labels.h5", "run", "model"))
         with CutoutWriter(file, len(population)) as writer:
-            for rows, cutouts in observed(recipe, population, shape):
+            for rows, cutouts in observed(simulation, population, shape):
                 writer.append(cutouts, specz_redshift=population.redshift[rows], seed_index=groups[rows])
-        train.finetune("whole", file, run, init=model, machine=machine)
+        train.finetune("gentle", file, run, init=model, machine=machine)
         train.export_run(run, exported)
         return load_model(exported)
 
 
 def ratio_of(metric):
-    """How many times as large a metric of one sample is as that of another: a function of their deviations."""
+    """Make a function of two samples' deviations: the ratio of a metric of one to that of the other."""
     return lambda one, other: metric(one) / (metric(other) or np.nan)
 
 

@@ -1,38 +1,39 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Whether a model sees more than colours: its scatter beside that of gradient boosting on what catalogues list.
+Scatter of a model beside that of gradient boosting on photometry: does the model see more than colours?
 
-    python benchmarks/model/colours.py [--model bundled] [--n 20000] [--n-train 60000]
+    python -m benchmarks.model.colours [--model bundled] [--n 20000] [--n-train 60000]
 
-All judge the same simulated galaxies, of seeds that the model was not trained on; boosting learns from simulated
-galaxies of the training seeds. It is given, measured from the stamps, r and four colours by weighted light, or those
-and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has missed
-something that is measured (and which is learnt from galaxies of the validation seeds, since the model has fitted the
-others); or true magnitudes with errors of the calibration and the noise that SDSS lists for galaxies as bright, which
-is about the least that there can be.
+All judge the same simulated galaxies, of progenitors that the model was not trained on; boosting learns from simulated
+galaxies of the training progenitors. It is given, measured from the stamps, r and four colours by weighted light, or
+those and apertures and sizes besides, or all that and the model's own estimate, which tells whether the model has
+missed something that is measured (and which is learnt from galaxies of the validation progenitors, since the model has
+fitted the others); or true magnitudes with errors of the calibration and the noise that SDSS lists for galaxies as
+bright, which is about the least that there can be.
 
 Then the shapes are shuffled: each galaxy gets the shape of one of its type that is like it in r and colours, whatever
 its redshift, and is seen under the same conditions as before. What a shape told beyond type, r and colours is lost, and
-a method that used it must be no better than boosting on colours. Shapes come from the training seeds, of which none is
-the galaxy itself.
+a method that used it must be no better than boosting on colours. Shapes come from the training progenitors, so
+never from the galaxy itself.
 
 The first ratio is the scatter of the model over that of the row, the second that with shuffled shapes over that with
 the galaxies' own; errors are by paired bootstrap over the real galaxies that they were drawn from.
 """
 
 import numpy as np
-from _boosting import Boosting
-from _catalogues import CatalogueNoise
-from _photometry import COLOURS, magnitude_features, magnitudes, measure
-from _report import arguments_of, judged, measured, report
-from _stamps import drawn, estimates, observed, recipe_of
 from scipy.spatial import KDTree
 
 from astro_photz import load_model, metrics
 from astro_photz.pdf import RedshiftPDF
 
+from ._boosting import Boosting
+from ._catalogues import CatalogueNoise
+from ._photometry import COLOURS, magnitude_features, magnitudes, measure
+from ._report import arguments_of, judged, measured, report
+from ._stamps import drawn, estimates, observed, simulation_of
+
 ALIKE = {"r": 0.1, "u-g": 0.06, "g-r": 0.02, "r-i": 0.02, "i-z": 0.02}
-"""How many magnitudes apart count as much as one another, in the search for galaxies alike."""
+"""Scales of r and colours in the search for similar galaxies (mag)."""
 
 MODEL = "the model"
 COLOURS_ONLY = "boosting, r and colours of the stamps"
@@ -45,8 +46,8 @@ TEXT = (
     "galaxies' own shapes, and {other} with shuffled ones. Photometry of the stamps is not matched for the blur of "
     "each band. A catalogue's noise is {least} times the least that there can be, of a fit that knows profile and blur "
     "(as SDSS lists for galaxies as bright; the factor at r = 17.6 is taken for all fainter ones). Ratios: by paired "
-    "bootstrap. Boosting was trained on {n_train} galaxies of the training seeds; with the model's estimate, on "
-    "{n_beside} of the validation seeds. Shuffled: each galaxy has the shape of another one of equal type, r and "
+    "bootstrap. Boosting was trained on {n_train} galaxies of the training progenitors; with the model's estimate, on "
+    "{n_beside} of the validation progenitors. Shuffled: each galaxy has the shape of another one of equal type, r and "
     "colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z (medians), and by {dz} in z / (1 + z) (σ_MAD). "
     "What shapes tell is set by the relations of sizes with luminosity and type (Shen et al. 2003, MNRAS 343, 978), of "
     "bulges with type (Weinzirl et al. 2009, ApJ 696, 411), of axis ratios with luminosity (Vincent & Ryden 2005, ApJ "
@@ -67,20 +68,20 @@ def main():
         n_lending={"type": int, "default": 200_000, "help": "galaxies that lend shapes (default: %(default)s)"},
     )
     model = load_model(arguments.model)
-    learning = recipe_of(model, seed=arguments.seed + 1, split="train")
-    judging = recipe_of(model, seed=arguments.seed)
+    learning = simulation_of(model, seed=arguments.seed + 1, split="train")
+    judging = simulation_of(model, seed=arguments.seed)
     noise = CatalogueNoise(model, arguments.seed)
     trained = Sample(learning, *drawn(learning, arguments.n_train), model, noise)
-    beside = recipe_of(model, seed=arguments.seed + 3, split="validation")
+    beside = simulation_of(model, seed=arguments.seed + 3, split="validation")
     validated = Sample(beside, *drawn(beside, arguments.n_beside), model, noise)
     methods = train(trained, validated)
 
     population, shape = drawn(judging, arguments.n)
-    lending = recipe_of(model, seed=arguments.seed + 2, split="train")
+    lending = simulation_of(model, seed=arguments.seed + 2, split="train")
     borrowed, apart, dz = shuffled(population, shape, *drawn(lending, arguments.n_lending))
     own = judge(Sample(judging, population, shape, model, noise), methods)
     other = judge(Sample(judging, population, borrowed, model, noise), methods)
-    groups = population.seed_index
+    groups = population.progenitor
     rows = [row(name, scores, own, groups=groups) for name, scores in own.items()]
     rows += [row(name, scores, other, groups=groups, before=own) for name, scores in other.items()]
     structure = {
@@ -100,28 +101,18 @@ def main():
 
 
 class Sample:
-    """
-    What is measured of galaxies, and estimated by a model.
+    """Galaxies as measured, and as estimated by a model."""
 
-    Parameters
-    ----------
-    recipe : `~astro_photz.simulate.simulation.Recipe`
-    population : `~astro_photz.simulate.population.draw.Population` (N,)
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
-    model : `~astro_photz.models.PhotozModel`
-    noise : `CatalogueNoise`
-    """
-
-    def __init__(self, recipe, population, shape, model, noise):
+    def __init__(self, simulation, population, shape, model, noise):
         parts, p = [], []
-        for _, cutouts in observed(recipe, population, shape):
+        for _, cutouts in observed(simulation, population, shape):
             parts.append(measure(cutouts.flux, cutouts.ebv))
             p.append(estimates(model, cutouts.flux, cutouts.ebv).p)
-        self.redshift, self.groups = population.redshift, population.seed_index
+        self.redshift, self.groups = population.redshift, population.progenitor
         self.pdf = RedshiftPDF(np.concatenate(p), model.edges)
         self.features = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         self.beside = self.features | {"estimate": self.pdf.mean(), "width": self.pdf.std()}
-        self.catalogue = noise.listed(recipe, population, shape)
+        self.catalogue = noise.listed(simulation, population, shape)
 
 
 def train(trained, validated):
@@ -172,18 +163,8 @@ def shuffled(population, shape, others, other_shape):
     """
     Shapes of others that are like the galaxies in type, r and colours, in the galaxies' own light.
 
-    Parameters
-    ----------
-    population, others : `~astro_photz.simulate.population.draw.Population` (N,), (M,)
-    shape, other_shape : `~astro_photz.simulate.population.morphology.Morphology` (N,), (M,)
-
-    Returns
-    -------
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
-    apart : `~numpy.ndarray` (5,)
-        Median difference of the two in `COLOURS` (mag).
-    dz : float
-        Scatter of the difference of their redshifts, in units of 1 + z.
+    With them, the median difference of the two in `COLOURS` (5,) in mag, and the scatter of the difference of their
+    redshifts, in units of 1 + z.
     """
     own, lent = (magnitude_features(magnitudes(one.flux)) for one in (population, others))
     own, lent = (np.stack([one[name] for name in COLOURS], axis=1) for one in (own, lent))

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How good the redshifts are of stamps that something is wrong with.
+Quality of redshifts of faulty stamps.
 
-    python benchmarks/model/robustness.py [--model bundled] [--n 5000]
+    python -m benchmarks.model.robustness [--model bundled] [--n 5000]
 
 The same simulated galaxies are seen as they are, and without one band, without a corner or a side, farther off the
 centre than SDSS positions are, with a band displaced or in wrong units, and with a sky that is not quite taken off.
@@ -13,12 +13,13 @@ centre than SDSS positions are, with a band displaced or in wrong units, and wit
 from functools import partial
 
 import numpy as np
-from _report import arguments_of, judged, measured, report
-from _stamps import cropped, drawn, estimates, observed, recipe_of, scored
 
 from astro_photz import load_model, metrics
-from astro_photz.quality import sky_rms
+from astro_photz.photometry import sky_rms
 from astro_photz.sdss import BANDS
+
+from ._report import arguments_of, judged, measured, report
+from ._stamps import cropped, drawn, estimates, observed, scored, simulation_of
 
 SIZE, MARGIN = 64, 4  # pixels
 CORNER = 24  # pixels
@@ -79,20 +80,20 @@ VERSIONS = {
     "g too bright by 0.05 mag": partial(brighter, band="g", magnitudes=0.05),
     "sky too high by 0.1 of its rms": partial(brighter_sky, share=0.1),
 }
-"""What is wrong, and a function that makes it so of stamps with a margin."""
+"""Name of each fault, and a function that adds it to stamps with a margin."""
 
 
 def main():
     arguments = arguments_of(__doc__, n=5000)
     model = load_model(arguments.model)
-    recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * MARGIN)
-    population, shape = drawn(recipe, arguments.n)
+    simulation = simulation_of(model, seed=arguments.seed, size=SIZE + 2 * MARGIN)
+    population, shape = drawn(simulation, arguments.n)
     pdfs = {name: [] for name in VERSIONS}
-    for _, cutouts in observed(recipe, population, shape):
+    for _, cutouts in observed(simulation, population, shape):
         for name, spoilt in VERSIONS.items():
             pdfs[name].append(estimates(model, spoilt(cutouts.flux), cutouts.ebv))
     scores = {name: scored(parts, population.redshift) for name, parts in pdfs.items()}
-    rows = [row(name, one, scores[AS_THEY_ARE], groups=population.seed_index) for name, one in scores.items()]
+    rows = [row(name, one, scores[AS_THEY_ARE], groups=population.progenitor) for name, one in scores.items()]
     shown = ("bias", "sigma_mad", "eta", "coverage68")
     report(
         "Stamps with something wrong", rows, arguments, text=TEXT, columns={"change": "change of σ_MAD"}, shown=shown

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How far the redshift of a galaxy moves with what says nothing of it: crop, orientation, noise.
+Change of a galaxy's redshift with crop, orientation and noise, none of which should matter.
 
-    python benchmarks/model/stability.py [--model bundled] [--n 1000 | --real]
+    python -m benchmarks.model.stability [--model bundled] [--n 1000 | --real]
 
 Each galaxy is cut out again, up to two pixels off; turned and mirrored in all eight ways; and given noise, four times,
 to 1.3 times the rms of its sky. A case is a galaxy in one such version; it counts as stable if its redshift is less
@@ -12,16 +12,17 @@ Galaxies are simulated, or, with ``--real``, the clean bright ones of ``../share
 """
 
 import numpy as np
-from _report import arguments_of, measured, report
-from _stamps import cropped, drawn, estimates, observed, recipe_of
 from astropy.table import Table
-from invariances import orientations
-from real_galaxies import BRIGHT
 
 import astro_photz
 from astro_photz import load_model
-from astro_photz.quality import sky_rms
-from shared_data import SHARED
+from astro_photz.photometry import sky_rms
+from benchmarks.common.data import SHARED, require
+from benchmarks.inference.invariances import orientations
+from benchmarks.inference.real_galaxies import BRIGHT
+
+from ._report import arguments_of, measured, report
+from ._stamps import cropped, drawn, estimates, observed, simulation_of
 
 OFF = 2  # pixels
 NOISIER = 1.3
@@ -53,16 +54,14 @@ def main():
 
 def simulated_galaxies(model, arguments):
     """Cutouts with a margin around the stamp, in blocks, and the real galaxies that they were drawn from."""
-    recipe = recipe_of(model, seed=arguments.seed, size=SIZE + 2 * OFF)
-    population, shape = drawn(recipe, arguments.n)
-    return [cutouts for _, cutouts in observed(recipe, population, shape)], population.seed_index
+    simulation = simulation_of(model, seed=arguments.seed, size=SIZE + 2 * OFF)
+    population, shape = drawn(simulation, arguments.n)
+    return [cutouts for _, cutouts in observed(simulation, population, shape)], population.progenitor
 
 
 def real_galaxies():
     """Cutouts of those that have neither a neighbour nor a star on top, in one block; they are independent."""
-    if not SHARED.is_dir():
-        raise SystemExit(f"there are no real galaxies here: {SHARED} is missing")
-    galaxies = Table.read(SHARED / "real_galaxies.ecsv")
+    galaxies = Table.read(require() / "real_galaxies.ecsv")
     chosen = (np.asarray(galaxies["r_aper"]) < BRIGHT) & np.ma.filled(galaxies["clean"], False)
     source = astro_photz.FrameDirectory(SHARED / "sdss_frames", data_release=17)
     return [astro_photz.fetch(galaxies[chosen], source=source, size=SIZE + 2 * OFF)], None
@@ -84,11 +83,11 @@ def noisier(flux, rng):
 
 
 VERSIONS = {f"up to {OFF} pixels off": crops, "orientations": turned, f"{NOISIER} times the noise": noisier}
-"""What is changed, and a function that gives the versions of stamps with a margin."""
+"""Name of each change, and a function that gives the versions of stamps with a margin."""
 
 
 def moved(model, flux, ebv, versions, rng):
-    """How far redshifts move from what they were (N, versions), over the error that they had."""
+    """Divide changes of redshifts (N, versions) by the errors of the unchanged ones."""
     before = estimates(model, cropped(flux), ebv)
     moves = [estimates(model, version, ebv).mean() - before.mean() for version in versions(flux, rng)]
     return np.abs(moves).T / before.std()[:, None]

@@ -2,7 +2,7 @@
 """
 Galaxies per second of a model's graphs, as they are and in 8-bit integers, beside the reference network.
 
-    python benchmarks/model/throughput.py [--model bundled] [--n 256]
+    python -m benchmarks.model.throughput [--model bundled] [--n 256]
 
 All run in turn, on one thread, from stamps in memory to PDFs. The reference is the ResNet-50 of the published method in
 eager torch, with random weights, on fewer galaxies. The model in integers is made here, its scales set on simulated
@@ -15,15 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _report import arguments_of, report
-from _stamps import recipe_of
-from _timing import alternate, measure, use_one_thread
-from predict import Graphs
 
 from astro_photz import load_model, simulate
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train.export.quantize import quantize_model
 from astro_photz.train.networks.encoder import make_encoder
+from benchmarks.common.timing import alternate, measure, use_one_thread
+from benchmarks.inference.predict import Graphs
+
+from ._report import arguments_of, report
+from ._stamps import simulation_of
 
 REFERENCE = "reference ResNet-50, eager torch"
 BINS = 180
@@ -65,8 +66,8 @@ def models(arguments, folder):
         return
     files = {"stamps": folder / "stamps.h5", "validation": folder / "validation.h5"}
     for split, path in zip(("train", "validation"), files.values(), strict=True):
-        recipe = recipe_of(model, seed=arguments.seed, split=split)
-        simulate.write(path, STAMPS, seed=recipe.seed, split=split, config=recipe.settings)
+        simulation = simulation_of(model, seed=arguments.seed, split=split)
+        simulate.write(path, STAMPS, seed=simulation.seed, split=split, config=simulation.settings)
     quantize_model(model, folder / "int8", **files)
     yield f"{model.name}, int8", Graphs(folder / "int8", 1)
 
@@ -87,21 +88,7 @@ class Reference:
 
 
 def row(name, costs, baseline, n, n_baseline):
-    """
-    Speed of what took n galaxies, and how many times that of the baseline, over the rounds.
-
-    Parameters
-    ----------
-    name : str
-    costs, baseline : list of `_timing.Cost`
-        Of the same rounds.
-    n, n_baseline : int
-
-    Returns
-    -------
-    dict
-        Medians, and standard deviations over the rounds.
-    """
+    """Speed for n galaxies, and its ratio to the baseline's: medians, and standard deviations over the same rounds."""
     speeds = n / np.array([cost.wall for cost in costs])
     numbers = {"speed": np.median(speeds), "speed_err": speeds.std()}
     if name != REFERENCE:

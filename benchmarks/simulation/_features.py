@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What can be measured of a stamp, in the same way whether it is real or simulated.
+Features of a stamp, measured in the same way whether it is real or simulated.
 
 `sky_features` describe a stamp without a source: its noise, its background, how its pixels hang together.
 `galaxy_features` describe the galaxy in the middle, what stands beside it and the sky around it. Colours and magnitudes
@@ -22,17 +22,7 @@ _AROUND = 22  # pixels: beyond it lies sky
 
 
 def sky_features(flux):
-    """
-    Features of an empty stamp.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray` (5, S, S)
-
-    Returns
-    -------
-    dict of str to float
-    """
+    """Features, by name, of an empty stamp (5, S, S)."""
     features = {}
     for band, image in zip(BANDS, flux, strict=True):
         features |= {f"{name} {band}": value for name, value in _noise(image).items()}
@@ -46,19 +36,7 @@ def sky_features(flux):
 
 
 def galaxy_features(flux, xy):
-    """
-    Features of a galaxy in the middle of a stamp.
-
-    Parameters
-    ----------
-    flux : `~numpy.ndarray` (5, S, S)
-    xy : (float, float)
-        Where it should be (pixels).
-
-    Returns
-    -------
-    dict of str to float
-    """
+    """Features, by name, of a galaxy in the middle of a stamp (5, S, S); ``xy`` is where it should be (pixels)."""
     significance = _significance(flux)
     distance = _distance(flux[_R], xy)
     sky = (distance > _AROUND) & ~binary_dilation(significance > 3, iterations=3)
@@ -108,7 +86,7 @@ def _mean_product(standard, valid, one, other):
 
 
 def _structure(image):
-    """What is smooth in an empty stamp: its power on the scale of blocks, and its slope."""
+    """Measure smooth structure of an empty stamp: its power on the scale of blocks, and its slope."""
     standard = _clipped(image - np.median(image))
     standard /= standard.std()
     blocks = standard.reshape(len(image) // _BLOCK, _BLOCK, -1, _BLOCK).mean(axis=(1, 3))
@@ -136,7 +114,7 @@ def _significance(flux):
 
 
 def _quantisation(values):
-    """How well pixel values keep to steps of one DN, whatever it is: 1 perfectly, 0 not at all."""
+    """Measure how well pixel values keep to steps of one DN, whatever its size: 1 perfectly, 0 not at all."""
     return np.abs(np.exp(2j * np.pi * values.ravel()[::4, None] / _PERIODS).mean(axis=0)).max()
 
 
@@ -195,7 +173,7 @@ def _gini(values):
 
 
 def _asymmetry(image, centre, inside, noise):
-    """Of the galaxy turned by 180 degrees, less what noise makes (Conselice 2003, ApJS 147, 1)."""
+    """Measure asymmetry under a turn by 180 degrees, less that of the noise (Conselice 2003, ApJS 147, 1)."""
     rows, columns = np.indices(image.shape)
     turned = map_coordinates(image, [2 * centre[1] - rows, 2 * centre[0] - columns], order=3, mode="nearest")
     by_noise = noise * np.sqrt(2) * np.sqrt(2 / np.pi) * inside.sum()

@@ -15,16 +15,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from _features import aperture_flux, centroid
 from astropy.io import fits
 from astropy.wcs import WCS
 from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates, maximum_filter
 from scipy.optimize import least_squares
 from scipy.stats import kurtosis, skew
 
-from astro_photz.cutouts.frames import AffineMap, frame_wcs, open_decompressed, resample
+from astro_photz.cutouts.frames import frame_wcs, open_decompressed
+from astro_photz.cutouts.resampling import AffineMap, resample
 from astro_photz.sdss import BANDS, FRAME_SHAPE, PIXEL_SCALE, FieldID, frame_name, gain
 from astro_photz.simulate.camera.conditions import draw_conditions
+
+from ._features import aperture_flux, centroid
 
 __all__ = ["FIELDS", "RealField"]
 
@@ -36,7 +38,7 @@ _STAR_RADII = 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0
 _STARS = 40
 _SECTIONS = 8  # of a frame's columns
 _APART = 6  # pixels: where noise no longer correlates
-# Rows of which the means are compared: several, since the noise of rows is in part periodic.
+# Distances of the rows whose means are compared: several, since the noise of rows is in part periodic.
 _ROWS_APART = range(5, 13)
 _LENGTH = 64  # pixels, of the pieces of rows whose means are compared
 _BASELINE = 16  # pixels, over which the slope of the sky is taken
@@ -53,18 +55,8 @@ class RealField:
     """
     A field: its frames, and what their tables say.
 
-    Parameters
-    ----------
-    images : list of `~numpy.ndarray`
-        In *ugriz*.
-    maps : list of `~astro_photz.cutouts.frames.AffineMap`
-        From the pixels of *r* to those of each band.
-    calibration : list of `~numpy.ndarray` (columns,)
-    sky : list of `~numpy.ndarray`
-        The frames' sky tables, stretched over the frame by `_at`.
-    wcs : `~astropy.wcs.WCS`
-        Of *r*.
-    field_id : `~astro_photz.sdss.FieldID`
+    Images, maps from the pixels of *r* to those of each band, calibration (columns,) and sky tables (which `_at`
+    stretches over the frame) are lists in *ugriz*; the WCS is that of *r*.
     """
 
     images: list
@@ -102,7 +94,7 @@ class RealField:
         return self._smooth / self._smooth_noise
 
     def is_empty(self, stamps):
-        """In which of the stamps (N, S, S) of *r* nothing is detected, as far as in the field's own."""
+        """Mask of the stamps (N, S, S) of *r* in which nothing is detected, as far as in the field's own."""
         smooth = gaussian_filter(stamps, (0, 1.5, 1.5))
         return (smooth < _DETECTION * self._smooth_noise).all(axis=(1, 2))
 
@@ -168,7 +160,7 @@ class RealField:
 
     @cached_property
     def _statistics(self):
-        """What `_pixel_statistics` says of each section of columns in each band (5, sections, 6)."""
+        """Apply `_pixel_statistics` to each section of columns in each band (5, sections, 6)."""
         return np.array([[_pixel_statistics(section) for section in _sections(image)] for image in self._empty])
 
     @cached_property
@@ -180,7 +172,7 @@ class RealField:
 
     @cached_property
     def _levels(self):
-        """What is left of the sky in the field's empty stamps (M, 5), and their centres (M, 2)."""
+        """Residual sky of the field's empty stamps (M, 5), and their centres (M, 2)."""
         corners = self.empty_corners(_STAMP, step=_STAMP)
         flux = np.stack([self.stamp(tuple(corner), _STAMP) for corner in corners])
         return self.level(flux), corners + (_STAMP - 1) / 2
@@ -191,7 +183,7 @@ class RealField:
         return np.clip(flux, -limit, limit).mean(axis=(2, 3))
 
     def _background(self, xy):
-        """What is left of the sky at places (N, 2), as in the empty stamps around, and its slopes (3, N, 5)."""
+        """Residual sky at places (N, 2), as in the empty stamps around, and its slopes (3, N, 5)."""
         levels, centres = self._levels
 
         def at(xy):
@@ -204,11 +196,11 @@ class RealField:
 
     @property
     def noise(self):
-        """Of a pixel in the sections of each band (5, sections)."""
+        """Noise of a pixel in the sections of each band (5, sections)."""
         return self._statistics[..., 0]
 
     def _dark_variance(self, xy):
-        """What makes the noise that the frames have at places on the pixels of *r* (DN^2), (N, 5)."""
+        """Dark variance that gives the noise of the frames at places on the pixels of *r* (DN^2), (N, 5)."""
         table = zip(self.noise, self.calibration, self.sky, gain(self.field_id.camcol, self.field_id.run), strict=True)
         variance = np.array(
             [
@@ -233,19 +225,7 @@ class RealField:
         return np.array([calibration, sky(x, y), *slope])
 
     def conditions(self, xy, rng):
-        """
-        Conditions of stamps, as the simulation wants them.
-
-        Parameters
-        ----------
-        xy : `~numpy.ndarray` (N, 2)
-            Their centres, on the pixels of *r*.
-        rng : `~numpy.random.Generator`
-
-        Returns
-        -------
-        `~astro_photz.simulate.camera.conditions.Conditions`
-        """
+        """Conditions of stamps with centres (N, 2) on the pixels of *r*, as the simulation wants them."""
         n, run, camcol = len(xy), self.field_id.run, self.field_id.camcol
         calibration, sky, *slope = np.array([self._at(band, xy) for band in range(5)]).transpose(1, 2, 0)
         offset = np.stack([mapping(xy) - xy for mapping in self.maps], axis=1)
@@ -276,15 +256,14 @@ class RealField:
 
 
 def _of_section(values, xy):
-    """Of values (5, sections), those at places (N, 2): (N, 5)."""
+    """Pick values (5, sections) at places (N, 2): (N, 5)."""
     section = np.clip(xy[:, 0] * _SECTIONS / FRAME_SHAPE[1], 0, _SECTIONS - 1).astype(int)
     return values[:, section].T
 
 
 def _pixel_statistics(image):
     """
-    From pixels without a source near: noise of a pixel, correlation of neighbours in a row and in a column, noise of a
-    row, skewness and kurtosis.
+    Noise of a pixel, correlation in a row and in a column, noise of a row, skewness and kurtosis, away from sources.
 
     From differences, which know little of smooth light. What sources too faint to be detected do to the means of rows
     is known from columns, and taken off.
@@ -297,7 +276,7 @@ def _pixel_statistics(image):
 
 
 def _correlation(image):
-    """Of neighbours in a row."""
+    """Correlation of neighbours in a row."""
     near, apart = (_clipped_rms(image[:, step:] - image[:, :-step]) for step in (1, _APART))
     return 1 - (near / apart) ** 2
 
@@ -312,7 +291,7 @@ def _shape_of_noise(image, rms):
 
 
 def _variance_of_means(image):
-    """Of the means of pieces of rows, from the differences of those some rows apart."""
+    """Noise of the means of pieces of rows, from differences of pieces some rows apart."""
     rows, columns = image.shape[0], image.shape[1] // _LENGTH
     means = image[:, : columns * _LENGTH].reshape(rows, columns, _LENGTH).mean(axis=2)
     differences = np.concatenate([(means[apart:] - means[:-apart]).ravel() for apart in _ROWS_APART])

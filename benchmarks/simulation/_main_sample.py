@@ -4,48 +4,36 @@ Real catalogues of the Main Galaxy Sample, and how simulated galaxies would stan
 
 The catalogue in ``../shared`` lists model magnitudes, freed of extinction with the coefficients of DR12; a simulated
 galaxy has total fluxes, freed of it with those of Schlafly & Finkbeiner (2011). `ModelMagnitudes` carries the one into
-the other, by the mean difference of the two among kcorrect's galaxies, of which both are known.
+the other, by the mean difference of the two among kcorrect's galaxies, which have both.
 
 Its even rows may set what is to be set; the odd rows are for tests alone.
 """
-
-import sys
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 from scipy.spatial import KDTree
 
 from astro_photz.sdss import BANDS, EXTINCTION_COEFFICIENTS, R_UGRIZ, ZERO_POINT
-from astro_photz.simulate.population.progenitors import load_seeds
+from astro_photz.simulate.population.progenitors import load_progenitors
 from astro_photz.simulate.population.sample import Sample
+from benchmarks.common.data import SHARED, require
 
 __all__ = ["SELECTED", "ModelMagnitudes", "add_errors", "features", "magnitudes", "main_sample", "seed_catalogue"]
 
 SELECTED = Sample(faintest=17.77)
 """The main sample's limit to the digit: Petrosian r, free of extinction (Strauss et al. 2002, AJ 124, 1810)."""
 
-_CATALOGUE = Path(__file__).parents[3] / "shared" / "data" / "catalogues" / "mgs_ugriz_specz_5000.ecsv"
+_CATALOGUE = SHARED / "catalogues" / "mgs_ugriz_specz_5000.ecsv"
 _COEFFICIENT_CHANGE = EXTINCTION_COEFFICIENTS["DR12"] - R_UGRIZ
 
 
 def main_sample(rows):
     """
-    Half of the catalogue in ``../shared``.
+    Half of the catalogue in ``../shared``, its 'even' or 'odd' rows.
 
-    Parameters
-    ----------
-    rows : {'even', 'odd'}
-
-    Returns
-    -------
-    magnitudes, errors : `~numpy.ndarray` (N, 5)
-        Model magnitudes in *ugriz*, free of extinction.
-    redshift : `~numpy.ndarray` (N,)
+    Model magnitudes (N, 5) in *ugriz*, free of extinction, their errors (N, 5), and redshifts (N,).
     """
-    if not _CATALOGUE.exists():
-        sys.exit(f"there is no catalogue of real galaxies here: {_CATALOGUE} is missing")
-    table = Table.read(_CATALOGUE)[{"even": 0, "odd": 1}[rows] :: 2]
+    table = Table.read(require(_CATALOGUE))[{"even": 0, "odd": 1}[rows] :: 2]
     columns = [
         [np.asarray(table[prefix + band], dtype=float) for band in BANDS] for prefix in ("dered_mag_", "mag_err_")
     ]
@@ -54,18 +42,14 @@ def main_sample(rows):
 
 def seed_catalogue():
     """
-    kcorrect's galaxies, as the catalogue in ``../shared`` would list them.
+    kcorrect's galaxies, as the catalogue in ``../shared`` would list them: magnitudes and redshifts (N,).
 
-    Returns
-    -------
-    magnitudes : `~numpy.ndarray` (N, 5)
-        Model magnitudes in *ugriz*, free of extinction with the coefficients of DR12; not finite where not detected.
-    redshift : `~numpy.ndarray` (N,)
+    Model magnitudes (N, 5) in *ugriz*, free of extinction with the coefficients of DR12; not finite where not detected.
     """
-    table = load_seeds().table
+    table = load_progenitors().table
     return magnitudes(np.asarray(table["MODELFLUX"], dtype=float)) - np.asarray(
         table["EXTINCTION"]
-    ), load_seeds().redshift
+    ), load_progenitors().redshift
 
 
 def magnitudes(flux):
@@ -81,15 +65,15 @@ def features(magnitude, redshift=None):
 
 class ModelMagnitudes:
     """
-    Between total magnitudes and the catalogue's model magnitudes: their mean difference in each band, linear in r and
+    Differences between total magnitudes and the catalogue's model magnitudes: their mean in each band, linear in r and
     redshift and quadratic in g - r, among kcorrect's galaxies, outliers left out.
     """
 
     def __init__(self):
-        seeds = load_seeds()
+        progenitors = load_progenitors()
         model, redshift = seed_catalogue()
-        total = magnitudes(seeds.measured_flux)
-        difference = model - (total - _COEFFICIENT_CHANGE * seeds.ebv[:, None])
+        total = magnitudes(progenitors.measured_flux)
+        difference = model - (total - _COEFFICIENT_CHANGE * progenitors.ebv[:, None])
         self._to_model = _clipped_fit(_terms(total, redshift), difference)
         self._to_total = _clipped_fit(_terms(model, redshift), total - model)
 
@@ -118,18 +102,9 @@ def _clipped_fit(terms, values):
 
 def add_errors(magnitude, rng, *, like):
     """
-    Catalogue magnitudes with the errors of a real galaxy as bright in r and u.
+    Catalogue magnitudes (N, 5) with the errors of a real galaxy as bright in r and u.
 
-    Parameters
-    ----------
-    magnitude : `~numpy.ndarray` (N, 5)
-    rng : `~numpy.random.Generator`
-    like : tuple of `~numpy.ndarray`
-        Magnitudes and errors (M, 5) of real galaxies.
-
-    Returns
-    -------
-    `~numpy.ndarray` (N, 5)
+    ``like`` holds magnitudes and errors (M, 5) of real galaxies.
     """
     real, errors = like
     _, nearest = KDTree(real[:, [0, 2]]).query(magnitude[:, [0, 2]])

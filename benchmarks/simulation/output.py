@@ -19,9 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from _timing import peak_memory, print_table, use_one_thread
+from benchmarks.common.timing import peak_memory, print_table, use_one_thread
 
 NAIVE = "galaxies, then Cutouts.write"
 
@@ -31,9 +29,9 @@ def run(how, n, size, folder):
     from astro_photz import simulate
     from astro_photz.simulate import write_stamps as output
 
-    output._WORTH_A_WORKER = 1  # as many workers as asked for, also for little work
+    output.WORTH_A_WORKER = 1  # as many workers as asked for, also for little work
     begun = time.perf_counter(), time.process_time()
-    simulate.galaxies(1, seed=0)  # reads the seeds
+    simulate.galaxies(1, seed=0)  # reads the progenitors
     ready = time.perf_counter(), time.process_time()
     path = Path(folder) / "sky.h5"
     if how == NAIVE:
@@ -53,9 +51,10 @@ def run(how, n, size, folder):
 
 
 def cost_of(how, n, size, folder):
-    """What a run in a process of its own took; its file is deleted."""
+    """Measure a run in a process of its own; its file is deleted."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        command = [sys.executable, __file__, "--run", how, "--n", str(n), "--size", str(size), "--folder", place]
+        options = ["--run", how, "--n", str(n), "--size", str(size), "--folder", place]
+        command = [sys.executable, "-m", __spec__.name, *options]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 

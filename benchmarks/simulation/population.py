@@ -1,16 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Whether simulated galaxies are distributed as real ones are, and as hard: by their catalogues, before any image.
+Distributions of simulated and of real galaxies, and how hard their redshifts are: catalogues only, no images.
 
 Three things, from recorded seeds:
 
-- Kolmogorov-Smirnov distances of unweighted draws to held-out seeds, both with total fluxes that are free of noise but
-  for the intrinsic scatter, which the seeds' are given too. To r = 17.1 the seeds are complete, so moved ones should be
-  like those that were not. To r = 17.8 they should not: seeds lack faint galaxies, blue ones above all. Seeds are few:
-  how far real ones lie from each other, by the same split or by chance, is printed beside.
+- Kolmogorov-Smirnov distances of unweighted draws to held-out progenitors, both with total fluxes that are free of
+  noise but for the intrinsic scatter, which the progenitors' are given too. To r = 17.1 the progenitors are complete,
+  so moved ones should be like those that were not. To r = 17.8 they should not: progenitors lack faint galaxies, blue
+  ones above all. Progenitors are few: how far real ones lie from each other, by the same split or by chance, is printed
+  beside.
 - Distances of weighted draws, as a catalogue would list them (model magnitudes, with errors), to the main sample.
 - Redshifts by gradient boosting on r and four colours: trained on simulated galaxies, or on as many real ones
-  (kcorrect's and the even rows of the main sample), and applied to real or to simulated ones (test seeds).
+  (kcorrect's and the even rows of the main sample), and applied to real or to simulated ones (test progenitors).
 
 Of the main sample, the even rows are used, redshifts cross-validated, unless ``--odd`` is given: those rows are for a
 last look, and nothing may be chosen by them.
@@ -19,15 +20,16 @@ last look, and nothing may be chosen by them.
 import argparse
 
 import numpy as np
-from _main_sample import SELECTED, ModelMagnitudes, add_errors, features, magnitudes, main_sample, seed_catalogue
 from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import KFold
 
 from astro_photz import metrics
 from astro_photz.simulate.population.draw import COMPLETE_TO, INTRINSIC_SCATTER, draw_population
-from astro_photz.simulate.population.progenitors import load_seeds
+from astro_photz.simulate.population.progenitors import load_progenitors
 from astro_photz.simulate.population.sample import MAIN_SAMPLE, Sample
+
+from ._main_sample import SELECTED, ModelMagnitudes, add_errors, features, magnitudes, main_sample, seed_catalogue
 
 SEED = 5
 DRAWN = 20_000
@@ -45,16 +47,16 @@ def distances(one, other):
 
 
 def seed_features(sample, splits, rng):
-    """Features (M, 6) of the seeds of some splits within the limits, each with `SCATTERED` draws of the scatter."""
-    seeds = load_seeds()
-    rows = np.repeat(np.flatnonzero(np.isin(seeds.split, splits) & seeds.usable), SCATTERED)
-    flux = seeds.flux[rows] * 10 ** (0.4 * INTRINSIC_SCATTER * rng.standard_normal((len(rows), 5)))
-    within = sample.contains(flux, seeds.redshift[rows])
-    return features(magnitudes(flux[within]), seeds.redshift[rows[within]])
+    """Features (M, 6) of progenitors of some splits within the limits, each with `SCATTERED` draws of the scatter."""
+    progenitors = load_progenitors()
+    rows = np.repeat(np.flatnonzero(np.isin(progenitors.split, splits) & progenitors.usable), SCATTERED)
+    flux = progenitors.flux[rows] * 10 ** (0.4 * INTRINSIC_SCATTER * rng.standard_normal((len(rows), 5)))
+    within = sample.contains(flux, progenitors.redshift[rows])
+    return features(magnitudes(flux[within]), progenitors.redshift[rows[within]])
 
 
 def held_out_distances(sample, splits, rng):
-    """Of unweighted draws from the train seeds to those of other splits within the limits, and the number of those."""
+    """Distances of unweighted draws to the progenitors of other splits within the limits, and the number of those."""
     drawn = draw_population(DRAWN, rng, sample=sample, weighted=False)
     held_out = seed_features(sample, splits, rng)
     return distances(features(magnitudes(drawn.flux), drawn.redshift), held_out), round(len(held_out) / SCATTERED)
@@ -62,7 +64,7 @@ def held_out_distances(sample, splits, rng):
 
 def distances_by_chance(sample, splits, rng):
     """
-    What distance real seeds have: those for training to those held out; and of random parts as large, the median and
+    Distances of real progenitors: those for training to those held out; and of random parts as large, the median and
     what one of twenty exceeds.
     """
     train, held_out = (seed_features(sample, part, rng) for part in (["train"], splits))
@@ -92,10 +94,10 @@ def quality(estimate, redshift):
 
 def real_training(which):
     """Features and redshifts of the real galaxies to train on, the even rows last."""
-    seeds, redshift = seed_catalogue()
-    usable = np.isfinite(seeds).all(axis=1) & (seeds[:, 2] <= SELECTED.faintest) & load_seeds().usable
+    progenitors, redshift = seed_catalogue()
+    usable = np.isfinite(progenitors).all(axis=1) & (progenitors[:, 2] <= SELECTED.faintest) & load_progenitors().usable
     real, _, real_redshift = which
-    return np.vstack([features(seeds[usable]), features(real)]), np.concatenate([redshift[usable], real_redshift])
+    return np.vstack([features(progenitors[usable]), features(real)]), np.concatenate([redshift[usable], real_redshift])
 
 
 def cross_validated(x, redshift, tested):
@@ -127,10 +129,10 @@ def main():
         for splits in (["test"], ["validation", "test"]):
             sample, names = Sample(faintest=faintest), " and ".join(splits)
             found, n = held_out_distances(sample, splits, rng)
-            print_row(f"unweighted draws to {n} {names} seeds, r <= {faintest}", found)
+            print_row(f"unweighted draws to {n} {names} progenitors, r <= {faintest}", found)
             by_split, median, largest = distances_by_chance(sample, splits, rng)
-            print_row("    the train seeds to the same", by_split)
-            print_row("    random parts of all these seeds, in the median", median)
+            print_row("    the train progenitors to the same", by_split)
+            print_row("    random parts of all these progenitors, in the median", median)
             print_row("    and what one of twenty exceeds", largest)
     model = ModelMagnitudes()
     x, z = simulated_catalogue(DRAWN, rng, split="train", model=model, like=even[:2])
@@ -153,7 +155,7 @@ def main():
     print_row(f"real -> {name}", baseline, "8.5f")
     print_row(f"simulated -> {name}", to_real, "8.5f")
     print_row("ratio", [to_real[0] / baseline[0]])
-    print_row(f"simulated -> {TESTED} simulated of the test seeds", to_itself, "8.5f")
+    print_row(f"simulated -> {TESTED} simulated of the test progenitors", to_itself, "8.5f")
     print_row("real -> the same", from_real, "8.5f")
     print_row("ratio", [from_real[0] / to_itself[0]])
 

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How well a classifier tells simulated stamps from real ones, and by what.
+Separation of simulated stamps from real ones by a classifier, and the features that it uses.
 
 ``galaxies``: the real galaxies of the four fields of ``../shared``, against simulated ones as bright in *r*, drawn from
 the test seeds and seen under the conditions of those fields. ``sky``: stamps of the fields in which nothing is
@@ -13,11 +13,8 @@ not to be committed.
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from _features import aperture_flux, galaxy_features, half_light_radius, sky_features
-from _fields import FIELDS, RealField
 from astropy.table import Table
 from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -27,15 +24,18 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 import astro_photz
 from astro_photz.sdss import FRAME_SHAPE, ZERO_POINT
-from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise
+from astro_photz.simulate.camera.noise import FILTER_MARGIN, add_noise
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.sample import Sample
-from astro_photz.simulate.render.components import Sources
+from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import render
 from astro_photz.simulate.scene.neighbours import draw_neighbours
-from astro_photz.simulate.simulation import draw_targets
+from astro_photz.simulate.scene.targets import draw_targets
+from benchmarks.common.data import SHARED, require
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+from ._features import aperture_flux, galaxy_features, half_light_radius, sky_features
+from ._fields import FIELDS, RealField
+
 SEED = 11
 SIZE = 64
 PER_REAL = 4  # simulated galaxies for a real one
@@ -66,7 +66,7 @@ def simulated_galaxies(field, places, ebv, n, rng):
     xy = (SIZE - 1) / 2 + rng.uniform(-0.5, 0.5, (n, 2))
     targets, _ = draw_targets(population, rng, xy)
     neighbours = draw_neighbours(population.ebv, rng, size=SIZE, split="test")
-    sources = Sources.concatenate([targets, neighbours])
+    sources = Components.concatenate([targets, neighbours])
     return observe(sources, field.conditions(rng.choice(places, n), rng), rng), xy
 
 
@@ -148,8 +148,7 @@ def simulated_sky(field, places, rng):
 
 def separate(features, real, groups, rng):
     """
-    Areas under the curve (repeats x folds), the area lost when a feature is shuffled, and each row's mean score.
-
+    Areas under the curve (repeats x folds), the area lost when a feature is shuffled, and each row's mean score;
     ``groups`` stay together in a fold.
     """
     areas, lost, scores = [], [], np.zeros(len(real))
@@ -255,8 +254,7 @@ def main():
     )
     parser.add_argument("--plot", metavar="NAME", help="draw 24 galaxies of each kind (not to be committed)")
     args = parser.parse_args()
-    if not SHARED.is_dir():
-        parser.exit(1, f"there are no real galaxies here: {SHARED} is missing\n")
+    require()
     fields = [RealField.read(SHARED / "sdss_frames", field_id) for field_id in FIELDS]
     if args.what in ("galaxies", "both"):
         compare_galaxies(fields, np.random.default_rng(SEED), shown=args.shown, plot=args.plot)

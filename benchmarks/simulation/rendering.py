@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How exactly galaxies are drawn, and how fast: beside GalSim, which draws the same bulges, discs and clumps one by one.
+Exactness and speed of the renderer, beside GalSim, which draws the same bulges, discs and clumps one by one.
 
-    python benchmarks/simulation/rendering.py [--n 500] [--seed 0]
+    python -m benchmarks.simulation.rendering [--n 500] [--seed 0]
 
 The first table has, per band, the differences from images that GalSim drew with parameters ten times tighter than its
 own: the largest in any pixel as a fraction of the peak, that of the flux in the stamp, and that of its second moments.
@@ -11,22 +11,16 @@ stamp, noise and neighbours included.
 """
 
 import argparse
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from _timing import alternate, measure, medians, print_table, ratios, use_one_thread
-
 from astro_photz.sdss import BANDS
 from astro_photz.simulate.render.fourier import render
-from astro_photz.simulate.simulation import BLOCK, Recipe
-
-import galsim_scene  # isort: skip
+from astro_photz.simulate.simulation import BLOCK, Simulation
+from astro_photz.testing import galsim_scene
+from benchmarks.common.timing import alternate, measure, medians, print_table, ratios, use_one_thread
 
 SIZES = (64, 107)
 GALSIM = "GalSim, without noise"
@@ -65,7 +59,7 @@ def time_all(seed, repeats):
         "astro_photz, without noise": (partial(draw, sources, conditions), BLOCK),
     }
     for size in SIZES:
-        block = partial(Recipe(seed=seed, size=size).block, 0, BLOCK)
+        block = partial(Simulation(seed=seed, size=size).block, 0, BLOCK)
         runs[f"blocks of {size} px, noise and neighbours"] = (block, BLOCK)
 
     results = alternate({name: partial(_rate, *run) for name, run in runs.items()}, repeats=repeats)

@@ -12,12 +12,9 @@ magnitudes of the real ones.
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-from _features import aperture_flux, centroid
 from astropy.table import Table
-from realism import SIZE, observe
 from scipy.optimize import least_squares
 from scipy.stats import ks_2samp
 
@@ -25,9 +22,13 @@ from astro_photz.sdss import BANDS, PIXEL_SCALE, R_UGRIZ, ZERO_POINT
 from astro_photz.simulate.camera.conditions import draw_conditions
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.sample import Sample
-from astro_photz.simulate.simulation import draw_targets
+from astro_photz.simulate.scene.targets import draw_targets
+from benchmarks.common.data import SHARED, require
 
-CATALOGUES = Path(__file__).parents[3] / "shared" / "data" / "catalogues"
+from ._features import aperture_flux, centroid
+from .realism import SIZE, observe
+
+CATALOGUES = SHARED / "catalogues"
 SEED = 3
 DRAWN = 5000
 SAMPLE = Sample(brightest=16.0, faintest=20.6, redshift=(0.0, 0.8))
@@ -136,8 +137,7 @@ def print_row(name, real, drawn):
 def main():
     """Print the tables."""
     argparse.ArgumentParser(description=__doc__.splitlines()[1]).parse_args()
-    if not CATALOGUES.is_dir():
-        raise SystemExit(f"there are no catalogues of real galaxies here: {CATALOGUES} is missing")
+    require(CATALOGUES)
     magnitude, ratio, apertures, stars = single_epoch()
     fields = [(magnitude, ratio), deep()]
     drawn, drawn_ratio, drawn_apertures = simulated(stars, np.random.default_rng(SEED))

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""Trainings whose results are stored, so that a benchmark of many hours can be stopped and gone on with."""
+"""Trainings whose results are stored, so that a benchmark of many hours can be stopped and resumed."""
 
 import json
 import math
@@ -14,26 +14,20 @@ from astro_photz import metrics, train
 from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.train.data.stamps import Stamps
-from astro_photz.train.tasks.probe import embed
-from astro_photz.train.tasks.redshift import Z_EDGES
+from astro_photz.train.networks.embedding import embed
+from astro_photz.train.networks.heads import Z_EDGES
 from astro_photz.utils._files import write_json
 
 SPLITS = ("train", "validation", "test")
 VALIDATIONS = 5
-"""How often a fine-tuning is judged, to keep the best."""
+"""Validations in a fine-tuning, to keep the best epoch."""
 
 
 class Experiments:
     """
     Results by name, one a JSON file of a folder.
 
-    Parameters
-    ----------
-    folder : `~pathlib.Path`
-    settings : dict
-        What all results of the folder have in common; another one is refused.
-    hours : float, optional
-        Nothing new is begun after these.
+    All results of the folder have the settings in common; others are refused. After ``hours`` nothing new is begun.
     """
 
     def __init__(self, folder, settings, *, hours=math.inf):
@@ -74,7 +68,7 @@ class Experiments:
 
 
 def hashes(data):
-    """Of the data sets, by name: results are of these."""
+    """Hash the data sets, by name."""
     return {name: data_hash(path) for name, path in data.items()}
 
 
@@ -122,7 +116,7 @@ def judge(model, path, n):
 
 
 def error_of_mean(values):
-    """Of the mean over seeds; of one alone, nothing is known."""
+    """Error of the mean over seeds; NaN for a single seed."""
     return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
 
 

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What pretraining is worth, and what of it makes it so: several pretrainings, each probed, then fine-tuned in two ways.
+Gain by pretraining and by each part of it: several pretrainings, each probed, then fine-tuned in two ways.
 
-    python benchmarks/training/ablation.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
+    python -m benchmarks.training.ablation RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
 For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without artificial
 reddening, with and without the auxiliary task, other widths, batches and queues), a pretraining on the same images, and
@@ -17,22 +17,21 @@ The test set is used for the tables only, the validation set for the choice of e
 
 import argparse
 import math
-import sys
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 import numpy as np
 import torch
-from _experiments import SPLITS, Experiments, error_of_mean, estimate, finetune, hashes, judge, told
-from _results import write_result
 
 from astro_photz import metrics, train
 from astro_photz.train.data.stamps import Stamps
+from astro_photz.train.networks.scaling import PixelScaling
 from astro_photz.train.runs.folder import RunFolder
-from astro_photz.train.tasks.probe import probe_scatter
-from astro_photz.train.tensors import PixelScaling, central
+from astro_photz.train.tasks.representation import probe_scatter
+from astro_photz.train.tensors import central
+from benchmarks.common.results import write_result
+
+from ._experiments import SPLITS, Experiments, error_of_mean, estimate, finetune, hashes, judge, told
 
 NO_AUXILIARY = ("pretrain.photometry_weight = 0.0", "encoder.bottleneck = 0")  # which nothing would have taught
 ARMS = {
@@ -174,7 +173,7 @@ class Ablation:
         }
 
     def folder(self, kind, arm, seed):
-        """Of a run."""
+        """Folder of a run."""
         return self.arguments.folder / "runs" / f"{kind}-{_slug(arm)}-{seed}"
 
     @torch.no_grad()
@@ -239,7 +238,7 @@ class Ablation:
                 self._print_line(f"{arm}, {mode}", name, closed)
 
     def result(self):
-        """What there is, in the form that the model card takes: means over seeds, and their errors."""
+        """Collect the results in the form of the model card: means over seeds, and their errors."""
         rows = [self._row(f"from scratch, {n:,} labels", f"scratch-{n}") for n in self.labels()]
         for arm in self.arguments.arms:
             curves = self._over_seeds(f"pretrain-{_slug(arm)}", "probe_sigma_mad")

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How many labels a pretraining is worth: the scatter against the number of labels, with it and without.
+Scatter against the number of labels, with a pretraining and without: how many labels is it worth?
 
-    python benchmarks/training/label_efficiency.py RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
+    python -m benchmarks.training.label_efficiency RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
 One pretraining, on all images; then, for each number of labels and each seed, which draws them, a training from scratch
 and two that begin with the pretrained encoder, which stays frozen in one of them: the same network with the same
@@ -25,24 +25,20 @@ import argparse
 import itertools
 import json
 import math
-import sys
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
-from _experiments import SPLITS, Experiments, error_of_mean, finetune, hashes, judge
-from _results import write_result
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import isotonic_regression
 
 from astro_photz import metrics, train
 from astro_photz.train.data.stamps import Stamps
 from astro_photz.train.networks.weights import WEIGHTS
 from astro_photz.train.runs.folder import RunFolder
 from astro_photz.utils._files import sha256
+from benchmarks.common.results import write_result
+
+from ._curves import difference_of, equivalent_factor, scatter_of, share_of_gap
+from ._experiments import SPLITS, Experiments, error_of_mean, finetune, hashes, judge
 
 WAYS = {
     "frozen": ("finetune.frozen = true",),
@@ -150,7 +146,7 @@ class LabelEfficiency:
         return metrics.summary(scores) | {"learning_rate": rate, "steps": steps}
 
     def _stored_deviations(self, way, n_labels, seed):
-        """Where those of the way's choice are stored."""
+        """Path of the stored deviations for the way's choice."""
         return self.arguments.folder / "deviations" / f"{self.name(way, n_labels)}-{seed}.npy"
 
     def choice(self, way, n_labels):
@@ -164,7 +160,7 @@ class LabelEfficiency:
         return min(CHOICES, key=lambda pair: tried[pair]["crps"])
 
     def name(self, way, n_labels):
-        """Of the results with the way's choice, but for the seed."""
+        """Name of the results with the way's choice, without the seed."""
         return _name(way, n_labels, *(self.choice(way, n_labels) or ()))
 
     def result(self):
@@ -182,9 +178,9 @@ class LabelEfficiency:
         }
 
     def text(self):
-        """What was done, and chosen."""
+        """Describe the trainings, and the choices made."""
         run = RunFolder(self.pretrained)
-        what, pretrain, finetune = run.record["what"], self.recipe.pretrain, self.recipe.finetune
+        pretrain, finetune = self.recipe.pretrain, self.recipe.finetune
         (_, before), *_, (_, after) = run.metrics["probe_sigma_mad"]
         chosen = "; ".join(
             f"{way}, {n:,}: {rate:g}, {steps:,}"
@@ -193,7 +189,7 @@ class LabelEfficiency:
         )
         searched = "searched on earlier images" if self.chosen else "searched"
         return (
-            f"The same network, with an encoder pretrained on {what['n_images'] or what['data']['n']:,} images in "
+            f"The same network, with an encoder pretrained on {run.record.n:,} images in "
             f"{pretrain.epochs} epochs (redshift probe from {before:.4f} to {after:.4f}), or from random weights. "
             f"Means over seeds {', '.join(map(str, self.arguments.seeds))}, which draw the labels, and errors of them; "
             "the errors of factors, shares and differences are those of the test galaxies too. Learning rate and "
@@ -236,7 +232,7 @@ class LabelEfficiency:
 
     @cached_property
     def _scatters(self):
-        """Of each way and number of labels that has results, `Scatter`; drawn of the same galaxies."""
+        """Measure the `Scatter` of each way and number of labels that has results, with the same draws of galaxies."""
         groups = Stamps(self.data["test"]).groups
         groups = None if groups is None else groups[: self.arguments.n_test]
         rng, rows, found = np.random.default_rng(0), None, {}
@@ -274,124 +270,6 @@ class LabelEfficiency:
         for way, n_labels, tuned in self._tuned():
             if n_labels in scratch:
                 yield {"way": way, "n_labels": n_labels} | difference_of(tuned, scratch[n_labels])
-
-
-class Scatter(NamedTuple):
-    """
-    A scatter, and what it might have been.
-
-    Parameters
-    ----------
-    mean : float
-        Over seeds.
-    drawn : ndarray (DRAWS,)
-        With other test galaxies and other labels; NaN of one seed alone. Draws of two scatters are paired.
-    """
-
-    mean: float
-    drawn: np.ndarray
-
-
-def scatter_of(deviations, rows, rng):
-    """
-    Scatter of trainings that differ by their seed.
-
-    Parameters
-    ----------
-    deviations : list of ndarray (N,)
-        Of the same test galaxies, for each seed.
-    rows : list of ndarray of int
-        Test galaxies that are drawn with replacement.
-    rng : `~numpy.random.Generator`
-
-    Returns
-    -------
-    `Scatter`
-    """
-    seeds = np.array([metrics.sigma_mad(one) for one in deviations])
-    galaxies = np.array([np.mean([metrics.sigma_mad(one[part]) for one in deviations]) for part in rows])
-    return Scatter(seeds.mean(), galaxies + error_of_mean(seeds) * rng.standard_normal(len(rows)))
-
-
-def equivalent_factor(n_labels, tuned, scratch):
-    """
-    How many times as many labels are needed from scratch.
-
-    Parameters
-    ----------
-    n_labels : int
-    tuned : `Scatter`
-        Of fine-tuned models with so many labels.
-    scratch : dict of `Scatter`
-        Of models from scratch, by their number of labels.
-
-    Returns
-    -------
-    dict
-        ``factor``, ``factor_err``; ``at_least``, whether even the most labels are too few from scratch, and
-        ``at_most``, whether even the fewest are too many: the factor is that of those. The error is half of the
-        interval that holds 68 % of the draws, or the side of it that does not reach the end of the curve.
-    """
-    numbers = np.log(list(scratch))
-    best = _crossing(numbers, [one.mean for one in scratch.values()], tuned.mean)
-    ends = zip(np.transpose([one.drawn for one in scratch.values()]), tuned.drawn, strict=True)
-    drawn = [_crossing(numbers, *end) if np.isfinite([*end[0], end[1]]).all() else math.nan for end in ends]
-    factor = math.exp(best) / n_labels
-    bounds = {"at_least": bool(best >= numbers[-1]), "at_most": bool(best <= numbers[0])}
-    return {"factor": factor, "factor_err": factor * _error(best, drawn, numbers[0], numbers[-1])} | bounds
-
-
-def share_of_gap(tuned, few, most):
-    """
-    How much of what the most labels gain the pretraining gains with few.
-
-    Parameters
-    ----------
-    tuned, few, most : `Scatter`
-        With few labels, with the pretraining and from scratch, and with the most from scratch.
-
-    Returns
-    -------
-    dict
-        ``share``, 1 for all of it, and ``share_err``; NaN of one seed alone.
-    """
-    gap = few.mean - most.mean
-    share = (few.mean - tuned.mean) / gap
-    # To first order: a quotient's draws have no variance where the gap may be none.
-    drawn = few.drawn - tuned.drawn - share * (few.drawn - most.drawn)
-    return {"share": float(share), "share_err": float(np.std(drawn) / abs(gap))}
-
-
-def difference_of(one, other):
-    """
-    By how much a scatter is larger than another.
-
-    Parameters
-    ----------
-    one, other : `Scatter`
-
-    Returns
-    -------
-    dict
-        ``difference`` and ``difference_err``.
-    """
-    difference, drawn = (a - b for a, b in zip(one, other, strict=True))
-    return {"difference": float(difference), "difference_err": float(np.std(drawn))}
-
-
-def _error(best, drawn, first, last):
-    """Of a number that could not be drawn beyond two ends."""
-    low, high = np.percentile(drawn, [15.9, 84.1])
-    sides = [side for side, there in ((best - low, low > first), (high - best, high < last)) if there]
-    return float(np.mean(sides)) if sides else math.nan
-
-
-def _crossing(numbers, scatter, wanted):
-    """Where a falling curve through points has the value wanted, within the points."""
-    falling = isotonic_regression(scatter, increasing=False).x
-    fine = np.linspace(numbers[0], numbers[-1], 2000)
-    curve = PchipInterpolator(numbers, falling)(fine) - 1e-12 * np.arange(len(fine))  # where it is level, its beginning
-    return float(np.interp(-wanted, -curve, fine))
 
 
 def print_tables(result):

@@ -2,7 +2,7 @@
 """
 Pairs of views per second of contrastive pretraining, and the share of the time that it waits for data.
 
-    python benchmarks/training/speed.py [stamps.h5]
+    python -m benchmarks.training.speed [stamps.h5]
 
 The baseline does the same step, with its views made one at a time on the processor, as the code that was published with
 the reference method does: scikit-image (or scipy, where that is missing) rotates, numpy crops, reddens and adds noise.
@@ -16,7 +16,6 @@ Without a file of stamps, some are simulated, which needs the extra ``[simulate]
 import argparse
 import logging
 import os
-import sys
 import tempfile
 import time
 import warnings
@@ -24,19 +23,17 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import _timing
 import lightning
 import numpy as np
 import torch
-from _timing import alternate, medians, print_table, ratios, use_one_thread
 from torch.utils.flop_counter import FlopCounterMode
 
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.train import ContrastiveModel, Recipe, StampData, Stamps, loader
 from astro_photz.train.augment.chain import make_augmentation
-from astro_photz.train.tensors import deredden
+from astro_photz.train.networks.dereddening import deredden
+from benchmarks.common import timing
+from benchmarks.common.timing import alternate, medians, print_table, ratios, use_one_thread
 
 try:
     from skimage.transform import rotate as rotate_image
@@ -160,7 +157,7 @@ class Waiting:
 
 
 class Clock(lightning.Callback):
-    """When each batch was done, on the clock and in seconds of the processors."""
+    """Note the end of each batch, on the clock and in seconds of the processors."""
 
     def __init__(self):
         self.times = []
@@ -187,7 +184,7 @@ class Timed(lightning.LightningDataModule):
         return self.batches
 
     def on_after_batch_transfer(self, batch, index):
-        """What the data module does."""
+        """Do as the data module does."""
         return self.data.on_after_batch_transfer(batch, index)
 
 
@@ -237,7 +234,7 @@ def compare_views(path, *, threads, batch_size, steps, repeats):
             pass
 
     functions = {BASELINE: make_theirs, OURS: make_ours}
-    results = alternate({name: partial(_timing.measure, make) for name, make in functions.items()}, repeats=repeats)
+    results = alternate({name: partial(timing.measure, make) for name, make in functions.items()}, repeats=repeats)
     for name, result in results.items():
         faster = ratios(results[BASELINE], result)
         wall, cpu = (cost / (steps * batch_size) for cost in medians(result))

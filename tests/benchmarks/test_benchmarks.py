@@ -17,21 +17,14 @@ from astro_photz.cutouts.hdf5.layout import open_cutouts
 pytest.importorskip("lightning")
 pytest.importorskip("onnxscript")
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="benchmarks are in the source tree only")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def benchmark(monkeypatch):
-    """Import a script by its place."""
-
-    def load(place):
-        for folder in (BENCHMARKS, BENCHMARKS / Path(place).parent):
-            monkeypatch.syspath_prepend(str(folder))
-        return importlib.import_module(Path(place).stem)
-
-    return load
+def load(monkeypatch):
+    """Import a module of the source tree; the package stays the one that is installed."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT)])
+    return importlib.import_module
 
 
 def power_law(labels, n_labels, *, seeds=3, error=1e-4, n_test=2000):
@@ -44,8 +37,8 @@ def power_law(labels, n_labels, *, seeds=3, error=1e-4, n_test=2000):
     return labels.scatter_of([one * galaxies for one in scatter], rows, rng)
 
 
-def test_the_equivalent_factor_is_read_off_the_curve_from_scratch(benchmark):
-    labels = benchmark("training/label_efficiency.py")
+def test_the_equivalent_factor_is_read_off_the_curve_from_scratch(load):
+    labels = load("benchmarks.training._curves")
     scratch = {n: power_law(labels, n) for n in (500, 1000, 2000, 4000, 8000, 16_000)}
     found = labels.equivalent_factor(1000, power_law(labels, 3000), scratch)  # as good as with three times as many
     assert found["factor"] == pytest.approx(3, rel=0.03)
@@ -69,8 +62,8 @@ def test_the_equivalent_factor_is_read_off_the_curve_from_scratch(benchmark):
     assert np.isnan(labels.equivalent_factor(1000, power_law(labels, 3000, seeds=1), scratch)["factor_err"])
 
 
-def test_the_share_of_the_gap_is_all_of_it_where_nothing_is_left_to_gain(benchmark):
-    labels = benchmark("training/label_efficiency.py")
+def test_the_share_of_the_gap_is_all_of_it_where_nothing_is_left_to_gain(load):
+    labels = load("benchmarks.training._curves")
     few, most = power_law(labels, 1000), power_law(labels, 64_000)
     assert labels.share_of_gap(most, few, most) == {"share": pytest.approx(1), "share_err": pytest.approx(0)}
     assert labels.share_of_gap(few, few, most) == {"share": pytest.approx(0), "share_err": pytest.approx(0)}
@@ -80,9 +73,9 @@ def test_the_share_of_the_gap_is_all_of_it_where_nothing_is_left_to_gain(benchma
     assert half["share_err"] == pytest.approx(0.001 / (few.mean - most.mean), rel=0.2)
 
 
-def test_a_difference_is_paired_but_for_what_the_seeds_make_of_it(benchmark):
+def test_a_difference_is_paired_but_for_what_the_seeds_make_of_it(load):
     """Two trainings that are judged by the same galaxies differ by less than either may be wrong."""
-    labels = benchmark("training/label_efficiency.py")
+    labels = load("benchmarks.training._curves")
     rng = np.random.default_rng(1)
     rows = list(metrics.resampled(4000, resamples=100))
     galaxies = 0.02 * rng.standard_normal(4000)
@@ -102,7 +95,10 @@ TINY = """
 name = "tiny"
 version = "1"
 recipe = "smoke"
-changes = ["pretrain.epochs = 1", "finetune.epochs = 1", "pretrain.batch_size = 16", "pretrain.queue_length = 16"]
+changes = [
+    "encoder.width = 4", "pretrain.epochs = 1", "pretrain.batch_size = 16", "pretrain.queue_length = 16",
+    "finetune.epochs = 1",
+]
 seed = 0
 limits = ["Good for nothing."]
 
@@ -113,7 +109,7 @@ size = 68
 faintest = 17.0
 
 [simulate.train]
-n = 256
+n = 160
 seed = 1
 
 [simulate.validation]
@@ -126,14 +122,14 @@ seed = 3
 
 [demo]
 n = 4
-pool = 64
+pool = 16
 seed = 4
 """
 
 
-def test_a_folder_of_other_settings_is_refused(benchmark, tmp_path):
+def test_a_folder_of_other_settings_is_refused(load, tmp_path):
     """But for the limits, which are known in the end."""
-    make = benchmark("model/train_bundled.py")
+    make = load("tools.make_bundled_model")
     settings = {"version": "1", "processes": 1, "limits": ["One."]}
     make.check_settings(tmp_path, settings)
     make.check_settings(tmp_path, settings | {"limits": ["One.", "Two."]})
@@ -141,10 +137,17 @@ def test_a_folder_of_other_settings_is_refused(benchmark, tmp_path):
         make.check_settings(tmp_path, settings | {"processes": 2})
 
 
-def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypatch):
-    make = benchmark("model/train_bundled.py")
+def test_the_bundled_model_is_made_by_one_command(load, tmp_path, monkeypatch):
+    make = load("tools.make_bundled_model")
     (tmp_path / "tiny.toml").write_text(TINY)
-    command = ["train_bundled.py", str(tmp_path / "run"), "--settings", str(tmp_path / "tiny.toml"), "--processes", "1"]
+    command = [
+        "make_bundled_model.py",
+        str(tmp_path / "run"),
+        "--settings",
+        str(tmp_path / "tiny.toml"),
+        "--processes",
+        "1",
+    ]
     monkeypatch.setattr(sys, "argv", command)
     make.main()
     run = tmp_path / "run"
@@ -154,11 +157,11 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
         evaluation["model"]["sha256"] == json.loads((run / "int8.json").read_text())["model"]["sha256"] == model.sha256
     )
     assert evaluation["overall"]["n"] == 128
-    assert model.card["limits"][-1] == "Good for nothing."
-    assert model.card["training_data"]["splits"]["test"]["sha256"] == evaluation["data"]["sha256"]
-    assert model.card["metrics"]
-    assert encoder.card["metrics"]
-    assert set(model.card["steps"]) == {"train", "validation", "test", "pretrained", "finetuned"}
+    assert model.card.limits[-1] == "Good for nothing."
+    assert model.card.training_data["splits"]["test"]["sha256"] == evaluation["data"]["sha256"]
+    assert model.card.metrics
+    assert encoder.card.metrics
+    assert set(model.card.steps) == {"train", "validation", "test", "pretrained", "finetuned"}
     with open_cutouts(run / "demo.h5") as file:
         assert len(file["images"]) == 4
         assert file.attrs["simulated"]
@@ -175,27 +178,29 @@ def test_the_bundled_model_is_made_by_one_command(benchmark, tmp_path, monkeypat
     command[-1] = "2"
     make.main()
     card = load_model(again / "tiny").card
-    assert card["made_by"]["init"] == {"name": "tiny", "version": "1", "sha256": model.sha256}
-    assert card["training_data"]["description"].endswith("fine-tuned again from version 1")
-    assert card["recipe"]["finetune"]["optimizer"]["learning_rate"] == 1e-4
+    assert card.made_by["init"] == {"name": "tiny", "version": "1", "sha256": model.sha256}
+    assert card.training_data["description"].endswith("fine-tuned again from version 1")
+    assert card.recipe["finetune"]["optimizer"]["learning_rate"] == 1e-4
     assert not (again / "pretrained").exists()
     assert not (again / "tiny-pretrained").exists()
 
 
-def test_the_least_noise_is_that_of_a_fit_of_the_right_profile(benchmark):
+def test_the_least_noise_is_that_of_a_fit_of_the_right_profile(load):
     """Fits to noisy images scatter by as much, if the noise is white."""
     pytest.importorskip("kcorrect")
-    from astro_photz.simulate.camera.conditions import FILTER_MARGIN, add_noise, draw_conditions
+    from astro_photz.simulate.camera.conditions import draw_conditions
+    from astro_photz.simulate.camera.noise import FILTER_MARGIN, add_noise
     from astro_photz.simulate.population.draw import draw_population
     from astro_photz.simulate.population.morphology import draw_morphology
     from astro_photz.simulate.render.fourier import render
-    from astro_photz.simulate.simulation import Recipe, draw_targets
+    from astro_photz.simulate.scene.targets import draw_targets
+    from astro_photz.simulate.simulation import Simulation
 
     n, times, size = 6, 400, 64 + 2 * FILTER_MARGIN
-    recipe = Recipe(seed=0)
+    recipe = Simulation(seed=0)
     population = draw_population(n, np.random.default_rng(1))
     shape = draw_morphology(population, np.random.default_rng(2))
-    error = benchmark("model/_photometry.py").least_error(recipe, population, shape, np.random.default_rng(3))
+    error = load("benchmarks.model._photometry").least_error(recipe, population, shape, np.random.default_rng(3))
 
     conditions = draw_conditions(n, np.random.default_rng(3), **recipe.settings.sky)
     targets, _ = draw_targets(population, None, np.full((n, 2), (size - 1) / 2), shape=shape)
@@ -214,14 +219,14 @@ def test_the_least_noise_is_that_of_a_fit_of_the_right_profile(benchmark):
     np.testing.assert_allclose((flux.std(axis=0) / error).mean(axis=0), 1, atol=0.08)
 
 
-def test_a_catalogue_is_about_as_noisy_as_it_must_be(benchmark):
+def test_a_catalogue_is_about_as_noisy_as_it_must_be(load):
     pytest.importorskip("kcorrect")
     from astro_photz.simulate.population.draw import draw_population
     from astro_photz.simulate.population.morphology import draw_morphology
     from astro_photz.simulate.population.sample import Sample
-    from astro_photz.simulate.simulation import Recipe
+    from astro_photz.simulate.simulation import Simulation
 
-    catalogues = benchmark("model/_catalogues.py")
+    catalogues = load("benchmarks.model._catalogues")
     noise = catalogues.CatalogueNoise(load_model(), seed=0, n=400)
     assert 1 <= noise.factor.min() < noise.factor.max() < 2
     assert noise.range == f"{noise.factor.min():.2f} to {noise.factor.max():.2f}"
@@ -229,7 +234,7 @@ def test_a_catalogue_is_about_as_noisy_as_it_must_be(benchmark):
     def factor(**limits):
         population = draw_population(8, np.random.default_rng(0), sample=Sample(**limits))
         shape = draw_morphology(population, np.random.default_rng(1))
-        galaxies = Recipe(seed=0), population, shape
+        galaxies = Simulation(seed=0), population, shape
         least = catalogues.least_error(*galaxies, np.random.default_rng(2))
         return noise(*galaxies, np.random.default_rng(2)) / least
 
@@ -239,19 +244,19 @@ def test_a_catalogue_is_about_as_noisy_as_it_must_be(benchmark):
     assert ((between >= known.min(axis=0) - 1e-6) & (between <= known.max(axis=0) + 1e-6)).all()
 
     population = draw_population(256, np.random.default_rng(0))
-    galaxies = Recipe(seed=0), population, draw_morphology(population, np.random.default_rng(1))
+    galaxies = Simulation(seed=0), population, draw_morphology(population, np.random.default_rng(1))
     relative = noise(*galaxies, np.random.default_rng(2))[:, 2] / population.flux[:, 2]
     expected = np.hypot(2.5 / np.log(10) * relative, galaxies[0].settings.sky["zero_point_scatter"])
     difference = noise.listed(*galaxies)["r"] - (22.5 - 2.5 * np.log10(population.flux[:, 2]))
     assert np.std(difference / expected) == pytest.approx(1, abs=0.15)
 
 
-def test_boosting_is_held_out_by_galaxies_that_are_not_independent(benchmark):
+def test_boosting_is_held_out_by_galaxies_that_are_not_independent(load):
     """
     Of 20 images each of 150 galaxies, it would learn the 150 by heart, and be shown to be right by the other images.
     """
     pytest.importorskip("sklearn", minversion="1.7")
-    boosting = benchmark("model/_boosting.py")
+    boosting = load("benchmarks.model._boosting")
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(150), 20)
     redshift = rng.uniform(0, 0.4, 150)[groups]

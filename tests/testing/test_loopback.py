@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import requests
 from astropy.coordinates import SkyCoord
-from astropy.table import vstack
+from astropy.table import QTable, Table, vstack
 from astropy.utils.data import download_file
 from astropy.utils.exceptions import AstropyUserWarning
 from astroquery.exceptions import RemoteServiceError
 from astroquery.sdss import SDSSClass, conf
 
 from astro_photz.sdss import BANDS, EXTINCTION_COEFFICIENTS, FieldID, frame_path
-from astro_photz.testing.loopback import LoopbackArchive, photo_catalogue, real_archive, synthetic_archive
-from astro_photz.testing.synthetic_frames import Geometry, Source, make_field, make_run
+from astro_photz.testing.catalogues import photo_catalogue
+from astro_photz.testing.loopback import LoopbackArchive, real_archive, synthetic_archive
+from astro_photz.testing.synthetic_frames import make_field, make_run, write_field
+from astro_photz.testing.synthetic_sky import Galaxy, Geometry, make_sky
 from shared_data import SHARED, needs_shared
 
 FIELDS = ["ra", "dec", "objid", "run", "rerun", "camcol", "field", "rowc_r", "colc_r", "petroRad_r", "clean", "score"]
@@ -105,7 +107,7 @@ def test_rows_and_columns_count_from_half_a_pixel():
     """An object in the middle of the frame's first pixel is at 0.5, 0.5."""
     geometry = Geometry(ra=20.0, dec=5.0)
     field = make_field(FieldID(4207, 301, 3, 110), geometry, [])
-    archive = LoopbackArchive.of([field], [Source(*geometry.sky(50.0, 70.0), flux=(1, 1, 1, 1, 1))])
+    archive = LoopbackArchive.of([field], [Galaxy(*geometry.sky(50.0, 70.0), flux=(1, 1, 1, 1, 1))])
     assert archive.catalogue["colc_r"][0] == pytest.approx(50.5, abs=1e-6)
     assert archive.catalogue["rowc_r"][0] == pytest.approx(70.5, abs=1e-6)
 
@@ -115,7 +117,7 @@ def test_objects_belong_to_the_field_in_which_they_are_most_central():
     rows, overlap = geometry.shape[0], 80
     # Rows of the first field: just before and just after the middle of the overlap.
     middle = rows - overlap / 2 - 0.5
-    sources = [Source(*geometry.sky(130.0, middle + dy), flux=(1, 1, 1, 1, 1)) for dy in (-3, 3)]
+    sources = [Galaxy(*geometry.sky(130.0, middle + dy), flux=(1, 1, 1, 1, 1)) for dy in (-3, 3)]
     fields = make_run(FieldID(4207, 301, 3, 110), geometry, sources, n_fields=2, overlap=overlap)
     archive = LoopbackArchive.of(fields, sources)
     assert list(archive.primaries["field"]) == [110, 111]
@@ -292,11 +294,55 @@ def test_real_archive_serves_the_real_frames():
     assert np.all((table["colc_r"] > 0) & (table["colc_r"] < 2048) & (table["rowc_r"] > 0) & (table["rowc_r"] < 1489))
 
 
+@pytest.fixture
+def folder_of_galaxies(tmp_path):
+    """A folder laid out like the one of real galaxies, with four galaxies in two synthetic fields."""
+    rows = []
+    for k, dec in enumerate((2.0, 30.0)):
+        geometry = Geometry(ra=150.0, dec=dec)
+        galaxies = make_sky(geometry, 2, seed=k)
+        field_id = FieldID(4207, 301, 3 + k, 110)
+        write_field(tmp_path / "sdss_frames", make_field(field_id, geometry, galaxies))
+        rows += [(galaxy.ra, galaxy.dec, galaxy.ebv, 1.5 + k, f"004207-{3 + k}-0110") for galaxy in galaxies]
+    table = QTable(rows=rows[::-1], names=("ra", "dec", "ebv", "half_light_radius", "field"))
+    for name, unit in {"ra": u.deg, "dec": u.deg, "half_light_radius": u.arcsec}.items():
+        table[name] = table[name] * unit
+    table.write(tmp_path / "real_galaxies.ecsv")
+    return tmp_path
+
+
+def test_an_archive_is_made_of_a_folder_of_real_galaxies(folder_of_galaxies):
+    galaxies = Table.read(folder_of_galaxies / "real_galaxies.ecsv")
+    with real_archive(folder_of_galaxies) as archive:
+        sdss = SDSSClass()
+        table = crossid(sdss, archive.positions)
+        sdss._session.close()
+        path = frame_path("g", FieldID(4207, 301, 4, 110))
+        body = requests.get(f"{conf.sas_baseurl}/{path}", timeout=5).content
+    assert body == (folder_of_galaxies / "sdss_frames" / "frame-g-004207-4-0110.fits.bz2").read_bytes()
+    assert list(table["camcol"]) == [4, 4, 3, 3]
+    np.testing.assert_allclose(table["petroRad_r"], 2 * galaxies["half_light_radius"])
+    np.testing.assert_allclose(table["extinction_r"], galaxies["ebv"] * EXTINCTION_COEFFICIENTS["DR13"][2])
+    for row in table:
+        geometry = Geometry(ra=150.0, dec={3: 2.0, 4: 30.0}[row["camcol"]])
+        np.testing.assert_allclose(
+            (row["colc_r"] - 0.5, row["rowc_r"] - 0.5), geometry.pixel(row["ra"], row["dec"]), atol=1e-3
+        )
+
+
+def test_a_galaxy_outside_its_frame_is_refused(folder_of_galaxies):
+    table = QTable.read(folder_of_galaxies / "real_galaxies.ecsv")
+    table["ra"][0] += 1 * u.deg
+    table.write(folder_of_galaxies / "real_galaxies.ecsv", overwrite=True)
+    with pytest.raises(ValueError, match="disagree about where the galaxies are"):
+        real_archive(folder_of_galaxies)
+
+
 def test_catalogues_can_be_joined():
     """Archives of several runs: catalogues stack, frames merge."""
     one = synthetic_archive()
     geometry = Geometry(ra=20.0, dec=5.0)
-    source = Source(*geometry.sky(100, 100), flux=(1, 1, 1, 1, 1))
+    source = Galaxy(*geometry.sky(100, 100), flux=(1, 1, 1, 1, 1))
     other = LoopbackArchive.of([make_field(FieldID(4263, 301, 2, 87), geometry, [source])], [source])
     both = LoopbackArchive(vstack([one.catalogue, other.catalogue]), one.frames | other.frames)
     assert len(both.catalogue) == len(one.catalogue) + 1

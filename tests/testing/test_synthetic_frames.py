@@ -12,16 +12,8 @@ from astropy.wcs import WCS, FITSFixedWarning
 from scipy.ndimage import map_coordinates
 
 from astro_photz.sdss import BANDS, PIXEL_SCALE, FieldID, dark_variance, frame_path, gain
-from astro_photz.testing.synthetic_frames import (
-    SHAPE,
-    Geometry,
-    Source,
-    make_edge,
-    make_field,
-    make_run,
-    make_sky,
-    write_field,
-)
+from astro_photz.testing.synthetic_frames import make_edge, make_field, make_run, write_field
+from astro_photz.testing.synthetic_sky import SHAPE, Galaxy, Geometry, make_sky
 from shared_data import SHARED, needs_shared
 
 FIELD = FieldID(4207, 301, 3, 110)
@@ -48,7 +40,7 @@ def moments(image):
 @pytest.mark.parametrize("axis_ratio", [1.0, 0.5])
 @pytest.mark.parametrize("phase", [(0.0, 0.0), (0.5, 0.25)])
 def test_flux_and_place_of_a_source(axis_ratio, phase):
-    source = Source(*GEOMETRY.sky(120 + phase[0], 90 + phase[1]), FLUX, axis_ratio=axis_ratio, position_angle=30)
+    source = Galaxy(*GEOMETRY.sky(120 + phase[0], 90 + phase[1]), FLUX, axis_ratio=axis_ratio, position_angle=30)
     field = make_field(FIELD, GEOMETRY, [source], noise=False)
     for k, band in enumerate(BANDS):
         image = field.images[band].astype(float)
@@ -62,7 +54,7 @@ def test_flux_and_place_of_a_source(axis_ratio, phase):
 def test_shape_of_a_source_follows_the_sky(rotation):
     """A galaxy stretched to the north has its long axis along declination, however the frame is turned."""
     geometry = Geometry(ra=10.0, dec=50.0, rotation=rotation)
-    source = Source(*geometry.sky(130, 100), FLUX, sigma=2.0, axis_ratio=0.4, position_angle=0.0)
+    source = Galaxy(*geometry.sky(130, 100), FLUX, sigma=2.0, axis_ratio=0.4, position_angle=0.0)
     image = make_field(FIELD, geometry, [source], noise=False).images["r"].astype(float)
     _, covariance = moments(image)
     to_sky = geometry.wcs("r").wcs.cd * 3600
@@ -72,14 +64,14 @@ def test_shape_of_a_source_follows_the_sky(rotation):
 
 
 def test_source_smaller_than_a_pixel_is_refused():
-    source = Source(*GEOMETRY.sky(130, 100), FLUX, sigma=0.3)
+    source = Galaxy(*GEOMETRY.sky(130, 100), FLUX, sigma=0.3)
     with pytest.raises(ValueError, match="at least one pixel"):
         make_field(FIELD, GEOMETRY, [source])
 
 
 def test_sigma_may_differ_by_band():
     sigma = (1.5, 1.2, 1.0, 0.9, 0.8)
-    field = make_field(FIELD, GEOMETRY, [Source(*GEOMETRY.sky(130, 100), FLUX, sigma=sigma)], noise=False)
+    field = make_field(FIELD, GEOMETRY, [Galaxy(*GEOMETRY.sky(130, 100), FLUX, sigma=sigma)], noise=False)
     widths = [np.sqrt(moments(field.images[band].astype(float))[1][0, 0] - 1 / 12) * PIXEL_SCALE for band in BANDS]
     np.testing.assert_allclose(widths, sigma, rtol=1e-3)
 
@@ -171,14 +163,21 @@ def test_written_files_read_back(tmp_path, layout, compression):
             assert hdulist[0].header["FILTER"] == band
 
 
+def real_frame():
+    return (SHARED / "sdss_frames" / "frame-r-003184-2-0169.fits.bz2").read_bytes()
+
+
+def synthetic_frame():
+    return make_field(FIELD, GEOMETRY, []).frame("r")
+
+
+def open_packed(file):
+    return fits.open(io.BytesIO(bz2.decompress(file)))
+
+
 @needs_shared
 def test_layout_is_that_of_real_frames():
-    files = [
-        (SHARED / "sdss_frames" / "frame-r-003184-2-0169.fits.bz2").read_bytes(),
-        make_field(FIELD, GEOMETRY, []).frame("r"),
-    ]
-    real, synthetic = (fits.open(io.BytesIO(bz2.decompress(file))) for file in files)
-    with real, synthetic:
+    with open_packed(real_frame()) as real, open_packed(synthetic_frame()) as synthetic:
         assert [type(hdu) for hdu in real] == [type(hdu) for hdu in synthetic]
         assert set(synthetic[0].header) <= set(real[0].header)
         assert real[2].data.names == synthetic[2].data.names
@@ -188,9 +187,11 @@ def test_layout_is_that_of_real_frames():
             assert ours.data.ndim == theirs.data.ndim
         for name in real[2].data.names:
             assert synthetic[2].data[name].ndim == real[2].data[name].ndim
-        # Orthogonal and mirrored, columns running with a positive angle to declination: as in the camera.
-        for hdulist in (real, synthetic):
-            with pytest.warns(FITSFixedWarning):
-                cd = WCS(hdulist[0].header).wcs.cd
-            np.testing.assert_allclose(cd @ cd.T, np.eye(2) * (PIXEL_SCALE / 3600) ** 2, atol=2e-11)
-            assert np.linalg.det(cd) < 0
+
+
+@pytest.mark.parametrize("read", [synthetic_frame, pytest.param(real_frame, marks=needs_shared)])
+def test_pixels_are_square_and_mirrored_as_those_of_the_camera(read):
+    with open_packed(read()) as hdus, pytest.warns(FITSFixedWarning):
+        cd = WCS(hdus[0].header).wcs.cd
+    np.testing.assert_allclose(cd @ cd.T, np.eye(2) * (PIXEL_SCALE / 3600) ** 2, atol=2e-11)
+    assert np.linalg.det(cd) < 0

@@ -15,11 +15,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from _timing import alternate, measure, medians, print_table, ratios, use_one_thread
-
 import astro_photz
 from astro_photz.models._threads import number_of_threads
 from astro_photz.testing.factories import gaussian_cutouts
+from benchmarks.common.timing import alternate, measure, medians, print_table, ratios, use_one_thread
 
 _SPIN = "while True: pass"
 
@@ -90,7 +89,7 @@ def main():
     if hasattr(os, "sched_getaffinity"):
         core = str(min(os.sched_getaffinity(0)))
         print(f"taskset -c {core}:", end=" ", flush=True)
-        subprocess.run(["taskset", "-c", core, sys.executable, __file__, "--cores"], check=True)
+        subprocess.run(["taskset", "-c", core, sys.executable, "-m", __spec__.name, "--cores"], check=True)
 
 
 if __name__ == "__main__":

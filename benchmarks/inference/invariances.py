@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How little a redshift changes with what it must not depend on: how the galaxy lies, and dust that is known of.
+Change of redshifts with orientation and with known dust, on which they must not depend.
 
 Measured on the simulated galaxies of the demonstration set, and on the real ones of ``../shared`` where those are at
 hand.
@@ -9,13 +9,13 @@ hand.
 import argparse
 
 import numpy as np
-from _timing import print_table
 from astropy.table import Table
 
 import astro_photz
 from astro_photz import Cutouts
 from astro_photz.dust import redden
-from shared_data import SHARED
+from benchmarks.common.data import SHARED
+from benchmarks.common.timing import print_table
 
 EXTRA_EBV = 0.2
 

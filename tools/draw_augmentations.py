@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Draw the pictures of docs/augmentations.rst: what each augmentation does to one galaxy, which is simulated.
+Draw the pictures of docs/training/augmentations.rst: what each augmentation does to one galaxy, which is simulated.
 
-    python benchmarks/training/augmentations.py [FOLDER]
+    python -m tools.draw_augmentations [FOLDER]
 
-writes a PNG for each augmentation, and one of a whole chain, into ``docs/images`` or another folder. Needs the extras
-``[train]``, ``[simulate]`` and ``[plot]``.
+writes a PNG for each augmentation, and one of a whole chain, into ``docs/training/images`` or another folder. Needs the
+extras ``[train]``, ``[simulate]`` and ``[plot]``.
 """
 
 import argparse
@@ -20,10 +20,12 @@ from PIL import Image
 from astro_photz import simulate
 from astro_photz.plots.images import colour_image
 from astro_photz.train.augment.chain import make_augmentation
-from astro_photz.train.augment.steps import Blur, JitterCrop, MissingPixels, Noise, Reddening, RotateFlip, SizeScaling
-from astro_photz.train.tensors import central, deredden
+from astro_photz.train.augment.geometry import JitterCrop, RotateFlip, SizeScaling
+from astro_photz.train.augment.light import Blur, MissingPixels, Noise, Reddening
+from astro_photz.train.networks.dereddening import deredden
+from astro_photz.train.tensors import central
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IMAGES = Path(__file__).parents[1] / "docs" / "training" / "images"
 VIEWS = 5
 
 AUGMENTATIONS = {
@@ -78,7 +80,7 @@ def draw(flux, augment, path, *, seed=0):
 def main():
     """Draw them all."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=IMAGES, help="where to (default: docs/images)")
+    parser.add_argument("folder", nargs="?", type=Path, default=IMAGES, help="where to (default: docs/training/images)")
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     galaxy = example()

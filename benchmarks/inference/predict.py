@@ -11,11 +11,11 @@ import os
 from functools import partial
 
 import onnxruntime
-from _timing import alternate, measure, medians, print_table, ratios, use_one_thread
 
 import astro_photz
 from astro_photz.models import PhotozModel
 from astro_photz.testing.factories import gaussian_cutouts
+from benchmarks.common.timing import alternate, measure, medians, print_table, ratios, use_one_thread
 
 BASELINE = "ONNX graphs, a call per galaxy"
 

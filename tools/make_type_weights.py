@@ -1,18 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How much more often each type of galaxy occurs in the Main Galaxy Sample than among the seeds: the table that ships.
+Make the weights of types of galaxies: their frequency in the Main Galaxy Sample over that among the progenitors.
 
 A logistic regression tells the main sample (the even rows of the catalogue in ``../shared``, as total magnitudes) from
-unweighted draws from the seeds; its odds are the ratio of their densities (Qin 1998, Biometrika 85, 619). They are a
-polynomial of the rest-frame colour, and of r and redshift, so that the ratio by colour, which alone is kept, is that at
-equal r and redshift. Both sides have their rest-frame colours from the same template fits.
+unweighted draws from the progenitors; its odds are the ratio of their densities (Qin 1998, Biometrika 85, 619). They
+are a polynomial of the rest-frame colour, and of r and redshift, so that the ratio by colour, which alone is kept, is
+that at equal r and redshift. Both sides have their rest-frame colours from the same template fits.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from _main_sample import SELECTED, ModelMagnitudes, magnitudes, main_sample
 from astropy import units as u
 from astropy.table import Table
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 import astro_photz
 from astro_photz.sdss import ZERO_POINT
 from astro_photz.simulate.population.draw import draw_population
-from astro_photz.simulate.population.progenitors import load_seeds
+from astro_photz.simulate.population.progenitors import load_progenitors
+from benchmarks.simulation._main_sample import SELECTED, ModelMagnitudes, magnitudes, main_sample
 
 SEED = 41
 DRAWN = 30_000
@@ -29,15 +29,15 @@ GRID = np.round(np.arange(0.30, 1.101, 0.05), 2)
 BOUNDS = 0.2, 5.0
 COLOUR_TERMS = 4
 DESCRIPTION = """\
-Ratio of the densities of the SDSS Main Galaxy Sample and of the seeds of the simulation at equal r and redshift, by
-g - r in the bands shifted to z = 0.1. Made by benchmarks/simulation/type_weights.py."""
+Ratio of the densities of the SDSS Main Galaxy Sample and of the simulation's progenitors at equal r and redshift, by
+g - r in the bands shifted to z = 0.1. Made by tools/make_type_weights.py."""
 
 
 def rest_colours(magnitude, redshift):
     """g - r (N,) in the bands shifted to z = 0.1 of galaxies with total magnitudes (N, 5)."""
-    seeds = load_seeds()
-    coefficients = seeds.fit(10 ** (0.4 * (ZERO_POINT - magnitude)), redshift)
-    rest = seeds.reconstruct(coefficients, np.zeros_like(redshift), band_shift=0.1)
+    progenitors = load_progenitors()
+    coefficients = progenitors.fit(10 ** (0.4 * (ZERO_POINT - magnitude)), redshift)
+    rest = progenitors.reconstruct(coefficients, np.zeros_like(redshift), band_shift=0.1)
     return -2.5 * np.log10(rest[:, 1] / rest[:, 2])
 
 
@@ -47,7 +47,7 @@ def colour_terms(colour):
 
 
 def terms(colour, r, redshift):
-    """What the logarithm of the odds is linear in (N, 12)."""
+    """Terms (N, 12) of the logarithm of the odds, which is linear in them."""
     faintness = np.clip(r, 14, 18)[:, None] - 17
     distance = (np.clip(redshift, 0, 0.3)[:, None] - 0.1) / 0.05
     powers = np.arange(1, 4)
@@ -55,7 +55,7 @@ def terms(colour, r, redshift):
 
 
 def density_ratio():
-    """Ratio of densities (len(GRID),), main sample to seeds, 1 on average over the seeds drawn."""
+    """Ratio of densities (len(GRID),), main sample to progenitors, 1 on average over the progenitors drawn."""
     drawn = draw_population(DRAWN, np.random.default_rng(SEED), sample=SELECTED, weighted=False)
     real, _, redshift = main_sample("even")
     real = ModelMagnitudes().to_total(real, redshift)

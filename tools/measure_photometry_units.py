@@ -2,7 +2,7 @@
 """
 The units that photometry has as an input and as a task: median, and half of the range that holds 68 %, of galaxies.
 
-    python benchmarks/training/units.py [stamps.h5]
+    python -m tools.measure_photometry_units [stamps.h5]
 
 prints what `astro_photz.train.tensors` standardises *r*, *u-g*, *g-r*, *r-i* and *i-z* by, in each of its apertures
 (asinh magnitudes) and as a catalogue lists them (magnitudes, and the logarithm of the radius in arcsec). Without a file
@@ -18,7 +18,10 @@ import torch
 
 from astro_photz import simulate
 from astro_photz.train import Stamps
-from astro_photz.train.tensors import APERTURES, SOFTENING, AperturePhotometry, central, colours, deredden
+from astro_photz.train.networks.dereddening import deredden
+from astro_photz.train.networks.photometry import APERTURES, AperturePhotometry, colours
+from astro_photz.train.networks.scaling import SOFTENING
+from astro_photz.train.tensors import central
 
 SIZE = 64
 GALAXIES = 4096
@@ -31,7 +34,7 @@ def aperture_colours(stamps):
 
 
 def catalog_colours(stamps):
-    """Of the catalogue, and the logarithm of the radius (N, 6); NaN where a flux is not positive."""
+    """Colours of the catalogue, and the logarithm of the radius (N, 6); NaN where a flux is not positive."""
     flux = deredden(stamps["catalog_flux"][:, :, None, None], stamps["ebv"])[:, :, 0, 0].numpy()
     magnitude = 22.5 - 2.5 * np.log10(np.where(flux > 0, flux, np.nan))
     size = np.log(stamps["catalog_radius"].numpy())

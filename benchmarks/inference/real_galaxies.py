@@ -12,15 +12,15 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from _results import write_result
-from _timing import print_table
 from astropy.table import Table
 from scipy.stats import spearmanr
 
 import astro_photz
 from astro_photz import metrics
 from astro_photz.flags import FLAG_MEANINGS, PhotozFlag
-from shared_data import SHARED
+from benchmarks.common.data import SHARED, require
+from benchmarks.common.results import write_result
+from benchmarks.common.timing import print_table
 
 BRIGHT = 18.3
 COLOURS_ERROR = 0.015  # of the redshifts from colours, in units of 1 + z
@@ -84,8 +84,7 @@ def main():
     parser.add_argument("--output", type=Path, metavar="FILE.json", help="write the result for the model card")
     parser.add_argument("--plot", metavar="FILE.png", help="draw the bright galaxies (not to be committed)")
     args = parser.parse_args()
-    if not SHARED.is_dir():
-        parser.exit(1, f"there are no real galaxies here: {SHARED} is missing\n")
+    require()
 
     galaxies = Table.read(SHARED / "real_galaxies.ecsv")
     source = astro_photz.FrameDirectory(SHARED / "sdss_frames", data_release=17)

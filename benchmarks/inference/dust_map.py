@@ -6,18 +6,18 @@ The coarse dust map that comes with the package beside E(B-V) of the SDSS catalo
 import argparse
 
 import numpy as np
-from _timing import print_table
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from astro_photz.dust import approximate_ebv
-from shared_data import SHARED
+from benchmarks.common.data import require
+from benchmarks.common.timing import print_table
 
 
 def main():
     """Print a row a field, and the scatter of all galaxies."""
     argparse.ArgumentParser(description=__doc__.splitlines()[1]).parse_args()
-    table = Table.read(SHARED / "real_galaxies.ecsv")
+    table = Table.read(require() / "real_galaxies.ecsv")
     coarse = approximate_ebv(SkyCoord(table["ra"], table["dec"], unit="deg"))
     known = np.asarray(table["ebv"], dtype=float)
     rows = []

@@ -17,7 +17,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
-from _timing import alternate, measure, medians, peak_memory, print_table, ratios, use_one_thread
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
@@ -31,8 +30,10 @@ from astro_photz.cutouts.sources._field_cutting import Targets, cut_fields, plan
 from astro_photz.positions import read_positions
 from astro_photz.sdss import BANDS, FRAME_SHAPE, FieldID, frame_name
 from astro_photz.testing.loopback import LoopbackArchive, real_archive
-from astro_photz.testing.synthetic_frames import Geometry, make_field, make_sky
-from shared_data import SHARED
+from astro_photz.testing.synthetic_frames import make_field
+from astro_photz.testing.synthetic_sky import Geometry, make_sky
+from benchmarks.common.data import SHARED
+from benchmarks.common.timing import alternate, measure, medians, peak_memory, print_table, ratios, use_one_thread
 
 GALAXIES_A_FIELD = (1, 3, 30)
 GET_IMAGES = "SDSS.get_images for each galaxy"
@@ -59,8 +60,7 @@ def open_archive():
 
 
 def pick(archive, *, fields, galaxies):
-    """A table of so many galaxies, in any order, in each of the first fields; they come round again where a field has
-    fewer."""
+    """A table of galaxies, in any order, in each of the first fields; they repeat where a field has fewer."""
     groups = archive.primaries.group_by(list(FieldID._fields)).groups
     rng = np.random.default_rng(0)
     return vstack([group[np.resize(rng.permutation(len(group)), galaxies)] for group in list(groups)[:fields]])
@@ -121,7 +121,7 @@ def compare(archive, folder, *, fields, repeats):
 
 
 def count_decompressions(table, function):
-    """How many frames astro_photz decompresses."""
+    """Count the frames that astro_photz decompresses."""
     with patch("astro_photz.cutouts.frames.Frame", wraps=Frame) as counted:
         function(table)
     return counted.call_count

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-What ``astro-photz predict`` of 1,000 rows does where there is no network: how long it takes, and what it says.
+Time that ``astro-photz predict`` of 1,000 rows takes without a network, and its message.
 
 The servers are addresses of this machine: one that refuses, a name that nobody knows, one that drops all packets, and
 one that accepts and hangs, which is interrupted after ten seconds. There is no baseline: a bare call of astroquery ends
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from _timing import print_table
+from benchmarks.common.timing import print_table
 
 _ROWS = 1000
 _PATIENCE = 10  # s before the command that waits for the server that hangs is interrupted

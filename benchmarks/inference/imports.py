@@ -4,18 +4,17 @@ Time and memory of ``import astro_photz``, beside those of ``import astropy.tabl
 """
 
 import argparse
-import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
-from _timing import alternate, medians, print_table, ratios
+from benchmarks.common.data import ROOT
+from benchmarks.common.timing import alternate, medians, print_table, ratios
 
 BASELINE = "import astropy.table"
 STATEMENTS = (BASELINE, "import astro_photz", "from astro_photz import predict")
 _CHILD = """
-from _timing import measure, peak_memory
+from benchmarks.common.timing import measure, peak_memory
 def load():
     {statement}
 print(*measure(load), peak_memory())
@@ -26,7 +25,7 @@ def run(statement):
     """Wall and CPU time (s) and peak memory (MB) of a statement in an interpreter of its own."""
     child = subprocess.run(
         [sys.executable, "-c", _CHILD.format(statement=statement)],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-How the benchmarks measure: in alternation, so that what else the machine does hits all alike, and by wall and CPU time.
+Measurements of time and memory: runs alternate, so that other work on the machine hits all alike.
 """
 
 import os
@@ -14,9 +14,6 @@ from statistics import median
 from typing import NamedTuple
 
 __all__ = ["Cost", "alternate", "measure", "medians", "peak_memory", "print_table", "ratios", "use_one_thread"]
-
-# What the benchmarks share with the tests: factories of galaxies, and the archive on this machine.
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -36,21 +33,7 @@ def measure(function):
 
 
 def alternate(functions, *, repeats, warm_up=True):
-    """
-    Call functions in turn, several times.
-
-    Parameters
-    ----------
-    functions : dict of str to callable
-        Each returns what was measured, a tuple of numbers.
-    repeats : int
-    warm_up : bool, optional
-        Call each once before.
-
-    Returns
-    -------
-    dict of str to list of tuple
-    """
+    """Call functions in turn, several times; list by name the tuples of numbers that they return."""
     if warm_up:
         for function in functions.values():
             function()

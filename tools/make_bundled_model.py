@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Make the bundled model and the demonstration set, from a seed to the page that tells how good the model is.
+Make the bundled model and the demonstration set, from a seed to the measurements on its page.
 
-    python benchmarks/model/train_bundled.py RUN_FOLDER [--settings bundled.toml] [--init MODEL] [--install]
+    python -m tools.make_bundled_model RUN_FOLDER [--settings bundled.toml] [--init MODEL] [--install]
 
 simulates three data sets, pretrains without labels, fine-tunes, calibrates on the validation set, exports, and
 measures once on the test set. Each step leaves its result in the run folder and is skipped, or resumed, when the
@@ -10,7 +10,7 @@ command is given again; ``steps.json`` tells at which commits that was, and how 
 folder is for one set of settings, but for the limits, which are known in the end: without ``evaluation.json``, the last
 steps are done again.
 ``--install`` copies the model, the encoder as pretrained and the demonstration set into the package, and the
-measurements into the documentation, of which ``astro-photz card`` makes the page.
+measurements into the documentation; ``astro-photz card`` makes the page from them.
 
 ``--init`` fine-tunes a model that is there once more, instead of pretraining another one. The trainings are those of
 ``astro-photz pretrain`` and ``finetune``; ``--processes 2`` has them use two GPUs, or two processors better than the
@@ -34,19 +34,19 @@ import numpy as np
 import torch
 
 from astro_photz import load_model, simulate, train
+from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.hdf5.dataset import data_hash, read_groups
-from astro_photz.cutouts.hdf5.layout import open_cutouts, read_rows
+from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.evaluation import evaluate_model
 from astro_photz.simulate.population.progenitors import SPLIT_SEED
-from astro_photz.simulate.simulation import truth_columns
-from astro_photz.train.export.onnx import write_card
+from astro_photz.simulate.truth import truth_columns
 from astro_photz.train.runs.folder import RunFolder
-from astro_photz.train.tasks.probe import probe_scatter
+from astro_photz.train.tasks.representation import probe_scatter
 from astro_photz.utils._files import write_json
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parent
 SPLITS = ("train", "validation", "test")
 EVALUATION, INTEGERS, SETTINGS, STEPS = "evaluation.json", "int8.json", "settings.json", "steps.json"
 
@@ -63,7 +63,7 @@ LIMITS = [
     "Redshifts of 0.4 and more cannot be expressed.",
     "Mergers, blends and targets with a star on top were not part of the training beyond chance neighbours.",
 ]
-"""Of any model that is made so; those that were found of one are in its settings."""
+"""Limits of any model that is made so; those that were found for a particular one are in its settings."""
 ENCODER_LIMITS = ["Trained on simulated images, without redshifts: what it calls alike is alike in those.", LIMITS[1]]
 
 
@@ -155,7 +155,7 @@ def trained(command, folder, *, data, settings, device, processes, init=None):
 
 @contextmanager
 def step(run, name):
-    """Keep at which commit a step was begun, or gone on with, and how long it took, unless it was killed."""
+    """Record the commit at which a step was begun or resumed, and how long it took, unless it was killed."""
 
     def keep(**facts):
         write_json(run / STEPS, {**steps_of(run), name: [*others, {"commit": running, **facts}]})
@@ -167,7 +167,7 @@ def step(run, name):
 
 
 def steps_of(run):
-    """What is kept of all steps."""
+    """Read the record of all steps."""
     path = run / STEPS
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
@@ -180,13 +180,13 @@ def export(run, settings, data):
     model = run / name
     report = train.export_run(run / "finetuned", model, card=facts(run, settings, data), int8=True, overwrite=True)
     evaluation = evaluate_model(model, data["test"])
-    metrics = {"simulated test galaxies (seeds not trained on)": evaluation["overall"]}
-    write_card(model, load_model(model).card | {"metrics": metrics})
+    metrics = {"simulated test galaxies (seeds not trained on)": evaluation.overall}
+    load_model(model).card.updated(metrics=metrics).write(model)
     if "init" not in settings:
         export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
-    print(json.dumps({"calibration": report, "test set": evaluation["overall"]}, indent=1))
-    write_json(run / INTEGERS, integers(report["int8"], evaluation["model"], run))
-    write_json(run / EVALUATION, evaluation)
+    print(json.dumps({"calibration": report, "test set": evaluation.overall}, indent=1))
+    write_json(run / INTEGERS, integers(report["int8"], evaluation.model, run))
+    evaluation.write(run / EVALUATION)
 
 
 def export_encoder(run, path, card, validation):
@@ -195,12 +195,12 @@ def export_encoder(run, path, card, validation):
     train.export_run(run / "pretrained", path, card=card | {"limits": ENCODER_LIMITS}, **options)
     encoder = load_model(path)
     with open_cutouts(validation) as file:
-        parts = [read_rows(file, rows).crop(encoder.card["image_size"]) for rows in batches(len(file["images"]))]
+        parts = [read_rows(file, rows).crop(encoder.card.image_size) for rows in batches(len(file["images"]))]
         redshift, groups = file["specz_redshift"][()].astype(np.float32), read_groups(file)
     embedding = np.concatenate([encoder.encode(part.flux, part.ebv) for part in parts])
     scatter = probe_scatter(torch.from_numpy(embedding), torch.from_numpy(redshift), groups=groups)
     metrics = {"redshift probe on simulated validation galaxies": {"sigma_mad": round(scatter, 5)}}
-    write_card(path, encoder.card | {"metrics": metrics})
+    encoder.card.updated(metrics=metrics).write(path)
 
 
 def batches(n):
@@ -209,7 +209,7 @@ def batches(n):
 
 
 def integers(loss, model, run):
-    """What 8-bit integers cost, as a table for the page."""
+    """Make a table for the page: the loss by 8-bit integers."""
     names = {"float32": "as it is", "int8": "in 8-bit integers"}
     told = ["RUN_FOLDER" if Path(word) == run else word for word in sys.argv[1:]]
     return {
@@ -220,12 +220,12 @@ def integers(loss, model, run):
         "room for this one: astro-photz export --int8 makes it.",
         "rows": [{"method": name, **loss[key]} for key, name in names.items()],
         "model": model,
-        "command": shlex.join(["python", "benchmarks/model/train_bundled.py", *told]),
+        "command": shlex.join(["python", "-m", "tools.make_bundled_model", *told]),
     }
 
 
 def facts(run, settings, data):
-    """What the card of the model tells of how it was made."""
+    """Collect the part of the card that says how the model was made."""
     numbers = {split: settings["simulate"][split] | contents(data[split]) for split in SPLITS}
     again, sample = settings.get("init"), simulate.Settings.of(settings["simulate"]["settings"]).sample
     begun = f"; fine-tuned again from version {again['version']}" if again else ""
@@ -288,7 +288,7 @@ def install(run, name, demo):
 
 
 def commit():
-    """Which commit of the source tree this is, "-dirty" if it was changed since."""
+    """Commit of the source tree, with "-dirty" if it was changed since."""
     command = ["git", "-C", HERE, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
