@@ -25,12 +25,13 @@ extensions.remove("sphinx_astropy.ext.changelog_links")  # the change log names 
 intersphinx_mapping = {}
 nitpicky = True
 libraries = "astropy|astroquery|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|photutils|torch"
-others = f"collections|pathlib|{libraries}"
+others = rf"astro_photz\.utils|collections|http|pathlib|{libraries}"
 builtin = r"bool|bytes|callable|dict|float|int|list|object|str|tuple|type|None|True|False|[A-Z]\w*(Error|Warning)"
 nitpick_ignore_regex = [("py:.*", rf"({others})\..*"), ("py:.*", builtin)]
 
 automodapi_inheritance_diagram = False
 automodsumm_inherited_members = False
+autodoc_typehints = "none"  # docstrings tell shapes and units too
 autodoc_inherit_docstrings = False  # those of torch and Lightning refer to their own pages
 modindex_common_prefix = ["astro_photz."]
 
