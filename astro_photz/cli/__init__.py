@@ -2,7 +2,7 @@
 """
 The command ``astro-photz``.
 
-Each module of this package adds commands to it, and loads what a command needs when it is given.
+Each module of this package adds commands, and imports what a command needs only when it runs.
 """
 
 import os
@@ -27,19 +27,19 @@ def entry():
     """
     try:
         code = _ended(main)
-    except KeyboardInterrupt:  # before or after the command had it in hand
+    except KeyboardInterrupt:  # before or after the command could handle it
         code = _signalled(signal.SIGINT)
     except BrokenPipeError:
         code = _CLOSED_PIPE
     if _cut_short(code):
         leave(code)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the work is done: nothing is to be said of what ends it now
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the work is done: a signal now needs no message
     return code
 
 
 def _ended(run):
-    """Exit code of what may leave by itself, as ``--help`` does, with all that it printed written."""
+    """Exit code of a function that may leave by itself, as ``--help`` does; its output is flushed."""
     try:
         code = run()
     except SystemExit as leaving:
@@ -54,7 +54,7 @@ def _flush():
 
 
 def _cut_short(code):
-    """Whether a command was cut short."""
+    """Tell an exit code of a command that was cut short."""
     return code in (_CLOSED_PIPE, _signalled(signal.SIGINT), _signalled(signal.SIGTERM))
 
 
@@ -71,7 +71,7 @@ def main(argv=None):
     -------
     int
         Exit code: 0 for success, 1 for an error, 3 if no galaxy has a redshift, or an image; 130 after Ctrl-C, 143
-        after SIGTERM, 141 if nobody reads the output any more. Wrong usage leaves with 2.
+        after SIGTERM, 141 for a closed pipe. Wrong usage leaves with 2.
     """
     arguments = None
     with Interrupts() as interrupts:
@@ -109,10 +109,12 @@ def _tell_error(error, arguments):
 
 
 def _tell_stop(signum, arguments):
-    from ._terminal import close_bars, say, terminal_width
+    from astro_photz.utils._terminal import terminal_width
 
-    go_on = getattr(arguments, "go_on", None)
-    hint = go_on(arguments) if callable(go_on) else go_on
+    from ._terminal import close_bars, say
+
+    resume_hint = getattr(arguments, "resume_hint", None)
+    hint = resume_hint(arguments) if callable(resume_hint) else resume_hint
     if not close_bars() and signum == signal.SIGINT and terminal_width(sys.stderr):
         say("")  # the terminal has written ^C
     say(f"astro-photz: {name_of(signum)}" + (f": {hint}" if hint else ""))
@@ -128,7 +130,7 @@ def _wants_traceback(arguments):
 
 
 def _nobody_reads():
-    """Whether the reader of what is printed has gone, as ``head`` does; the rest of it then goes nowhere."""
+    """Find out if the reader of the output has gone, as ``head`` does; the rest of the output is then dropped."""
     gone = [stream for stream in (sys.stdout, sys.stderr) if stream is not None and _is_broken(stream)]
     for stream in gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -139,7 +141,7 @@ def _is_broken(stream):
     import select
 
     if not hasattr(select, "poll"):
-        return True  # nothing else that is written to can be broken in this way
+        return True  # only a pipe breaks in this way
     try:
         poll = select.poll()
         poll.register(stream.fileno(), select.POLLOUT)

@@ -13,31 +13,16 @@ from ._terminal import print_table, say
 __all__ = ["FROM_DOWNLOADS", "add_command", "check_output", "print_table", "say"]
 
 FROM_DOWNLOADS = "give the same command again, which takes what was downloaded from the cache"
-"""How to go on with a command that keeps what it downloads."""
+"""Advice after an interrupt of a command that keeps its downloads."""
 
 
-def add_command(commands, name, run, summary, examples=None, *, notes=(), go_on=FROM_DOWNLOADS):
+def add_command(commands, name, run, summary, examples=None, *, notes=(), resume_hint=FROM_DOWNLOADS):
     """
     Add a command.
 
-    Parameters
-    ----------
-    commands
-        Of `argparse.ArgumentParser.add_subparsers`.
-    name : str
-    run : callable or None
-        Takes the arguments and returns the exit code, None for 0.
-    summary : str
-        What it does, in a line.
-    examples : list of (str, str), optional
-    notes : list of str, optional
-        As in `~astro_photz.cli._parser.CommandParser`.
-    go_on : str or callable, optional
-        How to go on after an interrupt; a function makes it of the arguments.
-
-    Returns
-    -------
-    `~astro_photz.cli._parser.CommandParser`
+    ``run`` takes the arguments and returns the exit code, None for 0. ``examples`` and ``notes`` are as in
+    `~astro_photz.cli._parser.CommandParser`; ``resume_hint`` is the advice after an interrupt, or makes it from the
+    arguments.
     """
     made = commands.add_parser(
         name,
@@ -49,12 +34,12 @@ def add_command(commands, name, run, summary, examples=None, *, notes=(), go_on=
     made.add_argument(
         "--traceback", action="store_true", default=argparse.SUPPRESS, help="show where in the code an error arose"
     )
-    made.set_defaults(run=run, parser=made, go_on=go_on)
+    made.set_defaults(run=run, parser=made, resume_hint=resume_hint)
     return made
 
 
 def check_output(output, *, overwrite):
-    """Tell before the work, not after it, that its result cannot be written."""
+    """Refuse an output that cannot be written, before the work and not after it."""
     output = expanded(output)
     if output.is_dir():
         raise IsADirectoryError(f"{output} is a folder: give the name of a file")

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Completion of the command line by the Tab key: the script that a shell needs for it.
+Completion of the command line by the Tab key: the script for a shell.
 """
 
 import argparse
@@ -13,13 +13,13 @@ _FOLDERS = {"DIR", "RUN", "MODEL"}  # metavars
 
 
 class PrintCompletion(argparse.Action):
-    """Prints the script for a shell, and ends."""
+    """An option that prints the script for a shell, and ends the command."""
 
     def __init__(self, option_strings, dest=argparse.SUPPRESS, **options):
         super().__init__(option_strings, dest=argparse.SUPPRESS, choices=_SHELLS, **options)
 
     def __call__(self, parser, namespace, values, option_string=None):
-        """Print and leave."""
+        """Print the script and leave."""
         import shtab
 
         _mark_files(parser, {True: shtab.DIRECTORY, False: shtab.FILE})
@@ -28,7 +28,7 @@ class PrintCompletion(argparse.Action):
 
 
 def _mark_files(parser, kinds):
-    """Tell which arguments of a parser, and of those below it, are files or folders."""
+    """Mark the arguments of a parser, and of those below it, that are files or folders."""
     for action in parser._actions:
         if action.nargs == argparse.PARSER:
             for below in action.choices.values():

@@ -6,29 +6,27 @@ The commands that judge a model: ``evaluate`` and ``card``.
 from functools import partial
 from pathlib import Path
 
-from astro_photz.utils._files import write_json
-
 from ._common import add_command, check_output, print_table, say
 
 __all__ = ["add_commands"]
 
 _EXAMPLES = [
-    ("astro-photz evaluate mine/ test.h5 --output metrics.json", "how good a model is"),
-    ("astro-photz card mine/ metrics.json --output mine_card.rst", "the page that tells"),
+    ("astro-photz evaluate mine/ test.h5 --output metrics.json", "measure the quality of a model"),
+    ("astro-photz card mine/ metrics.json --output mine_card.rst", "write the page about it"),
 ]
 _ANEW = "give the same command again"
 
 
 def add_commands(commands):
-    """The commands' arguments."""
-    command = partial(add_command, commands, examples=_EXAMPLES, go_on=_ANEW)
-    evaluate = command("evaluate", _evaluate, "measure how good a model is")
+    """Add the commands and their arguments."""
+    command = partial(add_command, commands, examples=_EXAMPLES, resume_hint=_ANEW)
+    evaluate = command("evaluate", _evaluate, "measure the quality of a model")
     evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
     evaluate.add_argument("data", type=Path, metavar="FILE.h5", help="images with redshifts, not trained on")
     evaluate.add_argument("--output", type=Path, metavar="FILE.json", help="file for all metrics, also in bins")
     evaluate.add_argument("--quiet", action="store_true", help="no progress bar")
 
-    card = command("card", _card, "write the page that says what a model is, from its results")
+    card = command("card", _card, "write the page about a model, from its results")
     card.add_argument("model", metavar="MODEL", help="name or folder of a model")
     card.add_argument("results", type=Path, nargs="+", metavar="FILE.json", help="of evaluate --output, and others")
     card.add_argument("--output", type=Path, required=True, metavar="FILE.rst", help="page, with figures beside it")
@@ -39,10 +37,10 @@ def _evaluate(arguments):
 
     if arguments.output:
         check_output(arguments.output, overwrite=True)
-    metrics = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
-    print_table(comparison(metrics))
+    evaluation = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
+    print_table(comparison(evaluation))
     if arguments.output:
-        write_json(arguments.output, metrics)
+        evaluation.write(arguments.output)
 
 
 def _card(arguments):

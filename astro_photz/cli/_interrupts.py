@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Ctrl-C and SIGTERM, which end a command alike: promptly, with its temporary files gone.
+Ctrl-C and SIGTERM: both end a command at once and remove its temporary files.
 
 This module is imported before all others, and so imports little itself.
 """
@@ -14,19 +14,13 @@ import time
 __all__ = ["Interrupts", "Stopped", "leave", "name_of"]
 
 _NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
-_AT_ONCE = 1.0  # second, within which further signals are the same wish: Ctrl-C twice, a signal to process and group
-_CLEARING = 3.0  # seconds that the last tidying may take
-_SWALLOWED = 0.05  # seconds until a signal is given again whose exception got lost
+_AT_ONCE = 1.0  # second within which further signals mean the same: Ctrl-C twice, a signal to process and group
+_CLEARING = 3.0  # seconds that the last tidying up may take
+_SWALLOWED = 0.05  # seconds until a signal is sent again whose exception was lost
 
 
 class Stopped(KeyboardInterrupt):
-    """
-    A signal ended the command.
-
-    Parameters
-    ----------
-    signum : int
-    """
+    """A signal ended the command."""
 
     def __init__(self, signum):
         super().__init__(_NAMES[signum])
@@ -35,15 +29,10 @@ class Stopped(KeyboardInterrupt):
 
 class Interrupts:
     """
-    Raises `Stopped` on SIGINT and SIGTERM, in the main thread, for as long as it is entered.
+    A context in which SIGINT and SIGTERM raise `Stopped` in the main thread.
 
-    What a library makes of the exception does not matter: ``received`` tells that there was a signal, and which. A
-    signal that is ignored, as under ``nohup``, stays ignored.
-
-    Attributes
-    ----------
-    received : int or None
-        The first signal.
+    A library may catch the exception: ``received`` still holds the first signal (None before one). A signal that is
+    ignored, as under ``nohup``, stays ignored.
     """
 
     def __init__(self):
@@ -66,7 +55,7 @@ class Interrupts:
             signal.signal(signum, handler)
 
     def unwound(self):
-        """What was begun is tidied up: further signals have nothing to end."""
+        """Ignore further signals: everything is tidied up."""
         self._last = float("inf")
 
     def _stop(self, signum, frame):
@@ -78,7 +67,7 @@ class Interrupts:
         raise Stopped(signum)
 
     def _swallowed(self, unraisable):
-        """A callback or a destructor was interrupted, out of which no exception comes: give the signal once more."""
+        """Send a signal again that interrupted a callback or a destructor: no exception leaves those."""
         if not isinstance(unraisable.exc_value, Stopped):
             self._unraisable(unraisable)
             return
@@ -96,40 +85,21 @@ def _send(signum):
 
 
 def name_of(signum):
-    """What a signal did to the command, str."""
+    """Name the effect of a signal on the command."""
     return _NAMES[signum]
 
 
 def leave(code):
-    """
-    End the process without waiting for its threads, which may be in the midst of a download.
-
-    Parameters
-    ----------
-    code : int
-        Exit code.
-    """
+    """End the process without waiting for its threads, which may be downloading."""
     import atexit
 
     guard = threading.Timer(_CLEARING, os._exit, [code])
     guard.daemon = True
     guard.start()
     try:
-        atexit._run_exitfuncs()  # of libraries, which end their processes there and remove their files
-        _remove_downloads()
+        atexit._run_exitfuncs()  # libraries end their processes there and remove their files
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
     except BaseException:  # it ends in any case: a closed pipe, a signal
         pass
     os._exit(code)
-
-
-def _remove_downloads():
-    """Remove what astropy's downloads in threads have not finished."""
-    if "astropy.utils.data" not in sys.modules:
-        return
-    from pathlib import Path
-    from tempfile import gettempdir
-
-    for path in Path(gettempdir()).glob(f"astropy-download-{os.getpid()}-*"):
-        path.unlink(missing_ok=True)

@@ -10,29 +10,31 @@ from ._common import add_command, print_table, say
 __all__ = ["add_commands"]
 
 _EXAMPLES = [
-    ("astro-photz models", "those at hand"),
-    ("astro-photz models import hayat2021", "the published network, downloaded"),
+    ("astro-photz models", "list those at hand"),
+    ("astro-photz models import hayat2021", "download a published network"),
     (
         "astro-photz models import hayat2021 --kind pretrained --file pretrained_paper_model.pth.tar",
-        "another one, of a file at hand",
+        "take another one from a file",
     ),
 ]
 
 
 def add_commands(commands):
-    """The commands' arguments."""
+    """Add the command and its arguments."""
     models = add_command(
-        commands, "models", _list, "list the models that are at hand, or add a published one", _EXAMPLES, go_on=""
+        commands, "models", _list, "list the models at hand, or add a published one", _EXAMPLES, resume_hint=""
     )
     kinds = models.add_subparsers(title="commands", metavar="COMMAND")
-    add_command(kinds, "list", _list, "list the models that are at hand", go_on="")
+    add_command(kinds, "list", _list, "list the models at hand", resume_hint="")
     add = add_command(
         kinds,
         "import",
         _import,
         "make a model of published weights",
         _EXAMPLES,
-        go_on="no model was made; give the same command again, or download the file by other means and give --file",
+        resume_hint=(
+            "no model was made; give the same command again, or download the file by other means and give --file"
+        ),
     )
     add.add_argument("name", metavar="hayat2021", help="publication")
     add.add_argument(
@@ -60,8 +62,8 @@ def _import(arguments):
 
     options = {name: getattr(arguments, name) for name in ("kind", "file", "sha256", "overwrite")}
     model = load_model(import_checkpoint(arguments.name, progress=not arguments.quiet, **options))
-    source = model.card["source"]
-    note = "as given" if source["sha256_given"] else "recorded: none is published to check it by"
+    source = model.card.source
+    note = "as given" if source["sha256_given"] else "recorded; none is published to check it by"
     say(f"sha256 {source['sha256']} ({note})")
     use = "finetune --init" if source["kind"] == "pretrained" else "predict --model"
     say(f"{model.name}: in {model.path}; use it by astro-photz {use} {model.name}")

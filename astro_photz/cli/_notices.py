@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Warnings and notices of the package's log, as lines of the command.
+Warnings, and notices of the package's log, shown as lines of the command.
 """
 
 import logging
@@ -18,14 +18,9 @@ __all__ = ["in_lines"]
 @contextmanager
 def in_lines(parser, *, quiet=False):
     """
-    Show each warning in a line, and once; and what the package's log says, such as that a server lets it wait.
+    Show each warning once, in a line, and each notice of the package's log, for instance that a server makes it wait.
 
-    Parameters
-    ----------
-    parser : `argparse.ArgumentParser`
-        Of the command that was given, whose options warnings name.
-    quiet : bool, optional
-        Leave out the log.
+    Warnings name the options of ``parser``, the parser of the command that runs; ``quiet`` leaves out the log.
     """
     from astropy.logger import conf
 
@@ -40,7 +35,7 @@ def in_lines(parser, *, quiet=False):
     logger, handler = logging.getLogger("astro_photz"), _Handler(logging.CRITICAL + 1 if quiet else logging.WARNING)
     logger.addHandler(handler)
     try:
-        # Or astroquery, when it is first imported, puts a way to show warnings of its own in the place of this one.
+        # Otherwise astropy's logger replaces this way to show warnings when astroquery is first imported.
         with conf.set_temp("log_warnings", False), warnings.catch_warnings():
             warnings.showwarning = show
             yield

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-A parser of arguments that shows examples, fits its help to the terminal, and knows what was probably meant.
+A parser of arguments that shows examples, fits its help to the terminal, and suggests the nearest valid name.
 """
 
 import argparse
@@ -12,21 +12,14 @@ from astro_photz.utils._suggestions import advice, nearest
 
 __all__ = ["CommandParser"]
 
-_WIDEST = 100  # columns of text, which is hard to read across more
+_WIDEST = 100  # columns: longer lines are hard to read
 
 
 class CommandParser(argparse.ArgumentParser):
     """
     Parser of a command.
 
-    Parameters
-    ----------
-    *args, **options
-        As in `argparse.ArgumentParser`.
-    examples : list of (str, str), optional
-        Commands, and what each is for.
-    notes : list of str, optional
-        Paragraphs at the end of the help.
+    ``examples`` pairs commands with the purpose of each; ``notes`` are paragraphs at the end of the help.
     """
 
     def __init__(self, *args, examples=None, notes=(), **options):
@@ -35,7 +28,7 @@ class CommandParser(argparse.ArgumentParser):
         self.examples, self.notes = examples or (), notes
 
     def format_help(self):
-        """The help, of lines no longer than the terminal."""
+        """Format the help for the width of the terminal."""
         width = min(shutil.get_terminal_size().columns, _WIDEST)
         usage = self.format_usage()
         parts = [_fitting(usage, width) + super().format_help().removeprefix(usage).rstrip("\n")]
@@ -45,7 +38,7 @@ class CommandParser(argparse.ArgumentParser):
         return "\n\n".join(parts) + "\n"
 
     def parse_args(self, args=None, namespace=None):
-        """Parse; an unknown option is told with the nearest of the command that was given."""
+        """Parse arguments; the error for an unknown option suggests the nearest one of the same command."""
         arguments, unknown = self.parse_known_args(args, namespace)
         if unknown:
             getattr(arguments, "parser", self)._refuse(unknown)
@@ -66,7 +59,7 @@ class CommandParser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"not {value!r}: {_after_colon(value, map(str, action.choices))}")
 
     def error(self, message):
-        """Leave with 2, and with one line that says what is wrong and where help is."""
+        """Leave with exit code 2 and one line: the error, and the command for help."""
         from ._terminal import say
 
         say(f"astro-photz: error: {message} (help: {self.prog} --help)")
@@ -79,7 +72,7 @@ def _after_colon(value, choices):
 
 
 def _fitting(usage, width):
-    """A usage that argparse has set wider than it should, with a smaller indent."""
+    """Break a usage that argparse has made too wide, with a smaller indent."""
     if all(len(line) <= width for line in usage.splitlines()):
         return usage
     parts = re.findall(r"\[[^\]]*\]|\S+", " ".join(usage.split()))
@@ -92,11 +85,11 @@ def _fitting(usage, width):
 
 
 def _example(command, comment, width):
-    """An example that can be pasted into a shell: what it is for as a comment, long commands in several lines."""
+    """Format an example for pasting into a shell: its purpose as a comment, a long command on several lines."""
     lines = textwrap.wrap(comment, width, initial_indent="  # ", subsequent_indent="  # ") if comment else []
     line = "  "
     for part in _parts(command, width - 9):
-        if line.strip() and len(line) + len(part) + 2 > width:  # with what tells that it goes on
+        if line.strip() and len(line) + len(part) + 2 > width:  # room for the backslash
             lines.append(f"{line}\\")
             line = " " * 6
         line += part + " "
@@ -104,6 +97,6 @@ def _example(command, comment, width):
 
 
 def _parts(command, most):
-    """What of a command belongs together: options with their values, where there is room for both."""
+    """Split a command at its spaces, but keep an option with its value where there is room for both."""
     for part in re.findall(r"--?[a-z][\w-]*(?: +(?!-)\S+)?|\S+", command):
         yield from [part] if len(part) <= most else part.split()

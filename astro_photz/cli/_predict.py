@@ -3,6 +3,7 @@
 The commands for tables of galaxies: ``demo``, ``predict`` and ``fetch``.
 """
 
+from argparse import SUPPRESS
 from functools import partial
 from pathlib import Path
 
@@ -20,20 +21,20 @@ _PREDICT_EXAMPLES = [
 _FETCH_EXAMPLES = [
     ("astro-photz fetch hosts.csv stamps.h5", "keep the images"),
     ("astro-photz fetch hosts.csv stamps.h5 --size 107 --dtype float16", "larger stamps, in half of the room"),
-    ("astro-photz fetch spectra.fits labelled.h5 --size 107 --redshift z --whole", "a file to train with"),
+    ("astro-photz fetch spectra.fits labelled.h5 --size 107 --redshift z --drop-incomplete", "a file to train with"),
 ]
 _NOTHING_ESTIMATED = 3  # exit code, where not one galaxy has a redshift or an image
 _REDSHIFT, _FLUX, _RADIUS = "specz_redshift", "catalog_flux", "catalog_radius"
 
 
 def add_commands(commands):
-    """The commands' arguments."""
+    """Add the commands and their arguments."""
     command = partial(add_command, commands)
     demo = command(
         "demo",
         _demo,
         "estimate the redshifts of two dozen simulated galaxies that come with the package",
-        go_on="give the same command again",
+        resume_hint="give the same command again",
     )
     demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
 
@@ -47,10 +48,10 @@ def add_commands(commands):
         "output",
     )
     predict.add_argument(
-        "--output-format", metavar="FORMAT", help="of OUT, as astropy calls it, if its ending does not tell"
+        "--output-format", metavar="FORMAT", help="format of OUT, as astropy calls it, if its suffix does not show it"
     )
     predict.add_argument("--model", help="name or folder of a model (default: the bundled one; see astro-photz models)")
-    predict.add_argument("--prefix", default="z_phot", help="of the new columns' names (default: %(default)s)")
+    predict.add_argument("--prefix", default="z_phot", help="prefix of the new columns' names (default: %(default)s)")
     predict.add_argument("--pdf", action="store_true", help="add the probability in each bin of redshift")
     predict.add_argument(
         "--replace", action="store_true", help="replace the columns that an earlier run with this prefix added"
@@ -61,7 +62,7 @@ def add_commands(commands):
     fetch.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
     fetch.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
     fetch.add_argument(
-        "--dtype", choices=("float32", "float16"), default="float32", help="of the pixels (default: %(default)s)"
+        "--dtype", choices=("float32", "float16"), default="float32", help="type of the pixels (default: %(default)s)"
     )
     training = fetch.add_argument_group("to train with the file")
     training.add_argument("--redshift", metavar="COLUMN", help="spectroscopic redshifts, to be kept in the file")
@@ -72,10 +73,11 @@ def add_commands(commands):
     )
     training.add_argument("--catalog-radius", metavar="COLUMN", help="half-light radius in r (arcsec), freed of seeing")
     training.add_argument(
-        "--whole",
+        "--drop-incomplete",
         action="store_true",
         help="leave out galaxies without image, good E(B-V) or redshift: no training takes them",
     )
+    training.add_argument("--whole", action="store_true", help=SUPPRESS)  # its name before 0.1
 
 
 def _add_input(parser):
@@ -86,7 +88,7 @@ def _add_input(parser):
         help="table of galaxies, in any format that astropy reads; - is standard input",
     )
     parser.add_argument(
-        "--format", metavar="FORMAT", help="of IN, as astropy calls it (default: what the file looks like)"
+        "--format", metavar="FORMAT", help="format of IN, as astropy calls it (default: by the content of the file)"
     )
     parser.add_argument(
         "--source",
@@ -111,13 +113,13 @@ def _add_input(parser):
     parser.add_argument(
         "--ra-unit",
         metavar="UNIT",
-        help="of a right ascension whose column tells none, such as hourangle (default: deg)",
+        help="unit of a right ascension whose column has none, such as hourangle (default: deg)",
     )
     parser.add_argument(
         "--extinction-release",
         type=int,
         metavar="N",
-        help="data release of SDSS whose extinctions the table has, if they do not tell it themselves",
+        help="data release of SDSS of the table's extinctions, if they do not show it themselves",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -147,9 +149,9 @@ def _predict(arguments):
         check_output(arguments.output, overwrite=arguments.overwrite)
     form = output_format(arguments.output, arguments.output_format)
     table = read_table(arguments.input, format=arguments.format)
-    told = check_writable(table, arguments.output, pdf=arguments.pdf, prefix=arguments.prefix, format=form)
-    if told:
-        say(f"astro-photz: warning: {told}")
+    changes = check_writable(table, arguments.output, pdf=arguments.pdf, prefix=arguments.prefix, format=form)
+    if changes:
+        say(f"astro-photz: warning: {changes}")
     table = predict(
         table,
         source=_source(arguments),
@@ -172,6 +174,8 @@ def _fetch(arguments):
     from astro_photz.flags import MISSING
     from astro_photz.tables import read_table
 
+    if arguments.whole:
+        arguments.parser.error("no option --whole: its name is --drop-incomplete now")
     check_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.input, format=arguments.format)
     flags, kept = fetch_to_file(
@@ -181,7 +185,7 @@ def _fetch(arguments):
         size=arguments.size,
         dtype=arguments.dtype,
         columns=_training_columns(arguments, table),
-        whole=arguments.whole,
+        drop_incomplete=arguments.drop_incomplete,
         overwrite=arguments.overwrite,
         **_options(arguments),
     )
@@ -193,7 +197,7 @@ def _fetch(arguments):
 
 
 def _training_columns(arguments, table):
-    """What a training needs besides images: columns by the names that the file has for them."""
+    """Columns that a training needs besides images, by their names in the file."""
     from astro_photz.tables import side_by_side
 
     wanted = {_REDSHIFT: arguments.redshift, _FLUX: arguments.catalog_flux, _RADIUS: arguments.catalog_radius}
@@ -212,7 +216,7 @@ def _options(arguments):
 
 
 def _source(arguments):
-    from astro_photz.cutouts.fetching import source_or_archive
+    from astro_photz.cutouts.sources.named import source_or_archive
 
     return source_or_archive(arguments.source, data_release=arguments.data_release, dust_map=arguments.dust_map)
 

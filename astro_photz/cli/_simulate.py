@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The command ``simulate``, which has two of its own.
+The command ``simulate`` and its subcommands: ``galaxies``, ``frames`` and ``patches``.
 """
 
 from pathlib import Path
@@ -17,14 +17,14 @@ _EXAMPLES = [
         "astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2",
         "more of them, larger, by settings of your own",
     ),
-    ("astro-photz simulate patches frames/ patches.h5", "real sky, to simulate upon: [background] of a config"),
+    ("astro-photz simulate patches frames/ patches.h5", "real sky to simulate on: [background] of a config"),
     ("astro-photz simulate frames field/ --seed 1", "whole fields, and the truth about them in field/truth.ecsv"),
 ]
 _NOTES = ["An unfinished file of galaxies is resumed when the same command is given again."]
 
 
 def add_commands(commands):
-    """The commands' arguments."""
+    """Add the arguments of the commands."""
     simulate = add_command(commands, "simulate", None, "make images of a simulated sky", _EXAMPLES, notes=_NOTES)
     kinds = simulate.add_subparsers(title="commands", metavar="COMMAND", required=True)
     galaxies = add_command(
@@ -34,14 +34,14 @@ def add_commands(commands):
         "simulate galaxies into an HDF5 file of stamps",
         _EXAMPLES,
         notes=_NOTES,
-        go_on=_go_on,
+        resume_hint=_resume_hint,
     )
     galaxies.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
     galaxies.add_argument("--n", type=int, required=True, help="number of galaxies")
     galaxies.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
     galaxies.add_argument("--device", default="cpu", help="where images are drawn, e.g. cuda (default: %(default)s)")
     galaxies.add_argument(
-        "--workers", type=int, help="processes that work at a time (default: one a processor of the job, or one a GPU)"
+        "--workers", type=int, help="number of processes (default: one for each processor of the job, or one for a GPU)"
     )
     frames = add_command(
         kinds,
@@ -50,7 +50,7 @@ def add_commands(commands):
         "simulate whole fields into a folder of frames",
         _EXAMPLES,
         notes=_NOTES,
-        go_on=_frames_anew,
+        resume_hint=_frames_anew,
     )
     frames.add_argument("output", type=Path, metavar="DIR", help="folder to write to")
     number = frames.add_argument("--n", type=int, default=1, help="number of consecutive fields (default: %(default)s)")
@@ -67,7 +67,7 @@ def add_commands(commands):
         "cut real sky out of a folder of frames, to simulate on",
         _EXAMPLES,
         notes=_NOTES,
-        go_on="nothing was written; give the same command again",
+        resume_hint="nothing was written; give the same command again",
     )
     patches.add_argument("frames", type=Path, metavar="DIR", help="folder of SDSS frames, of all five bands")
     patches.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
@@ -78,18 +78,18 @@ def add_commands(commands):
             "--split",
             default="train",
             metavar="train|validation|test",
-            help="which of the real galaxies to begin with (default: %(default)s)",
+            help="which of the real galaxies are the progenitors (default: %(default)s)",
         )
-        parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings, where not the default ones")
+        parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings that differ from the defaults")
     for parser in (galaxies, frames, patches):
         parser.add_argument("--overwrite", action="store_true", help="replace what is there")
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _go_on(arguments):
+def _resume_hint(arguments):
     begun = arguments.output.with_name(arguments.output.name + ".part").exists()
-    with_it = f", which goes on with {arguments.output}" if begun else ""
-    return f"give the same command again{with_it}"
+    resuming = f", which resumes {arguments.output}" if begun else ""
+    return f"give the same command again{resuming}"
 
 
 def _frames_anew(arguments):

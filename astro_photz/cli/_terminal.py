@@ -1,37 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Text and tables that are no wider than the terminal they are shown on.
+Text and tables that fit the width of the terminal.
 
-What goes into a file or a pipe stays as it is: lines whole, tables with all columns side by side.
+Output into a file or a pipe stays as it is: whole lines, tables with all columns side by side.
 """
 
-import os
 import sys
 import textwrap
 
 from astro_photz.utils._progress import write_line
+from astro_photz.utils._terminal import terminal_width
 
-__all__ = ["close_bars", "print_table", "say", "terminal_width", "wrapped"]
+__all__ = ["close_bars", "print_table", "say", "wrapped"]
 
-_USUAL = 80  # columns, of a terminal that does not tell
 _NARROWEST = 10  # columns of a table's cell: a narrower one cannot be read
 
 
-def terminal_width(stream):
-    """Columns of the terminal behind a stream; None if there is no terminal."""
-    if stream is None or not stream.isatty():
-        return None
-    told = os.environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told):
-        return int(told)
-    try:
-        return os.get_terminal_size(stream.fileno()).columns or _USUAL
-    except OSError:
-        return _USUAL
-
-
 def wrapped(line, width):
-    """A line as one or several of so many columns; words, such as paths, stay whole."""
+    """Break a line at so many columns; words, such as paths, stay whole."""
     if width is None or len(line) <= width:
         return line
     indent = line[: len(line) - len(line.lstrip())]
@@ -40,18 +26,15 @@ def wrapped(line, width):
 
 
 def say(line):
-    """Write a line to stderr, above a progress bar, wrapped where that is a terminal."""
+    """Write a line to stderr, above a progress bar; on a terminal it is wrapped."""
     write_line(wrapped(line, terminal_width(sys.stderr)))
 
 
 def close_bars():
     """
-    End the progress bars that an error has left open, or they would be drawn again below what is said of it.
+    End the progress bars that an error has left open, otherwise they are drawn again below its message.
 
-    Returns
-    -------
-    bool
-        Whether there were any.
+    Return True if there were any.
     """
     tqdm = sys.modules.get("tqdm")
     bars = list(getattr(tqdm.tqdm, "_instances", ())) if tqdm else []
@@ -64,11 +47,7 @@ def print_table(table):
     """
     Print a table to stdout.
 
-    On a terminal that is too narrow, the columns come in groups, each of which begins with the table's first column.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
+    On a terminal that is too narrow, the columns come in groups; each begins with the table's first column.
     """
     width = terminal_width(sys.stdout)
     if width is None:
@@ -86,7 +65,7 @@ def print_table(table):
 
 
 class _Column:
-    """The cells of a column as text: its name, its unit if any has one, a rule, its values; each a list of lines."""
+    """The cells of a column as lists of lines: its name, its unit if any column has one, a rule, its values."""
 
     def __init__(self, table, name):
         units = any(column.info.unit is not None for column in table.itercols())
@@ -105,7 +84,7 @@ class _Column:
 
 
 def _lines(group):
-    """Lines of columns side by side, as many for a row as its highest cell has."""
+    """Lines of columns side by side: as many for a row as its tallest cell has."""
     for row in zip(*(column.cells for column in group), strict=True):
         if not any(line.strip() for cell in row for line in cell):  # units, of columns that have none
             continue

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The commands that make a model: ``pretrain``, ``finetune`` and ``export``.
+The commands that make a model: ``pretrain``, ``finetune``, ``adapt`` and ``export``.
 """
 
 from functools import partial
@@ -17,13 +17,13 @@ _EXAMPLES = [
     ),
     (
         "astro-photz finetune labelled.h5 finetuned/ --recipe small --validation validation.h5 --init pretrained/",
-        "redshifts, beginning with it",
+        "redshifts, beginning with that encoder",
     ),
     (
         "astro-photz finetune labelled.h5 scratch/ --recipe small --validation validation.h5",
         "redshifts, beginning with random weights",
     ),
-    ("astro-photz finetune few_labels.h5 adapted/ --init bundled", "the bundled model, adapted to your galaxies"),
+    ("astro-photz adapt few_labels.h5 adapted/ --init bundled", "the bundled model, adapted to your galaxies"),
     ("astro-photz export finetuned/ mine/", "a model, calibrated"),
     (
         "astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2",
@@ -36,36 +36,35 @@ _NOTES = [
     "documentation.",
 ]
 _ANEW = "give the same command again"
+_FEW_LABELS = 1000
+_HELD_OUT = "(default: 100 galaxies, or a fifth)"
+_WEIGHTS = "RUN|FILE|MODEL"
+_INIT = "weights to begin with: the folder of a run, a checkpoint, or a model, as 'bundled'"
 
 
 def add_commands(commands):
     """The commands' arguments."""
     command = partial(add_command, commands, examples=_EXAMPLES, notes=_NOTES)
-    pretrain = command("pretrain", _pretrain, "train an encoder on images without redshifts", go_on=_go_on)
-    _add_training(pretrain, recipe="small")
+    pretrain = command("pretrain", _pretrain, "train an encoder on images without redshifts", resume_hint=_resume_hint)
+    _add_training(pretrain)
     pretrain.add_argument(
         "--validation", type=Path, metavar="FILE.h5", help="labelled images to probe the encoder with"
     )
-
     pretrain.add_argument("--n-images", type=int, metavar="N", help="how many of the images to use (default: all)")
 
-    finetune = command("finetune", _finetune, "train redshifts, on images with redshifts", go_on=_go_on)
-    _add_training(finetune, recipe=None)
-    finetune.add_argument(
-        "--validation",
-        type=Path,
-        metavar="FILE.h5",
-        help="labelled images to choose the epoch by, and to calibrate with (default: 100 galaxies, or a fifth)",
-    )
-    finetune.add_argument(
-        "--init",
-        metavar="RUN|FILE|MODEL",
-        help="what to begin with: the folder of a training, a checkpoint, or a model, as 'bundled' "
-        "(default: random weights)",
-    )
-    finetune.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
+    finetune = command("finetune", _finetune, "train redshifts, on images with redshifts", resume_hint=_resume_hint)
+    _add_training(finetune)
+    _add_labels(finetune, f"labelled images to choose the epoch by, and to calibrate with {_HELD_OUT}")
+    finetune.add_argument("--init", metavar=_WEIGHTS, help=f"{_INIT} (default: random weights)")
 
-    export = command("export", _export, "make a model of a finished training", go_on=_export_anew)
+    adapt = command(
+        "adapt", _adapt, "adapt a model to your galaxies, by a few hundred redshifts of them", resume_hint=_ANEW
+    )
+    _add_run(adapt)
+    _add_labels(adapt, f"labelled images to calibrate with {_HELD_OUT}")
+    adapt.add_argument("--init", metavar=_WEIGHTS, default="bundled", help=f"{_INIT} (default: %(default)s)")
+
+    export = command("export", _export, "make a model of a finished training", resume_hint=_export_anew)
     export.add_argument("run_folder", type=Path, metavar="RUN", help="folder of the training")
     export.add_argument("output", type=Path, metavar="MODEL", help="folder to write the model to")
     export.add_argument("--name", help="of the model (default: that of its folder)")
@@ -75,16 +74,26 @@ def add_commands(commands):
     export.add_argument("--overwrite", action="store_true", help="replace MODEL if it exists")
 
 
-def _add_training(parser, *, recipe):
+def _add_run(parser):
     parser.add_argument("data", type=Path, metavar="DATA.h5", help="images to train on")
     parser.add_argument("output", type=Path, metavar="RUN", help="folder for logs, checkpoints and results")
-    without = "" if recipe else "; of a model that gives redshifts, only the head is adapted, without any"
-    parser.add_argument("--recipe", default=recipe, metavar="NAME|FILE.toml", help=f"(default: small{without})")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="remove a run that is in RUN")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_labels(parser, validation):
+    parser.add_argument("--validation", type=Path, metavar="FILE.h5", help=validation)
+    parser.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
+
+
+def _add_training(parser):
+    _add_run(parser)
+    parser.add_argument("--recipe", default="small", metavar="NAME|FILE.toml", help="(default: %(default)s)")
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default: %(default)s)")
-    parser.add_argument("--resume", type=Path, metavar="FILE.ckpt", help="go on from this checkpoint")
+    parser.add_argument("--resume", type=Path, metavar="FILE.ckpt", help="resume from this checkpoint")
     parser.add_argument("--accelerator", default="auto", metavar="cpu|gpu", help="(default: %(default)s)")
     parser.add_argument("--devices", default="auto", metavar="N", help="GPUs, or processes, on each machine")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines (default: %(default)s)")
@@ -100,16 +109,14 @@ def _add_training(parser, *, recipe):
         metavar="N",
         help="steps between checkpoints (default: %(default)s)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="remove a training that is in RUN")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def _go_on(arguments):
-    """How to go on with a training, from its last checkpoint if it has one by now."""
+def _resume_hint(arguments):
+    """Advise how to resume a training: from its last checkpoint if it has one by now."""
     if not (arguments.output / "checkpoints" / "last.ckpt").is_file():
         return "give the same command again, which begins anew: there is no checkpoint yet"
     removing = " but without --overwrite" if arguments.overwrite else ""
-    return f"give the same command again{removing}, which goes on from the last checkpoint in {arguments.output}"
+    return f"give the same command again{removing}, which resumes from the last checkpoint in {arguments.output}"
 
 
 def _export_anew(arguments):
@@ -128,20 +135,21 @@ def _pretrain(arguments):
 def _finetune(arguments):
     from astro_photz.train import finetune
 
-    if _only_adapts(arguments):
-        _adapt(arguments)
-        return
-    arguments.recipe = arguments.recipe or "small"
+    _advise(arguments)
     options = {"init": arguments.init, "n_labels": arguments.n_labels} | _options(arguments)
     metrics = finetune(_recipe(arguments), arguments.data, arguments.output, **options)
     _tell(arguments.output, metrics, {"val_sigma_mad": "sigma_MAD on the validation set"})
 
 
-def _only_adapts(arguments):
+def _advise(arguments):
+    """Name ``adapt`` where labels are few and the model to begin with gives redshifts."""
+    from astro_photz.cutouts.hdf5.layout import open_cutouts
     from astro_photz.train.networks.weights import read_head
 
-    chosen = arguments.recipe or arguments.changes or arguments.resume  # of a training that has epochs
-    return arguments.init and not chosen and read_head(arguments.init) is not None
+    with open_cutouts(arguments.data) as file:
+        n = min(arguments.n_labels or _FEW_LABELS, len(file["images"]))
+    if n < _FEW_LABELS and arguments.init and read_head(arguments.init) is not None:
+        say(f"{n} labels are few to train a network with: astro-photz adapt takes seconds, and may do better")
 
 
 def _adapt(arguments):
@@ -150,7 +158,7 @@ def _adapt(arguments):
     names = ("init", "validation", "n_labels", "seed", "overwrite")
     metrics = adapt(arguments.data, arguments.output, **{name: getattr(arguments, name) for name in names})
     shift, before, after = (metrics[name] for name in ("shift", "before", "after"))
-    learnt = f"a shift of the embedding from {shift['n']} galaxies" if shift["width"] else "nothing that would help"
+    learnt = f"a shift of the embedding from {shift['n']} galaxies" if shift["width"] else "no shift, since none helps"
     say(f"{arguments.output}: learnt {learnt}; on the {after['n']} for validation, before and after:")
     for name in ("bias", "sigma_mad", "crps"):
         say(f"  {name}: {before[name]:.5f}, {after[name]:.5f}")
@@ -181,7 +189,7 @@ def _options(arguments):
 
 
 def _tell(folder, metrics, shown):
-    if not metrics:  # another process tells
+    if not metrics:  # another process prints them
         return
     say(f"{folder}: {metrics['epochs']} epochs, {metrics['steps']} steps")
     for name, meaning in shown.items():

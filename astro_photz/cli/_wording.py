@@ -9,7 +9,7 @@ from astro_photz.utils._suggestions import first_line
 
 __all__ = ["describe", "in_options"]
 
-# What is quoted is left alone; a parameter with a value, or without, stands apart from other words.
+# Quoted text is left alone; a parameter, with or without a value, stands apart from other words.
 _VALUE = r"True|False|None|'[^']*'|\"[^\"]*\"|[\w.+-]+"
 _PARAMETER = re.compile(
     rf"(?<![\w=])(?:'[^']*'|\"[^\"]*\")(?!\w)|(?<![^\s(])(?P<name>[a-z]\w*)=(?P<value>{_VALUE})?(?=[\s,;:.)]|$)"
@@ -22,17 +22,8 @@ def in_options(message, parser):
     """
     Name options of a command where a message names parameters.
 
-    Parameters
-    ----------
-    message : str
-        A parameter is a name with an equals sign behind it (``ra=``, ``overwrite=True``), or the first word where the
-        second is "must".
-    parser : `argparse.ArgumentParser`
-        Of the command that was given.
-
-    Returns
-    -------
-    str
+    A parameter is a name with an equals sign behind it (``ra=``, ``overwrite=True``), or the first word where the
+    second is "must". ``parser`` is the one of the command that was given.
 
     Examples
     --------
@@ -57,14 +48,14 @@ def in_options(message, parser):
 
     message = _PARAMETER.sub(option, message)
     subject = _SUBJECT.match(message)
-    # one that takes a column's name is called like the column, which has limits of its own
+    # an option that takes a column's name is called like the column, and that has limits of its own
     if subject and subject["name"] in options and options[subject["name"]][1] != "COLUMN":
         message = options[subject["name"]][0] + message[subject.end() :]
     return _TWICE.sub(r"\1", message)
 
 
 def _options(parser):
-    """Option and metavar, by the name of the parameter."""
+    """Collect option and metavar by the name of the parameter."""
     found = {}
     for action in parser._actions:
         for option in action.option_strings:
@@ -76,26 +67,14 @@ def _options(parser):
 
 
 def describe(error, parser):
-    """
-    Say in a line what is wrong.
-
-    Parameters
-    ----------
-    error : Exception
-    parser : `argparse.ArgumentParser`
-        Of the command that was given.
-
-    Returns
-    -------
-    str
-    """
+    """Describe an error in a line."""
     if isinstance(error, MemoryError):
         return f"not enough memory: {first_line(str(error))}" if str(error).strip() else "not enough memory"
     message = in_options(first_line(_text(error)), parser)
     if isinstance(error, _expected()) and message:
         return message
     where = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return f"{where} (with --traceback it tells where)"
+    return f"{where} (--traceback shows where)"
 
 
 def _text(error):
@@ -108,7 +87,7 @@ def _text(error):
 
 
 def _expected():
-    """What goes wrong with a user's input; anything else may be a fault of the code, and says what it is."""
+    """Errors of a user's input; any other one may be a bug, and its message names its type."""
     from astropy.io.registry import IORegistryError
 
     return OSError, ValueError, TypeError, KeyError, ImportError, IORegistryError

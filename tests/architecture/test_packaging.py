@@ -60,4 +60,4 @@ def test_data_are_installed(pattern):
 
 def test_only_the_package_is_installed():
     modules = {path.parts[0] for path in files_of_distribution("astro-photz") if path.suffix == ".py"}
-    assert not modules & {"tests", "docs", "benchmarks"}
+    assert not modules & {"tests", "docs", "benchmarks", "tools"}

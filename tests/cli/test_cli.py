@@ -174,7 +174,7 @@ def test_fetch_for_a_training(stamps, capsys):
     table.write(stamps / "spectra.ecsv")
     options = ["--redshift", "z", "--catalog-flux", "flux_u,flux_g,flux_r,flux_i,flux_z", "--catalog-radius", "size"]
     command = ["fetch", stamps / "spectra.ecsv", stamps / "labelled.h5", "--source", stamps / "holes.h5", *options]
-    assert run(*command, "--whole") == 0
+    assert run(*command, "--drop-incomplete") == 0
     assert "2 left out" in capsys.readouterr().err
     with h5py.File(stamps / "labelled.h5") as file:
         np.testing.assert_allclose(file["specz_redshift"], [0.5, 0.4, 0.1])
@@ -195,7 +195,7 @@ def test_what_a_training_column_does_not_know(stamps, word):
         unknown = [word if row == index else 0.1 * (row + 1) for index in (1, 2, 3)]
         lines.append(f"{host['ra']},{host['dec']},{unknown[0]},1,{unknown[1]},3,4,5,{unknown[2]}")
     (stamps / "spectra.csv").write_text("\n".join(lines) + "\n")
-    options = ["--redshift", "z", "--catalog-flux", "u,g,r,i,z_flux", "--catalog-radius", "radius", "--whole"]
+    options = ["--redshift", "z", "--catalog-flux", "u,g,r,i,z_flux", "--catalog-radius", "radius", "--drop-incomplete"]
     command = ["fetch", stamps / "spectra.csv", stamps / "labelled.h5", "--source", stamps / "stamps.h5"]
     assert run(*command, *options) == 0
     with h5py.File(stamps / "labelled.h5") as file:
@@ -277,7 +277,8 @@ def test_simulate_galaxies(tmp_path, capsys):
 
 
 @needs_simulation
-def test_simulate_frames(tmp_path, capsys):
+def test_simulate_frames(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bz2.compress", lambda data: data[:1])  # it takes most of the time
     assert run("simulate", "frames", tmp_path / "field", "--seed", 1, "--run", 9001, "--camcol", 2, "--ra", 10) == 0
     assert "field: 1 fields with " in capsys.readouterr().err
     truth = Table.read(tmp_path / "field" / "truth.ecsv")
@@ -388,7 +389,7 @@ def test_wrong_usage_leaves_with_2(capsys):
 
 def test_help_has_examples(capsys):
     simulate = ["simulate", "--help"], ["simulate", "galaxies", "--help"], ["simulate", "frames", "--help"]
-    train = ([name, "--help"] for name in ("pretrain", "finetune", "export", "evaluate"))
+    train = ([name, "--help"] for name in ("pretrain", "finetune", "adapt", "export", "evaluate"))
     for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"], *simulate, *train):
         with pytest.raises(SystemExit) as leaving:
             main(arguments)

@@ -20,7 +20,7 @@ from astro_photz.cli._wording import in_options
 
 COMMANDS = (
     *("", "demo", "predict", "fetch", "simulate", "simulate galaxies", "simulate frames", "simulate patches"),
-    *("pretrain", "finetune", "export", "evaluate", "card", "models", "models list", "models import"),
+    *("pretrain", "finetune", "adapt", "export", "evaluate", "card", "models", "models list", "models import"),
 )
 
 
@@ -81,9 +81,9 @@ class OddError(Exception):
         (FileNotFoundError(2, "No such file or directory", "a.h5"), "a.h5: No such file or directory"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (MemoryError(), "not enough memory"),
-        (RuntimeError("\nodd"), "RuntimeError: odd (with --traceback it tells where)"),
-        (OddError(), "OddError (with --traceback it tells where)"),
-        (ValueError(), "ValueError (with --traceback it tells where)"),
+        (RuntimeError("\nodd"), "RuntimeError: odd (--traceback shows where)"),
+        (OddError(), "OddError (--traceback shows where)"),
+        (ValueError(), "ValueError (--traceback shows where)"),
     ],
 )
 def test_any_error_is_one_line(models, capsys, error, said):
@@ -187,6 +187,7 @@ def test_an_error_of_python_names_the_option(tmp_path, models, capsys):
         (["predict", "a", "b", "--sorce=x"], "no option --sorce: did you mean --source?"),
         (["simulate", "frames", "f", "--seed", "1", "--camcal", "3"], "no option --camcal: did you mean --camcol?"),
         (["predict", "a", "b", "--zzzzzz"], "no option --zzzzzz (help"),
+        (["fetch", "a", "b", "--whole"], "no option --whole: its name is --drop-incomplete now (help: astro-photz"),
         (["predict", "a", "b", "c"], "more arguments than the command takes: c"),
         (["fetch", "a", "b", "--dtype", "float15"], "argument --dtype: not 'float15': did you mean 'float16'? Known"),
         (["fetch", "a", "b", "--dtype", "x"], "argument --dtype: not 'x': known are float32, float16"),

@@ -110,14 +110,15 @@ def at_work(process):
         ("demo", "give the same command again"),
         ("predict a.csv b.csv", "give the same command again, which takes what was downloaded from the cache"),
         ("fetch a.csv b.h5", "give the same command again, which takes what was downloaded from the cache"),
-        ("simulate galaxies begun.h5 --n 9 --seed 1", "give the same command again, which goes on with begun.h5"),
+        ("simulate galaxies begun.h5 --n 9 --seed 1", "give the same command again, which resumes begun.h5"),
         ("simulate galaxies new.h5 --n 9 --seed 1", "give the same command again\n"),
         ("simulate frames field --seed 1", "again with --overwrite, which replaces what is in field"),
         ("simulate frames new --seed 1", "give the same command again\n"),
         ("simulate patches frames a.h5", "nothing was written"),
         ("pretrain a.h5 new", "begins anew: there is no checkpoint yet"),
-        ("pretrain a.h5 begun", "give the same command again, which goes on from the last checkpoint in begun"),
-        ("finetune a.h5 begun --overwrite", "again but without --overwrite, which goes on from the last checkpoint"),
+        ("pretrain a.h5 begun", "give the same command again, which resumes from the last checkpoint in begun"),
+        ("finetune a.h5 begun --overwrite", "again but without --overwrite, which resumes from the last checkpoint"),
+        ("adapt a.h5 begun", "give the same command again\n"),
         ("export begun model", "give the same command again\n"),
         ("export begun field", "give the same command again with --overwrite\n"),
         ("evaluate model a.h5", "give the same command again"),
@@ -126,7 +127,7 @@ def at_work(process):
         ("models", "\n"),
     ],
 )
-def test_every_command_says_how_to_go_on(tmp_path, command, hint, signum):
+def test_every_command_says_how_to_resume(tmp_path, command, hint, signum):
     (tmp_path / "begun.h5.part").touch()
     (tmp_path / "field").mkdir()
     (tmp_path / "field" / "frame-u.fits.bz2").touch()
@@ -212,14 +213,16 @@ cli._run = work
         ended(process, signum, within=5)
 
 
-def test_a_download_in_a_thread_leaves_no_file(tmp_path):
+def test_a_folder_that_a_thread_downloads_into_is_removed(tmp_path):
     download = f"""
-import tempfile
+import tempfile, threading
 tempfile.tempdir = {str(tmp_path)!r}
+def download():
+    with tempfile.TemporaryDirectory():
+        print("at work", flush=True)
+        nap(60)
 def work(arguments):
-    import astropy.utils.data
-    open(os.path.join(tempfile.tempdir, f"astropy-download-{{os.getpid()}}-x"), "w").close()
-    print("at work", flush=True)
+    threading.Thread(target=download).start()
     nap(60)
 cli._run = work
 """
@@ -313,11 +316,11 @@ def blocks_done(journal):
 def test_simulated_galaxies_with_workers(tmp_path, signum, to):
     """Workers end too, without a word, be the signal for them as on a terminal or not; what is done stays."""
     journal = tmp_path / "sky.h5.part.journal"
-    few = "import astro_photz.simulate.write_stamps as o; o._WORTH_A_WORKER = 1"
+    few = "import astro_photz.simulate.write_stamps as o; o.WORTH_A_WORKER = 1"
     with started("simulate", "galaxies", "sky.h5", *GALAXIES, before=few, cwd=tmp_path) as process:
         wait_for(lambda: blocks_done(journal) >= 1, process)
         to(process.pid, signum)
-        assert "goes on with sky.h5" in ended(process, signum, within=5)
+        assert "resumes sky.h5" in ended(process, signum, within=5)
         assert gone(process.pid)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["sky.h5.part", "sky.h5.part.journal"]
 
@@ -336,22 +339,24 @@ def test_workers_that_are_still_beginning(tmp_path):
 @needs_simulation
 def test_a_file_of_which_nothing_is_done_is_removed(tmp_path, monkeypatch):
     """Between the layout of a file and the journal of its blocks."""
-    from astro_photz.simulate import write_stamps as output
+    from astro_photz import simulate
+    from astro_photz.cutouts.hdf5.blocks import BlockWriter
 
-    def interrupt(part, *arguments):
-        assert part.exists()
+    def interrupt(*arguments, **columns):
+        assert (tmp_path / "sky.h5.part").exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(output, "_put", interrupt)
+    monkeypatch.setattr(BlockWriter, "write", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        output.write(tmp_path / "sky.h5", 2, seed=1)
+        simulate.write(tmp_path / "sky.h5", 2, seed=1)
     assert not list(tmp_path.iterdir())
 
 
 @needs_simulation
 def test_simulated_frames(tmp_path):
     folder = tmp_path / "field"
-    with started("simulate", "frames", folder, "--seed", 1) as process:
+    quick = "import bz2; bz2.compress = lambda data: nap(1) or data[:1]"
+    with started("simulate", "frames", folder, "--seed", 1, before=quick) as process:
         wait_for(lambda: list(folder.glob("frame-*.bz2")), process)
         process.send_signal(signal.SIGINT)
         assert "with --overwrite" in ended(process, signal.SIGINT, within=5)
@@ -362,7 +367,7 @@ def test_simulated_frames(tmp_path):
 # Trainings
 
 SENDS = """
-from astro_photz.train.callbacks import StepSeed
+from astro_photz.train.runs.callbacks import StepSeed
 seed = StepSeed.on_train_batch_start
 def heed(self, trainer, module, batch, batch_idx):
     if trainer.global_step == {step}:
@@ -407,7 +412,7 @@ def test_a_training_ends_with_a_checkpoint_of_the_step(tmp_path, stamps, whole, 
 
     folder = tmp_path / "run"
     with started("pretrain", stamps, folder, *OPTIONS, before=SENDS.format(step=7, signum=int(signum))) as process:
-        assert "goes on from the last checkpoint" in ended(process, signum, within=60)
+        assert "resumes from the last checkpoint" in ended(process, signum, within=60)
     assert last_checkpoint(folder)["global_step"] == 8
     assert not list(tmp_path.rglob(".part*"))
 
