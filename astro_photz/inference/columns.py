@@ -3,6 +3,7 @@
 The columns that an estimate adds to a table: names, meanings, masks, and the record in the meta.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,28 +11,39 @@ from astropy.table import MaskedColumn
 
 from astro_photz import __version__
 from astro_photz.flags import MISSING
+from astro_photz.pdf import RedshiftPDF
 
-__all__ = ["ColumnValues", "earlier_columns", "record_of"]
+__all__ = ["QUANTITIES", "ColumnValues", "Quantity", "earlier_columns", "record_of"]
 
 
-class _Quantity(NamedTuple):
-    """A number that is drawn from a PDF: how, and what it means."""
+class Quantity(NamedTuple):
+    """
+    A number that a PDF gives.
 
-    value: object
+    Parameters
+    ----------
+    value : callable
+        Takes a `~astro_photz.RedshiftPDF` (N,), and gives an array (N,).
+    description : str
+        Of the column.
+    """
+
+    value: Callable[[RedshiftPDF], np.ndarray]
     description: str
 
 
-_QUANTITIES = {
-    "": _Quantity(lambda pdf: pdf.mean(), "Photometric redshift: mean of the PDF"),
-    "_err": _Quantity(lambda pdf: pdf.std(), "Standard deviation of the PDF"),
-    "_median": _Quantity(lambda pdf: pdf.median(), "Median of the PDF"),
-    "_mode": _Quantity(lambda pdf: pdf.mode(), "Centre of the highest bin of the PDF"),
-    "_lo68": _Quantity(lambda pdf: pdf.quantile([0.16])[:, 0], "16 % quantile of the PDF"),
-    "_hi68": _Quantity(lambda pdf: pdf.quantile([0.84])[:, 0], "84 % quantile of the PDF"),
-    "_lo95": _Quantity(lambda pdf: pdf.quantile([0.025])[:, 0], "2.5 % quantile of the PDF"),
-    "_hi95": _Quantity(lambda pdf: pdf.quantile([0.975])[:, 0], "97.5 % quantile of the PDF"),
-    "_odds": _Quantity(lambda pdf: pdf.odds(), "Probability within 0.03 (1 + mode) of the mode"),
+QUANTITIES = {
+    "": Quantity(lambda pdf: pdf.mean(), "Photometric redshift: mean of the PDF"),
+    "_err": Quantity(lambda pdf: pdf.std(), "Standard deviation of the PDF"),
+    "_median": Quantity(lambda pdf: pdf.median(), "Median of the PDF"),
+    "_mode": Quantity(lambda pdf: pdf.mode(), "Centre of the highest bin of the PDF"),
+    "_lo68": Quantity(lambda pdf: pdf.quantile([0.16])[:, 0], "16 % quantile of the PDF"),
+    "_hi68": Quantity(lambda pdf: pdf.quantile([0.84])[:, 0], "84 % quantile of the PDF"),
+    "_lo95": Quantity(lambda pdf: pdf.quantile([0.025])[:, 0], "2.5 % quantile of the PDF"),
+    "_hi95": Quantity(lambda pdf: pdf.quantile([0.975])[:, 0], "97.5 % quantile of the PDF"),
+    "_odds": Quantity(lambda pdf: pdf.odds(), "Probability within 0.03 (1 + mode) of the mode"),
 }
+"""Numbers of a PDF by the end of their column's name."""
 
 
 def earlier_columns(names, prefix, *, replace):
@@ -55,7 +67,7 @@ def earlier_columns(names, prefix, *, replace):
     ValueError
         If there is such a column, and ``replace`` is not set or it is not of an earlier run.
     """
-    taken = [name for name in (f"{prefix}{end}" for end in (*_QUANTITIES, "_ood", "_flags", "_pdf")) if name in names]
+    taken = [name for name in (f"{prefix}{end}" for end in (*QUANTITIES, "_ood", "_flags", "_pdf")) if name in names]
     if taken and not replace:
         raise ValueError(
             f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}, or replace=True if it "
@@ -84,7 +96,7 @@ class ColumnValues:
     """
 
     def __init__(self, n, edges, *, pdf):
-        self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in _QUANTITIES}  # where a mask is lost
+        self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in QUANTITIES}  # where a mask is lost
         self._flags = np.zeros(n, dtype=np.int32)
         self._p = np.full((n, len(edges) - 1), np.nan, dtype=np.float32) if pdf else None
 
@@ -97,7 +109,7 @@ class ColumnValues:
         part : `~astro_photz.inference.engine.EstimatedBatch`
         """
         self._flags[part.rows] = part.flags
-        for name, quantity in _QUANTITIES.items():
+        for name, quantity in QUANTITIES.items():
             self._values[name][part.estimated] = quantity.value(part.pdf)
         if self._p is not None:
             self._p[part.estimated] = part.pdf.p
@@ -119,7 +131,7 @@ class ColumnValues:
         missing = (self._flags & MISSING) != 0
         columns = {
             name: MaskedColumn(self._values[name], mask=missing, description=quantity.description)
-            for name, quantity in _QUANTITIES.items()
+            for name, quantity in QUANTITIES.items()
         }
         columns["_ood"] = MaskedColumn(
             np.full(len(missing), np.nan, dtype=np.float32),

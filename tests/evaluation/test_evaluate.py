@@ -104,6 +104,17 @@ def test_a_masked_redshift_is_not_taken_for_a_number():
         assert np.isnan(metric(masked))
 
 
+@pytest.mark.parametrize("name", metrics.METRICS)
+def test_every_metric_sums_up_galaxies_in_any_order(name):
+    scores = metrics.score(*gaussian_pdfs(200))
+    value = metrics.METRICS[name](scores)
+    assert np.isfinite(value)
+    assert metrics.METRICS[name](scores.of(np.random.default_rng(3).permutation(200))) == pytest.approx(value)
+    assert metrics.bootstrap(scores)[name] > 0
+    (middle,) = metrics.binned(scores, np.full(200, 0.5), [0, 1], at_least=100)
+    assert middle[name] == pytest.approx(value, abs=1e-6)
+
+
 def test_bootstrap_errors_are_those_of_statistics():
     scores = metrics.score(*gaussian_pdfs(2000))
     errors = metrics.bootstrap(scores, resamples=400)

@@ -11,6 +11,7 @@ import astro_photz
 from astro_photz.cutouts import Batch, Cutouts
 from astro_photz.dust import approximate_ebv, redden
 from astro_photz.flags import MISSING, PhotozFlag
+from astro_photz.inference.columns import QUANTITIES
 from astro_photz.models import PhotozModel
 from astro_photz.testing.factories import gaussian_cutouts
 from shared_data import SHARED, needs_shared
@@ -115,6 +116,16 @@ def test_numbers_are_those_of_the_pdf():
     assert {table[name].dtype for name in ADDED[:-1]} == {np.dtype(np.float32)}
     assert table["z_phot_flags"].dtype == np.int32
     assert table["z_phot_ood"].mask.all()
+
+
+@pytest.mark.parametrize("end", QUANTITIES)
+def test_every_number_is_described_and_masked_where_there_is_none(end):
+    cutouts = gaussian_cutouts(3)
+    cutouts.flux[1] = np.nan
+    column = astro_photz.predict(cutouts)[f"z_phot{end}"]
+    assert column.description
+    assert column.mask.tolist() == [False, True, False]
+    assert np.isfinite(column.compressed()).all()
 
 
 def test_batches_do_not_matter(monkeypatch):

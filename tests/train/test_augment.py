@@ -9,7 +9,7 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.sdss import R_UGRIZ
-from astro_photz.train.augment.chain import make_augmentation
+from astro_photz.train.augment.chain import STEPS, make_augmentation
 from astro_photz.train.augment.geometry import JitterCrop, RotateFlip, SizeScaling
 from astro_photz.train.augment.light import Blur, MissingPixels, Noise, Reddening, noise_rms
 from astro_photz.train.networks.dereddening import deredden
@@ -32,7 +32,8 @@ def noise(n=64, *, size=64, rms=SKY_RMS):
     return rms[:, None, None] * torch.randn(n, 5, size, size)
 
 
-EACH = [SizeScaling(1.2), RotateFlip(74), JitterCrop(64, 5), Reddening(), Blur(), Noise(), MissingPixels()]
+OPTIONS = {"scale": {"factor": 1.2}, "rotate": {"size": 74}, "crop": {"size": 64, "jitter": 5}}
+EACH = [step(**OPTIONS.get(name, {})) for name, step in STEPS.items()]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train.networks.dereddening import deredden
-from astro_photz.train.networks.encoder import make_encoder
+from astro_photz.train.networks.encoder import KINDS, make_encoder
 from astro_photz.train.networks.photometry import AperturePhotometry, aperture_photometry, colours
 from astro_photz.train.networks.resnet import ResNet
 from astro_photz.train.networks.scaling import SOFTENING, PixelScaling
@@ -43,6 +43,10 @@ def _seed():
 
 
 # What holds for all
+
+
+def test_every_kind_is_tested():
+    assert set(ENCODERS) == set(KINDS)
 
 
 @pytest.fixture(params=SETTINGS, scope="module", ids=lambda settings: "-".join(map(str, settings.values())))

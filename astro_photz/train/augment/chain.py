@@ -19,9 +19,9 @@ from astro_photz.utils._settings import check_known
 from .geometry import JitterCrop, RotateFlip, SizeScaling
 from .light import Blur, MissingPixels, Noise, Reddening, noise_rms
 
-__all__ = ["augmentation_settings", "make_augmentation"]
+__all__ = ["STEPS", "augmentation_settings", "make_augmentation"]
 
-_STEPS = {
+STEPS = {
     "scale": SizeScaling,
     "rotate": RotateFlip,
     "crop": JitterCrop,
@@ -30,6 +30,7 @@ _STEPS = {
     "noise": Noise,
     "missing": MissingPixels,
 }
+"""Augmentations by the name that a recipe has for them, in the order in which they are applied."""
 _OF_THE_CROP = {"rotate": ("size", "jitter")}  # which turns no more pixels than the crop keeps
 
 
@@ -58,13 +59,13 @@ def augmentation_settings(settings):
     >>> augmentation_settings({"redden": {}, "crop": {"jitter": 2}})
     {'crop': {'size': 64, 'jitter': 2}, 'redden': {'ebv_max': 0.5}}
     """
-    check_known(settings, _STEPS, kind="augmentation")
+    check_known(settings, STEPS, kind="augmentation")
     for step, options in settings.items():
         if not isinstance(options, dict):
             raise ValueError(f"the augmentation {step!r} must be a table of options, got {options!r}")
         check_known(options, _defaults(step), kind=f"option of the augmentation {step!r}")
     chosen = {"crop": {}} | settings
-    full = {step: _defaults(step) | chosen[step] for step in _STEPS if step in chosen}
+    full = {step: _defaults(step) | chosen[step] for step in STEPS if step in chosen}
     return {
         step: {name: value for name, value in options.items() if value is not None} for step, options in full.items()
     }
@@ -72,7 +73,7 @@ def augmentation_settings(settings):
 
 def _defaults(step):
     """Options that a recipe may give to a step, with their defaults."""
-    options = inspect.signature(_STEPS[step]).parameters
+    options = inspect.signature(STEPS[step]).parameters
     return {name: option.default for name, option in options.items() if name not in _OF_THE_CROP.get(step, ())}
 
 
@@ -114,7 +115,7 @@ def make_augmentation(settings):
     ValueError: unknown augmentation 'nose': did you mean 'noise'? Known are scale, rotate, crop, ...
     """
     chosen = augmentation_settings(settings)
-    steps = {name: _STEPS[name](**options) for name, options in chosen.items()}
+    steps = {name: STEPS[name](**options) for name, options in chosen.items()}
     if "rotate" in steps:  # turn no more pixels than are cut out
         steps["rotate"].size, steps["rotate"].jitter = steps["crop"].size, steps["crop"].jitter
     return _Chain(*steps.values())

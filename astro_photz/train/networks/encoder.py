@@ -22,7 +22,7 @@ from astro_photz.utils._settings import check_known
 
 from .resnet import DEPTHS, ResNet
 
-__all__ = ["Bottleneck", "PhotometricEncoder", "encoder_settings", "make_encoder", "settings_text"]
+__all__ = ["KINDS", "Bottleneck", "PhotometricEncoder", "encoder_settings", "make_encoder", "settings_text"]
 
 _WIDER = 4  # numbers of an embedding for each one of the convolutions'
 _FAR_OUT = 10.0  # scatters
@@ -162,7 +162,8 @@ def _all_digits(flux):
     return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
-_KINDS = {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
+KINDS = {f"resnet{depth}": partial(ResNet, depth) for depth in DEPTHS}
+"""Makers of encoders by the name that a recipe has for them."""
 
 
 def encoder_settings(kind, *, photometry=False, bottleneck=0, **options):
@@ -190,8 +191,8 @@ def encoder_settings(kind, *, photometry=False, bottleneck=0, **options):
     >>> encoder_settings("resnet18", width=16)
     {'kind': 'resnet18', 'width': 16, 'scaling': 'asinh', 'stem': 'published', 'photometry': False, 'bottleneck': 0}
     """
-    check_known([kind], _KINDS, kind="kind of encoder")
-    parameters = inspect.signature(_KINDS[kind]).parameters.values()
+    check_known([kind], KINDS, kind="kind of encoder")
+    parameters = inspect.signature(KINDS[kind]).parameters.values()
     known = {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
     check_known(options, known, kind="option", where=f"of the encoder {kind!r}")
     if not isinstance(bottleneck, int) or bottleneck < 0:
@@ -248,6 +249,6 @@ def make_encoder(kind: str, *, photometry: bool = False, bottleneck: int = 0, **
     torch.Size([3, 128])
     """
     encoder_settings(kind, photometry=photometry, bottleneck=bottleneck, **options)  # checks them
-    encoder = _KINDS[kind](**options)
+    encoder = KINDS[kind](**options)
     encoder = PhotometricEncoder(encoder) if photometry else encoder
     return Bottleneck(encoder, bottleneck) if bottleneck else encoder
