@@ -5,7 +5,7 @@ Pictures of an evaluation: calibration, figures of merit in bins, and scatter ag
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from ._figure import empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from astro_photz.evaluation import Evaluation
 
 __all__ = ["plot_bins", "plot_calibration", "plot_label_efficiency"]
 
@@ -29,7 +27,20 @@ _BINNED = {
 _IN_BINS = {"bias": "bias", "sigma_mad": r"$\sigma_\mathrm{MAD}$", "coverage68": "in 68 % interval"}
 
 
-def plot_calibration(evaluation: Evaluation) -> Figure:
+class Measured(Protocol):
+    """The parts of an `~astro_photz.evaluation.Evaluation` that are drawn."""
+
+    @property
+    def overall(self) -> dict: ...
+    @property
+    def bins(self) -> dict: ...
+    @property
+    def pit(self) -> list: ...
+    @property
+    def coverage(self) -> dict: ...
+
+
+def plot_calibration(evaluation: Measured) -> Figure:
     """
     Draw the calibration of the PDFs of a model: the PIT, and the coverage of their central intervals.
 
@@ -64,7 +75,7 @@ def plot_calibration(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def plot_bins(evaluation: Evaluation) -> Figure:
+def plot_bins(evaluation: Measured) -> Figure:
     """
     Draw bias, scatter and coverage of a model in bins of magnitude, redshifts, E(B-V) and other quantities.
 

@@ -14,7 +14,7 @@ import math
 import tomllib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from astro_photz.utils._settings import check_known, keyword_defaults, typed
 from astro_photz.utils._types import PathLike
@@ -101,7 +101,7 @@ class Settings:
         return cls(**config)
 
     @classmethod
-    def read(cls, path: PathLike) -> Self:
+    def read(cls, path: PathLike) -> "Settings":
         """
         Read settings from a TOML file.
 
