@@ -4,6 +4,7 @@ The container of images of galaxies, on which everything else works.
 """
 
 import copy
+from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
@@ -275,14 +276,14 @@ class Cutouts:
             writer.append(self, **columns)
 
     @classmethod
-    def read(cls, path: PathLike, *, rows: ArrayLike | None = None) -> Self:
+    def read(cls, path: PathLike, *, rows: Sequence[int] | slice | None = None) -> Self:
         """
         Read an HDF5 file in the layout of the published data sets.
 
         Parameters
         ----------
         path : str or path-like
-        rows : array_like (M,) of int, optional
+        rows : array_like (M,) of int, or slice, optional
             Rows to read; all by default.
 
         Returns
@@ -297,8 +298,7 @@ class Cutouts:
             If a data set is missing.
         """
         with open_cutouts(path) as file:
-            every = np.arange(len(file["images"]))
-            return read_rows(file, every if rows is None else every[np.asarray(rows)])
+            return read_rows(file, np.arange(len(file["images"]))[slice(None) if rows is None else rows])
 
 
 def read_rows(file, rows):

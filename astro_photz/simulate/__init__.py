@@ -1,5 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-# ruff: noqa: E402 (the check for the extra comes first)
 """
 A simulated sky: galaxies with the colours and redshifts of real ones, as SDSS would have imaged them.
 

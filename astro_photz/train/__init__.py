@@ -1,5 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-# ruff: noqa: E402 (the check for the extra comes first)
 """
 Training: from images, with or without redshifts, to a model that `astro_photz.load_model` opens.
 
