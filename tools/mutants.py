@@ -9,8 +9,8 @@ and each survivor as a diff. A mutant that runs out of time is killed. ``--modul
 path.
 
 The changes are mutmut's, but for those of text: arithmetic and comparisons, numbers, conditions, arguments,
-assignments. Annotations, decorators and messages of errors stay as they are. All happens in copies of the source tree.
-The real data that some tests need are looked for as in the benchmarks.
+assignments. Annotations, decorators, ``__all__`` and messages of errors stay as they are. All happens in copies of the
+source tree. The real data that some tests need are looked for as in the benchmarks.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import libcst
+from libcst import matchers
 from mutmut.mutation.mutators import mutation_operators, operator_string
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,9 +53,10 @@ TESTS = {
     "astro_photz/inference/*.py": ("tests/inference",),
     "astro_photz/train/augment/*.py": ("tests/train/test_augment.py",),
 }
-"""Tests by the modules that they are of. Examples in a module's docstrings are its tests too."""
+"""Tests by the modules that they are of. Examples in a module's docstrings are its tests too, and come first."""
 
 OPERATORS = [(kind, operator) for kind, operator in mutation_operators if operator is not operator_string]
+EXPORTS = matchers.Assign(targets=[matchers.AssignTarget(matchers.Name("__all__"))])
 UNCHANGED = (libcst.Annotation, libcst.Decorator, libcst.Raise, libcst.Import, libcst.ImportFrom)
 PRELOADED = [
     "pytest",
@@ -71,16 +73,17 @@ NOT_RUN = (3, 4, 5, 99)  # pytest's own errors, and ours
 
 
 class Mutant(NamedTuple):
-    """A changed module: its path in the tree, the tests that should notice, and its text."""
+    """A changed module: its path in the tree, the tests that should notice, its text before and after."""
 
     path: str
     tests: tuple
+    before: str
     text: str
 
     def diff(self):
         """The change, as lines of a unified diff."""
-        before = (ROOT / self.path).read_text(encoding="utf-8").splitlines()
-        return difflib.unified_diff(before, self.text.splitlines(), self.path, self.path, lineterm="", n=1)
+        lines = self.before.splitlines(), self.text.splitlines()
+        return difflib.unified_diff(*lines, self.path, self.path, lineterm="", n=1)
 
 
 class _Changes(libcst.CSTVisitor):
@@ -91,7 +94,7 @@ class _Changes(libcst.CSTVisitor):
         self.pairs = []
 
     def on_visit(self, node):
-        if isinstance(node, UNCHANGED):
+        if isinstance(node, UNCHANGED) or matchers.matches(node, EXPORTS):
             return False
         for kind, operator in OPERATORS:
             if isinstance(node, kind):
@@ -118,7 +121,7 @@ def draw(paths, n, seed):
         module, pairs = parsed[path]
         text = module.deep_replace(*pairs[k]).code
         if text != module.code and _compiles(text):
-            found.append(Mutant(path, paths[path], text))
+            found.append(Mutant(path, paths[path], module.code, text))
     return found, len(places)
 
 
@@ -139,7 +142,7 @@ def modules(wanted):
             raise SystemExit(f"no module {pattern}: TESTS must follow when a module moves")
         for path in (path.relative_to(ROOT).as_posix() for path in paths):
             if not wanted or any(word in path for word in wanted):
-                found[path] = (path, *tests)
+                found[path] = tests
     return found
 
 
@@ -189,24 +192,25 @@ def try_mutant(mutant, *, context, folders, limits):
     """Run the tests of a mutant; returns its fate in words."""
     folder = folders.get()
     path = folder / mutant.path
-    unchanged = path.read_text(encoding="utf-8")
     try:
         for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
             compiled.unlink()
         path.write_text(mutant.text, encoding="utf-8")
-        status, _ = outcome(context, folder, mutant.tests, limit=limits[mutant.tests])
+        status, _ = outcome(context, folder, (mutant.path, *mutant.tests), limit=limits[mutant.tests])
     finally:
-        path.write_text(unchanged, encoding="utf-8")
+        path.write_text(mutant.before, encoding="utf-8")
         folders.put(folder)
     if status in NOT_RUN:
         raise RuntimeError(f"{' '.join(mutant.tests)} did not run: status {status}")
-    return {0: "survived", None: "timed out"}.get(status, "killed")
+    fate = {0: "survived", None: "timed out"}.get(status, "killed")
+    print(f"{fate:10s}{mutant.path}", file=sys.stderr, flush=True)
+    return fate
 
 
-def limits_of(context, folder, paths):
+def limits_of(context, folder, mutants):
     """Time limits by tests, which must pass where nothing is changed."""
     limits = {}
-    for tests in dict.fromkeys(paths.values()):
+    for tests in dict.fromkeys(mutant.tests for mutant in mutants):
         status, seconds = outcome(context, folder, tests, keep_compiled=True)
         if status != 0:
             output = (folder / "output.txt").read_text()
@@ -246,7 +250,7 @@ def main():
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
         folders = queue.Queue()
         first = copy_tree(Path(place) / "0")
-        limits = limits_of(context, first, {mutant.path: mutant.tests for mutant in mutants})
+        limits = limits_of(context, first, mutants)
         for k in range(arguments.processes):
             folders.put(shutil.copytree(first, Path(place) / str(k)) if k else first)
         begun = time.monotonic()
