@@ -145,6 +145,14 @@ def test_digits_that_are_too_few_to_tell_the_release(coefficients, ebv, decimals
     np.testing.assert_allclose(settled, ebv, atol=0.5 * 10.0**-decimals / 1.2)
 
 
+def test_the_first_row_that_cannot_be_told_is_named():
+    extinction = extinction_from_ebv([0.1, 0.2, 0.1, 0.15])
+    extinction[2:] = extinction[2:].round(1)
+    with pytest.warns(AstropyUserWarning, match="in 2 rows, the first 2, extinctions have too few digits"):
+        found = ebv_from_extinction(extinction)
+    np.testing.assert_allclose(found[:2], [0.1, 0.2], atol=1e-4)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -9999, -999.0, 99.99, -0.01, np.ma.masked, 1e30])
 @pytest.mark.parametrize("band", [0, 2, 4])
 def test_one_impossible_extinction_is_one_unknown_reddening(value, band):

@@ -161,6 +161,7 @@ def test_unit_of_right_ascension_by_keyword(unit):
     ("ra", "like"),
     [
         ([1.0, 23.9], True),
+        ([0.0, 3.0], True),
         ([1.0, 24.0], False),
         ([-1.0, 3.0], False),
         ([np.nan, 3.0], True),

@@ -127,7 +127,32 @@ def test_whole_pixels_are_copied(x, y):
     np.testing.assert_array_equal(stamp, image[70 + y : 134 + y, 60 + x : 124 + x])
 
 
+@pytest.mark.parametrize("degrees", [0.06, 0.075, 0.2])
+def test_larger_cross_terms_are_not_left_out(degrees):
+    """Beyond the angles between frames of a run, the spline is scipy's in full."""
+    image = gaussian(128, 72, sigma=1.3)
+    transform = turn(degrees)
+    expected = ndimage.affine_transform(
+        image, transform.matrix[::-1, ::-1], transform([69, 69])[::-1], output_shape=(64, 64), order=5
+    )
+    stamp = resample(image, transform, corner=(69, 69), size=64)
+    np.testing.assert_allclose(stamp, expected, atol=1e-4 * image.max())
+
+
 # Edges and holes
+
+
+@pytest.mark.parametrize("trim", [1, 4])
+@pytest.mark.parametrize(("transform", "whole"), [(shift(0.4, 0.3), False), (turn(0.02), False), (shift(2, -3), True)])
+def test_pixels_along_an_edge_can_be_left_out(transform, whole, trim):
+    """Only where they are interpolated: whole shifts keep the last pixel."""
+    stamp = resample(10 + white_noise(), transform, corner=(150, 150), size=64, trim=trim)
+    wanted = np.stack(np.meshgrid(150 + np.arange(64), 150 + np.arange(64)), axis=-1)
+    x, y = np.moveaxis(transform(wanted), -1, 0)
+    depth = np.min([199 - x, 199 - y], axis=0)
+    least = 0 if whole else trim
+    assert np.isnan(stamp[depth < least - 0.02]).all()
+    assert np.isfinite(stamp[depth > least + 0.02]).all()
 
 
 @pytest.mark.parametrize("transform", [shift(0, 0), shift(0.4, 0.3), turn(0.03), turn(20)])

@@ -150,6 +150,8 @@ def test_chance_makes_the_pit_as_uneven_as_kolmogorov_says():
     kolmogorov = pytest.approx(1.36 / np.sqrt(2000), rel=0.15)
     assert metrics.pit_ks_by_chance(pit) == kolmogorov
     assert metrics.pit_ks_by_chance(pit, groups=np.arange(2000)) == kolmogorov
+    pairs = np.arange(2000) // 2
+    assert metrics.pit_ks_by_chance(pit, groups=pairs) == metrics.pit_ks_by_chance(pit, groups=pairs)
 
 
 def test_bins_hold_what_lies_between_their_edges():

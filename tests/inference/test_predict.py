@@ -12,7 +12,7 @@ from astro_photz.cutouts import Batch, Cutouts
 from astro_photz.dust import approximate_ebv, redden
 from astro_photz.flags import MISSING, PhotozFlag
 from astro_photz.inference.columns import QUANTITIES
-from astro_photz.models import PhotozModel
+from astro_photz.models import ModelError, PhotozModel
 from astro_photz.testing.factories import gaussian_cutouts
 from shared_data import SHARED, needs_shared
 
@@ -361,6 +361,15 @@ class Dusty(Shuffled):
         for rows, cutouts in super().batches(positions, size=size):
             cutouts.ebv = positions.ebv[rows]
             yield Batch(rows, cutouts)
+
+
+def test_embeddings_need_no_redshift_head():
+    cutouts = gaussian_cutouts(3)
+    (name,) = (row["name"] for row in astro_photz.list_models() if not row["redshifts"] and row["simulated"])
+    embedding = astro_photz.embed(cutouts, model=name)
+    assert np.isfinite(embedding).all()
+    with pytest.raises(ModelError, match="gives no redshifts"):
+        astro_photz.predict(cutouts, model=name)
 
 
 def test_embeddings_are_made_with_the_columns_that_are_named():

@@ -9,7 +9,7 @@ pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
 from astro_photz.sdss import R_UGRIZ
-from astro_photz.train.augment.chain import STEPS, make_augmentation
+from astro_photz.train.augment.chain import STEPS, augmentation_settings, make_augmentation
 from astro_photz.train.augment.geometry import JitterCrop, RotateFlip, SizeScaling
 from astro_photz.train.augment.light import Blur, MissingPixels, Noise, Reddening, noise_rms
 from astro_photz.train.networks.dereddening import deredden
@@ -39,6 +39,11 @@ EACH = [step(**OPTIONS.get(name, {})) for name, step in STEPS.items()]
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+def test_a_recipe_that_names_a_step_alone_gets_its_defaults():
+    wanted = {"crop": {"size": 64, "jitter": 0}, "redden": {"ebv_max": 0.5}, "noise": {"low": 0.0, "high": 1.0}}
+    assert augmentation_settings({"redden": {}, "noise": {}}) == wanted
 
 
 # What holds for all

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Galactic dust, corrected inside the network: the one place where it is, in training and in the exported graph.
+Galactic dust, corrected inside the network: one formula for training and for the exported graph.
 
-Encoders call it before they scale the pixels (`astro_photz.train.networks.scaling`), so that estimates from ONNX are
+Encoders call it when they scale the pixels (`astro_photz.train.networks.scaling`), so that estimates from ONNX are
 dereddened by the very same operation.
 """
 
