@@ -175,7 +175,9 @@ def _require_of(model, result):
 def _figures(path, evaluation, labels):
     """Draw the figures, by name; none without matplotlib."""
     try:
-        figures = {"calibration": plot_calibration(evaluation), "bins": plot_bins(evaluation)}
+        figures = {"calibration": plot_calibration(evaluation)}
+        if any(evaluation.bins.values()):
+            figures["bins"] = plot_bins(evaluation)
         return figures | {one.name: plot_label_efficiency(one.result) for one in labels}
     except ImportError as error:
         warnings.warn(f"{path} has no figures: {error}", AstropyUserWarning, stacklevel=3)

@@ -198,9 +198,12 @@ def test_figures_of_real_images_are_not_said_to_be_of_simulated_ones(tmp_path):
     assert "Real images." in figures
 
 
-def test_the_page_is_restructured_text(tmp_path):
+@pytest.mark.parametrize("bins", [make_evaluation()["bins"], {}, {"r_mag": []}])
+def test_the_page_is_restructured_text(tmp_path, bins):
+    """Also where too few galaxies were judged to share them out to bins."""
     docutils = pytest.importorskip("docutils.core")
-    text = page(tmp_path, make_evaluation(), LABELS, ABLATIONS, command="astro-photz card")
+    text = page(tmp_path, make_evaluation(bins=bins), LABELS, ABLATIONS, command="astro-photz card")
+    assert ("No bin holds enough galaxies" in text) == (not any(bins.values()))
     text = re.sub(r":ref:`\w+`", "", text)
     told = docutils.publish_string(text, source_path=str(tmp_path / "card.rst"), settings_overrides={"halt_level": 2})
     assert b"Known limits" in told
