@@ -36,6 +36,7 @@ def folder(tmp_path_factory):
     redshift = [0.02 + 0.36 * row / N for row in range(N)]
     cutouts.write(folder / "stamps.h5", specz_redshift=redshift)
     lines = [f"{row},{one.coord.ra.deg[0]:.6f},{one.coord.dec.deg[0]:.6f}" for row, one in enumerate(cutouts)]
+    (folder / "few.toml").write_text("[neighbours]\ndensity = 0.02\n")  # an empty field is drawn in less time
     (folder / "hosts.csv").write_text("\n".join(["objid,ra,dec", *lines]) + "\n")
     return folder
 
@@ -84,13 +85,13 @@ COMMANDS = {
     "predict, called": ["-c", CALL.format("predict")],
     "embed, called": ["-c", CALL.format("embed")],
     "fetch, called": ["-c", CALL.format("fetch")],
+    "evaluate": command("evaluate", "bundled", "stamps.h5"),
 }
 SIMULATIONS = {
-    "simulate galaxies": command("simulate", "galaxies", "sky.h5", "--n", str(N), "--seed", "1", "--overwrite"),
-    "simulate frames": command("simulate", "frames", "field", "--seed", "1", "--overwrite"),
+    "simulate galaxies": command("simulate", "galaxies", "sky.h5", "--n", "128", "--seed", "1", "--overwrite"),
+    "simulate frames": command("simulate", "frames", "field", "--seed", "1", "--config", "few.toml", "--overwrite"),
 }
 TRAININGS = {
-    "evaluate": command("evaluate", "bundled", "stamps.h5"),
     "pretrain": command("pretrain", "stamps.h5", "pretrained", *TRAINING, "--overwrite"),
     "finetune": command("finetune", "stamps.h5", "finetuned", *TRAINING, "--overwrite"),
 }
