@@ -145,6 +145,19 @@ def test_digits_that_are_too_few_to_tell_the_release(coefficients, ebv, decimals
     np.testing.assert_allclose(settled, ebv, atol=0.5 * 10.0**-decimals / 1.2)
 
 
+def test_extinctions_convert_to_magnitudes_and_releases_begin_at_one():
+    extinction = extinction_from_ebv(EBV[1:], coefficients="DR12")
+    np.testing.assert_allclose(ebv_from_extinction(1000 * extinction * u.mmag), EBV[1:], rtol=1e-3)
+    np.testing.assert_allclose(ebv_from_extinction(extinction, data_release=1), EBV[1:], rtol=1e-3)
+
+
+def test_warnings_name_the_line_that_calls():
+    extinction = extinction_from_ebv([0.15]).round(1)
+    with pytest.warns(AstropyUserWarning, match="too few digits") as warned:
+        ebv_from_extinction(extinction)
+    assert warned[0].filename == __file__
+
+
 def test_the_first_row_that_cannot_be_told_is_named():
     extinction = extinction_from_ebv([0.1, 0.2, 0.1, 0.15])
     extinction[2:] = extinction[2:].round(1)

@@ -512,6 +512,13 @@ def test_extinction_columns_of_either_release(stem, coefficients):
     np.testing.assert_allclose(read_positions(table).ebv, ebv, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("release", "coefficients"), [(9, "DR12"), (18, "DR13")])
+def test_the_release_of_extinctions_can_be_named(release, coefficients):
+    extinction = extinction_from_ebv([0.1, 0.2, 0.3], coefficients=coefficients).round(1)
+    found = read_positions(make_table(e_bv=extinction), extinction_release=release).ebv
+    np.testing.assert_allclose(found, [0.1, 0.2, 0.3], atol=0.03)
+
+
 def test_extinction_of_five_numbers_a_row():
     """As ``e_bv`` in the published data sets."""
     table = make_table(e_bv=extinction_from_ebv([0.02, 0.1, 0.4], coefficients="DR12"))

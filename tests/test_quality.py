@@ -103,6 +103,22 @@ def test_missing_pixels_at_the_galaxy_and_far_from_it():
     assert raised(flag_images(cutouts)) == [{"NO_BAND", "PARTIAL"}, {"PARTIAL"}, {"PARTIAL"}]
 
 
+def test_a_hole_counts_as_a_missing_band_within_four_pixels():
+    cutouts = gaussian_cutouts(2)
+    cutouts.flux[0, 2, 31, 35] = cutouts.flux[1, 2, 31, 36] = np.nan  # 3 and 4 pixels from the centre to their edges
+    assert raised(flag_images(cutouts)) == [{"NO_BAND", "PARTIAL"}, {"PARTIAL"}]
+
+
+def test_light_three_pixels_away_is_still_that_of_the_galaxy():
+    cutouts = quiet_cutouts(1)
+    y, x = np.mgrid[:64, :64]
+    light = [np.exp(-0.5 * ((x - x0) ** 2 + (y - 32) ** 2) / 1.5**2) for x0 in (35, 47)]
+    flux = cutouts.flux + 0 * cutouts.flux
+    flux[0] = 50 * (light[0] + 0.45 * light[1]) + np.random.default_rng(0).normal(0, 1e-4, (5, 64, 64))
+    there = Cutouts(flux, ebv=cutouts.ebv, target_xy=[[32, 32]])
+    assert raised(flag_images(there)) == [set()]
+
+
 @pytest.mark.parametrize("ebv", [np.nan, -0.01, np.inf, -np.inf])
 def test_unusable_reddening(ebv):
     cutouts = gaussian_cutouts(2, ebv=[0.02, ebv])

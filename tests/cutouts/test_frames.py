@@ -142,6 +142,15 @@ def test_larger_cross_terms_are_not_left_out(degrees):
 # Edges and holes
 
 
+@pytest.mark.parametrize("shape", [(300, 120), (120, 300)])
+def test_images_may_be_tall_or_wide(shape):
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    x, y = shape[1] - 80, shape[0] - 80
+    stamp = resample(waves(columns, rows).astype(np.float32), shift(0.4, 0.3), corner=(x, y), size=64)
+    wanted_x, wanted_y = np.meshgrid(x + 0.4 + np.arange(64), y + 0.3 + np.arange(64))
+    np.testing.assert_allclose(stamp, waves(wanted_x, wanted_y), atol=0.006)
+
+
 @pytest.mark.parametrize("trim", [1, 4])
 @pytest.mark.parametrize(("transform", "whole"), [(shift(0.4, 0.3), False), (turn(0.02), False), (shift(2, -3), True)])
 def test_pixels_along_an_edge_can_be_left_out(transform, whole, trim):

@@ -115,6 +115,15 @@ def test_every_metric_sums_up_galaxies_in_any_order(name):
     assert middle[name] == pytest.approx(value, abs=1e-6)
 
 
+def test_an_interval_does_not_hold_its_ends():
+    assert metrics.coverage([0.25, 0.5, 0.75], level=0.5) == pytest.approx(1 / 3)
+
+
+def test_two_hundred_samples_unless_others_are_asked_for():
+    assert len(list(metrics.resampled(5))) == 200
+    assert len(list(metrics.resampled(5, resamples=7))) == 7
+
+
 def test_bootstrap_errors_are_those_of_statistics():
     scores = metrics.score(*gaussian_pdfs(2000))
     errors = metrics.bootstrap(scores, resamples=400)

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """The main job: the same rows come back in the same order, each with an estimate or with the reason why not."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -9,7 +11,7 @@ from astropy.table import MaskedColumn, QTable, Table
 
 import astro_photz
 from astro_photz.cutouts import Batch, Cutouts
-from astro_photz.dust import approximate_ebv, redden
+from astro_photz.dust import approximate_ebv, extinction_from_ebv, redden
 from astro_photz.flags import MISSING, PhotozFlag
 from astro_photz.inference.columns import QUANTITIES
 from astro_photz.models import ModelError, PhotozModel
@@ -361,6 +363,28 @@ class Dusty(Shuffled):
         for rows, cutouts in super().batches(positions, size=size):
             cutouts.ebv = positions.ebv[rows]
             yield Batch(rows, cutouts)
+
+
+@pytest.mark.parametrize("call", [astro_photz.predict, astro_photz.embed])
+@pytest.mark.parametrize("progress", [None, True, False])
+def test_progress_is_drawn_as_it_is_asked_for(monkeypatch, call, progress):
+    asked = []
+
+    def bar(n, wanted, **options):
+        asked.append(wanted)
+        return nullcontext(lambda k: None)
+
+    monkeypatch.setattr("astro_photz.inference.engine.progress_bar", bar)
+    call(gaussian_cutouts(2), progress=progress)
+    assert asked == [progress]
+
+
+def test_embeddings_take_the_release_of_extinctions_that_is_named():
+    cutouts = gaussian_cutouts(2)
+    table = make_table(cutouts)
+    table["e_bv"] = extinction_from_ebv([0.15, 0.3]).round(1)
+    old, new = (astro_photz.embed(table, source=Dusty(cutouts), extinction_release=release) for release in (9, 18))
+    assert np.abs(old - new).max() > 0.01
 
 
 def test_embeddings_need_no_redshift_head():

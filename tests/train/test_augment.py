@@ -43,7 +43,7 @@ def _seed():
 
 def test_a_recipe_that_names_a_step_alone_gets_its_defaults():
     wanted = {"crop": {"size": 64, "jitter": 0}, "redden": {"ebv_max": 0.5}, "noise": {"low": 0.0, "high": 1.0}}
-    assert augmentation_settings({"redden": {}, "noise": {}}) == wanted
+    assert augmentation_settings({"redden": {}, "noise": {}, "scale": {}}) == {"scale": {"factor": 1.1}} | wanted
 
 
 # What holds for all
