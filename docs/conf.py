@@ -3,6 +3,7 @@
 Settings of Sphinx. What is not set here comes from sphinx-astropy.
 """
 
+import shutil
 from contextlib import chdir, redirect_stdout
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 from sphinx_astropy.conf.v2 import *
 
 from astro_photz.cli import main
+
+# Pages of the reference are generated; those of names that are gone would stay.
+shutil.rmtree(Path(__file__).parent / "api", ignore_errors=True)
 
 project = "astro_photz"
 author = "The astro_photz developers"
