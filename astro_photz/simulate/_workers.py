@@ -27,7 +27,7 @@ def each(function, items, workers):
     # A process of its own kind: torch does not survive a fork.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_work)
     try:
-        with _interrupts_later():  # the workers inherit this: Ctrl-C is for their parent to handle
+        with _ctrl_c_later(), _termination_later():
             results = pool.map(function, items)
         yield from results
     except BrokenProcessPool as error:
@@ -43,8 +43,8 @@ def each(function, items, workers):
 
 
 @contextmanager
-def _interrupts_later():
-    """Block Ctrl-C: in this process for now, in those that begin meanwhile for good."""
+def _ctrl_c_later():
+    """Block Ctrl-C: in this process for now; in those that begin meanwhile, which inherit it, for good."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -53,6 +53,28 @@ def _interrupts_later():
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _termination_later():
+    """
+    Hold SIGTERM back in this process alone.
+
+    Workers end by it, so that they must not inherit the delay. Without one, a worker whose parent ends before it has
+    sent the work prints a traceback.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if before in (None, signal.SIG_IGN) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = []
+    signal.signal(signal.SIGTERM, lambda signum, frame: held.append(signum))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if held:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _end_workers(pool):

@@ -337,6 +337,26 @@ def test_workers_that_are_still_beginning(tmp_path):
 
 
 @needs_simulation
+@both
+def test_a_worker_whose_task_is_not_sent_yet(tmp_path, signum):
+    """The signal comes between the start of a worker's process and what its parent sends it, as on a busy machine."""
+    sends = f"""
+from multiprocessing import util
+spawn = util.spawnv_passfds
+def heed(path, command, descriptors):
+    worker = spawn(path, command, descriptors)
+    if "spawn_main" in str(command):
+        os.kill(os.getpid(), {int(signum)})
+    return worker
+util.spawnv_passfds = heed
+import astro_photz.simulate.write_stamps as o; o.WORTH_A_WORKER = 1
+"""
+    with started("simulate", "galaxies", "sky.h5", *GALAXIES, before=sends, cwd=tmp_path) as process:
+        assert "resumes sky.h5" in ended(process, signum)
+        assert gone(process.pid)
+
+
+@needs_simulation
 def test_a_file_of_which_nothing_is_done_is_removed(tmp_path, monkeypatch):
     """Between the layout of a file and the journal of its blocks."""
     from astro_photz import simulate
