@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from astro_photz.sdss import BANDS, R_UGRIZ, ZERO_POINT
-from astro_photz.simulate.population.draw import INTRINSIC_SCATTER, catalogue_population
+from astro_photz.simulate.population.draw import catalogue_population
 from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.population.progenitors import load_progenitors
+from astro_photz.simulate.population.progenitors import INTRINSIC_SCATTER, load_progenitors
 from benchmarks.simulation._main_sample import SELECTED, ModelMagnitudes, main_sample
 
 from ._photometry import least_error, magnitude_features, magnitudes

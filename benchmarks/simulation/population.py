@@ -1,163 +1,182 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Distributions of simulated and of real galaxies, and how hard their redshifts are: catalogues only, no images.
+How closely the colours of drawn galaxies follow the redshift: catalogues only, no images.
 
-Three things, from recorded seeds:
+For each catalogue that galaxies with measured light are drawn from (`astro_photz.simulate.population.measured`),
+gradient boosting on r and four colours learns redshifts from its training galaxies, and from as many simulated ones
+that are drawn from the training galaxies of all catalogues, in the mix of the main sample, and listed as that catalogue
+would list them: model magnitudes, the noise of one of its galaxies as bright, its limit in u. Both are judged on the
+same real galaxies, which neither has seen: validation galaxies, by which colours were chosen, or, with ``--test``,
+those for a last look: the odd rows of the main sample, the test galaxies of kcorrect, a tenth of the others.
 
-- Kolmogorov-Smirnov distances of unweighted draws to held-out progenitors, both with total fluxes that are free of
-  noise but for the intrinsic scatter, which the progenitors' are given too. To r = 17.1 the progenitors are complete,
-  so moved ones should be like those that were not. To r = 17.8 they should not: progenitors lack faint galaxies, blue
-  ones above all. Progenitors are few: how far real ones lie from each other, by the same split or by chance, is printed
-  beside.
-- Distances of weighted draws, as a catalogue would list them (model magnitudes, with errors), to the main sample.
-- Redshifts by gradient boosting on r and four colours: trained on simulated galaxies, or on as many real ones
-  (kcorrect's and the even rows of the main sample), and applied to real or to simulated ones (test progenitors).
-
-Of the main sample, the even rows are used, redshifts cross-validated, unless ``--odd`` is given: those rows are for a
-last look, and nothing may be chosen by them.
+Early and late types are apart at g - r = 0.8 in the bands shifted to z = 0.1; luminous late ones are those of absolute
+magnitude r below -21.5. With ``--faint``, all learn from galaxies to r = 19.4 and are judged by those beyond the main
+sample's limit: blue ones, as the catalogues end in u. Figures are means over draws; the errors of their ratios are of
+the galaxies that are judged by.
 """
 
 import argparse
 
 import numpy as np
-from scipy.stats import ks_2samp
+from scipy.spatial import KDTree
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.model_selection import KFold
 
 from astro_photz import metrics
-from astro_photz.simulate.population.draw import COMPLETE_TO, INTRINSIC_SCATTER, draw_population
-from astro_photz.simulate.population.progenitors import load_progenitors
-from astro_photz.simulate.population.sample import MAIN_SAMPLE, Sample
+from astro_photz.sdss import R_UGRIZ
+from astro_photz.simulate.population.draw import draw_population
+from astro_photz.simulate.population.measured import MEASURED_TO, ORIGINS, load_measured, magnitudes_of, values_of
+from astro_photz.simulate.population.sample import Sample
+from astro_photz.simulate.population.total_light import model_from_total
+from benchmarks.common.results import write_result
 
-from ._main_sample import SELECTED, ModelMagnitudes, add_errors, features, magnitudes, main_sample, seed_catalogue
+from ._main_sample import magnitudes
 
 SEED = 5
-DRAWN = 20_000
-TESTED = 5_000
 REPEATS = 5
-SCATTERED = 8  # times each seed: its scatter is a draw, which shall not count as a distance
-SHUFFLES = 200
-COLUMNS = ("r", "u-g", "g-r", "r-i", "i-z", "z")
-BOOSTING = {"max_iter": 300, "learning_rate": 0.05, "min_samples_leaf": 20, "l2_regularization": 1.0, "random_state": 0}
+RESAMPLED = 200
+LIMITS = {"main sample": (0.0, MEASURED_TO), "faint": (MEASURED_TO, 19.4)}  # of r, of the galaxies that are judged
+MARGIN = 0.03  # mag: model magnitudes are fainter than total ones by some hundredths
+FEWEST = 100  # galaxies to judge by
+U_LIMIT = {"SkyServer": 20.0, "DR14": 19.6}  # as listed, with extinction
+EARLY, LUMINOUS = 0.8, -21.5
+BOOSTING = {"max_iter": 300, "learning_rate": 0.05, "min_samples_leaf": 20, "l2_regularization": 1.0}
+FIGURES = {"sigma_mad": metrics.sigma_mad, "eta": metrics.eta, "mean": metrics.bias}
 
 
-def distances(one, other):
-    """Kolmogorov-Smirnov distance of each column."""
-    return [ks_2samp(*pair).statistic for pair in zip(one.T, other.T, strict=True)]
+class Listed:
+    """Real galaxies of one catalogue within limits of r, and how it lists simulated ones."""
+
+    def __init__(self, origin, *, test, limits):
+        galaxies = load_measured()
+        of_it = (galaxies.origin == ORIGINS.index(origin)) & (galaxies.r < limits[1])
+        self.origin, self.faintest = origin, limits[1]
+        self.rows = np.flatnonzero(of_it & (galaxies.split == "train"))
+        self.judged = np.flatnonzero(
+            of_it & (galaxies.split == ("test" if test else "validation")) & (galaxies.r > limits[0])
+        )
+        noise = galaxies.noise(self.rows)
+        self._root = {"measured": np.linalg.cholesky(noise), "fitted": np.linalg.cholesky(_less_calibration(noise))}
+        self._like = KDTree(galaxies.values[self.rows][:, [1, 2]])
+
+    def real(self):
+        """Features (N, 5) and redshifts (N,) of the training galaxies."""
+        values = load_measured().values[self.rows]
+        return values[:, 1:], values[:, 0]
+
+    def drawn(self, rng, *, colours):
+        """As many of simulated galaxies."""
+        features, redshift = np.empty((0, 5)), np.empty(0)
+        while len(redshift) < len(self.rows):
+            population = draw_population(
+                len(self.rows), rng, sample=Sample(colours=colours, faintest=self.faintest + MARGIN)
+            )
+            model = model_from_total(magnitudes(population.flux), population.redshift)
+            values = self._add_noise(values_of(model, population.redshift), colours, rng)
+            u = magnitudes_of(values)[:, 0] + R_UGRIZ[0] * population.ebv
+            kept = (u < U_LIMIT.get(self.origin, np.inf)) & (values[:, 1] < self.faintest)
+            features, redshift = np.vstack([features, values[kept, 1:]]), np.append(redshift, values[kept, 0])
+        return features[: len(self.rows)], redshift[: len(self.rows)]
+
+    def _add_noise(self, values, colours, rng):
+        _, like = self._like.query(values[:, [1, 2]])
+        return values + np.einsum("nij,nj->ni", self._root[colours][like], rng.standard_normal(values.shape))
+
+    def types(self):
+        """Masks of the judged galaxies, by type."""
+        galaxies = load_measured()
+        early = galaxies.rest_colour[self.judged] > EARLY
+        luminous = galaxies.absolute_magnitude[self.judged] < LUMINOUS
+        return {"all": np.ones_like(early), "early": early, "late": ~early, "luminous late": ~early & luminous}
+
+    def deviations(self, training, rng):
+        """Deviations (N,) of the judged galaxies by boosting that learnt from a training set."""
+        values = load_measured().values[self.judged]
+        boosting = HistGradientBoostingRegressor(**BOOSTING, random_state=int(rng.integers(2**31)))
+        return metrics.deviation(boosting.fit(*training).predict(values[:, 1:]), values[:, 0])
 
 
-def seed_features(sample, splits, rng):
-    """Features (M, 6) of progenitors of some splits within the limits, each with `SCATTERED` draws of the scatter."""
-    progenitors = load_progenitors()
-    rows = np.repeat(np.flatnonzero(np.isin(progenitors.split, splits) & progenitors.usable), SCATTERED)
-    flux = progenitors.flux[rows] * 10 ** (0.4 * INTRINSIC_SCATTER * rng.standard_normal((len(rows), 5)))
-    within = sample.contains(flux, progenitors.redshift[rows])
-    return features(magnitudes(flux[within]), progenitors.redshift[rows[within]])
+def _less_calibration(noise):
+    """Covariances without the calibration's errors, which the scatter about the fits has in it."""
+    return noise - load_measured().calibration + 1e-9 * np.eye(6)
 
 
-def held_out_distances(sample, splits, rng):
-    """Distances of unweighted draws to the progenitors of other splits within the limits, and the number of those."""
-    drawn = draw_population(DRAWN, rng, sample=sample, weighted=False)
-    held_out = seed_features(sample, splits, rng)
-    return distances(features(magnitudes(drawn.flux), drawn.redshift), held_out), round(len(held_out) / SCATTERED)
+def figures(deviations):
+    """Each figure's mean over draws (D, N)."""
+    return {name: np.mean([figure(one) for one in deviations]) for name, figure in FIGURES.items()}
 
 
-def distances_by_chance(sample, splits, rng):
-    """
-    Distances of real progenitors: those for training to those held out; and of random parts as large, the median and
-    what one of twenty exceeds.
-    """
-    train, held_out = (seed_features(sample, part, rng) for part in (["train"], splits))
-    every, n = np.concatenate([train, held_out])[::SCATTERED], len(held_out) // SCATTERED
-    shuffled = (rng.permutation(every) for _ in range(SHUFFLES))
-    by_chance = [distances(one[:n], one[n:]) for one in shuffled]
-    return distances(train, held_out), *np.percentile(by_chance, [50, 95], axis=0)
+def compared(real, drawn, rng):
+    """Figures of both, the ratios of the drawn to the real, and the ratios' errors by resampling galaxies."""
+    one, other = figures(real), figures(drawn)
+    resampled = []
+    for _ in range(RESAMPLED):
+        rows = rng.integers(real.shape[1], size=real.shape[1])
+        resampled.append((figures(real[:, rows]), figures(drawn[:, rows])))
+    row = {f"{name}_real": value for name, value in one.items()} | {f"{name}_drawn": v for name, v in other.items()}
+    for name in ("sigma_mad", "eta"):
+        if one[name] == 0:  # no outlier of few galaxies
+            continue
+        ratios = [b[name] / a[name] for a, b in resampled if a[name] > 0]
+        row[f"{name}_ratio"], row[f"{name}_ratio_error"] = other[name] / one[name], np.std(ratios)
+    return row | {"mean_difference": other["mean"] - one["mean"]}
 
 
-def simulated_catalogue(n, rng, *, split, model, like):
-    """Features (n, 5) and redshifts (n,) of simulated galaxies, as the main sample's catalogue would list them."""
-    drawn = draw_population(n, rng, split=split, sample=SELECTED)
-    listed = model.from_total(magnitudes(drawn.flux), drawn.redshift, drawn.ebv)
-    return features(add_errors(listed, rng, like=like)), drawn.redshift
+def rows_of(origin, *, colours, **which):
+    """One row of the table for each type; none if there are hardly any galaxies."""
+    rng = np.random.default_rng([SEED, ORIGINS.index(origin)])
+    listed = Listed(origin, **which)
+    if len(listed.judged) < FEWEST:
+        return []
+    real = np.array([listed.deviations(listed.real(), rng) for _ in range(REPEATS)])
+    drawn = np.array([listed.deviations(listed.drawn(rng, colours=colours), rng) for _ in range(REPEATS)])
+    numbers = {"trained": len(listed.rows)}
+    return [
+        {"catalogue": origin, "type": name, **numbers, "judged": int(mask.sum())}
+        | compared(real[:, mask], drawn[:, mask], rng)
+        for name, mask in listed.types().items()
+        if mask.any()
+    ]
 
 
-def boosted(x, redshift):
-    """A regression of the redshift."""
-    return HistGradientBoostingRegressor(**BOOSTING).fit(x, redshift)
+def print_rows(rows):
+    """The table, a type a line."""
+    for row in rows:
+        if row is rows[0]:
+            print(f"{row['catalogue']}: {row['trained']} training galaxies, as many drawn")
+        print(
+            f"  {row['type']:14}{row['judged']:6}"
+            f"   sigma {row['sigma_mad_real']:.4f} {row['sigma_mad_drawn']:.4f}{_ratio(row, 'sigma_mad')}"
+            f"   eta {100 * row['eta_real']:5.2f} {100 * row['eta_drawn']:5.2f} %{_ratio(row, 'eta')}"
+            f"   mean {row['mean_real']:+.4f} {row['mean_drawn']:+.4f}",
+            flush=True,
+        )
 
 
-def quality(estimate, redshift):
-    """sigma_MAD and bias (the median's and the mean's) of the deviations in units of 1 + z."""
-    deviation = metrics.deviation(estimate, redshift)
-    return metrics.sigma_mad(deviation), np.median(deviation), metrics.bias(deviation)
-
-
-def real_training(which):
-    """Features and redshifts of the real galaxies to train on, the even rows last."""
-    progenitors, redshift = seed_catalogue()
-    usable = np.isfinite(progenitors).all(axis=1) & (progenitors[:, 2] <= SELECTED.faintest) & load_progenitors().usable
-    real, _, real_redshift = which
-    return np.vstack([features(progenitors[usable]), features(real)]), np.concatenate([redshift[usable], real_redshift])
-
-
-def cross_validated(x, redshift, tested):
-    """Redshifts of the last ``tested`` rows, each trained without its fold of them."""
-    estimate, first = np.empty(tested), len(x) - tested
-    for _, fold in KFold(5, shuffle=True, random_state=SEED).split(estimate):
-        others = np.setdiff1d(np.arange(len(x)), first + fold)
-        estimate[fold] = boosted(x[others], redshift[others]).predict(x[first + fold])
-    return estimate
-
-
-def print_row(name, numbers, form="8.3f"):
-    """A name and its numbers."""
-    print(f"{name:58}", *(f"{number:{form}}" for number in numbers))
+def _ratio(row, name):
+    if f"{name}_ratio" not in row:
+        return f"{'x -':18}"
+    return f"  x {row[f'{name}_ratio']:.3f} +- {row[f'{name}_ratio_error']:.3f}"
 
 
 def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("--odd", action="store_true", help="the rows of the main sample that are for tests alone")
-    odd = parser.parse_args().odd
-    rng = np.random.default_rng(SEED)
-    even = main_sample("even")
-    real, _, redshift = main_sample("odd") if odd else even
-    name = f"{len(real)} {'odd' if odd else 'even'} rows of the main sample"
-
-    print(f"{'KS distances':58}", *(f"{column:>8}" for column in COLUMNS))
-    for faintest in (COMPLETE_TO, MAIN_SAMPLE.faintest):
-        for splits in (["test"], ["validation", "test"]):
-            sample, names = Sample(faintest=faintest), " and ".join(splits)
-            found, n = held_out_distances(sample, splits, rng)
-            print_row(f"unweighted draws to {n} {names} progenitors, r <= {faintest}", found)
-            by_split, median, largest = distances_by_chance(sample, splits, rng)
-            print_row("    the train progenitors to the same", by_split)
-            print_row("    random parts of all these progenitors, in the median", median)
-            print_row("    and what one of twenty exceeds", largest)
-    model = ModelMagnitudes()
-    x, z = simulated_catalogue(DRAWN, rng, split="train", model=model, like=even[:2])
-    print_row(f"weighted draws to {name}", distances(np.c_[x, z], np.c_[features(real), redshift]))
-
-    train_x, train_z = real_training(even)
-    by_real = boosted(train_x, train_z)
-    found = by_real.predict(features(real)) if odd else cross_validated(train_x, train_z, len(real))
-    baseline = quality(found, redshift)
-    results = []
-    for _ in range(REPEATS):
-        by_simulated = boosted(*simulated_catalogue(len(train_x), rng, split="train", model=model, like=even[:2]))
-        x, z = simulated_catalogue(TESTED, rng, split="test", model=model, like=even[:2])
-        found = by_simulated.predict(features(real)), by_simulated.predict(x), by_real.predict(x)
-        results.append([quality(*pair) for pair in zip(found, (redshift, z, z), strict=True)])
-    to_real, to_itself, from_real = np.mean(results, axis=0)
-
-    print(f"\nRedshifts by boosting, trained on {len(train_x)} galaxies; means over {REPEATS} simulations")
-    print(f"{'trained on -> applied to':58}", *(f"{column:>8}" for column in ("sigma", "median", "mean")))
-    print_row(f"real -> {name}", baseline, "8.5f")
-    print_row(f"simulated -> {name}", to_real, "8.5f")
-    print_row("ratio", [to_real[0] / baseline[0]])
-    print_row(f"simulated -> {TESTED} simulated of the test progenitors", to_itself, "8.5f")
-    print_row("real -> the same", from_real, "8.5f")
-    print_row("ratio", [from_real[0] / to_itself[0]])
+    parser.add_argument("--test", action="store_true", help="judge by the galaxies that are for tests alone")
+    parser.add_argument("--colours", choices=("measured", "fitted"), default="measured")
+    parser.add_argument(
+        "--faint", action="store_true", help="judge by galaxies fainter than the main sample's, to 19.4"
+    )
+    parser.add_argument("--output", metavar="FILE.json", help="for the documentation")
+    arguments = parser.parse_args()
+    print("real: trained on a catalogue's galaxies; drawn: on as many simulated ones; x: ratio")
+    table = []
+    for origin in ORIGINS:
+        limits = LIMITS["faint" if arguments.faint else "main sample"]
+        rows = rows_of(origin, colours=arguments.colours, test=arguments.test, limits=limits)
+        print_rows(rows)
+        table += rows
+    if arguments.output:
+        write_result(arguments.output, {"kind": "table", "title": "Colours of drawn galaxies", "rows": table})
 
 
 if __name__ == "__main__":

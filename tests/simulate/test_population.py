@@ -11,14 +11,8 @@ from scipy.stats import chisquare, ks_2samp
 
 from astro_photz import photometry
 from astro_photz.simulate.population._cosmology import distance_modulus, redshift_at, volume_per_modulus
-from astro_photz.simulate.population.draw import (
-    COMPLETE_TO,
-    INTRINSIC_SCATTER,
-    catalogue_population,
-    draw_population,
-    number_thinning,
-)
-from astro_photz.simulate.population.progenitors import SPLITS, load_progenitors
+from astro_photz.simulate.population.draw import catalogue_population, draw_population, number_thinning
+from astro_photz.simulate.population.progenitors import COMPLETE_TO, INTRINSIC_SCATTER, SPLITS, load_progenitors
 from astro_photz.simulate.population.sample import Sample
 
 

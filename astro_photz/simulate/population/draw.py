@@ -20,10 +20,13 @@ r = 17.8, the main sample's limit, has them moved by 0.7 to 1.1 mag (from z = 0.
 sample is a superposition of samples of all depths from the main sample's to its own, so that bright galaxies stay in it
 in useful number. Among bright galaxies too, the progenitors' mix of types differs from the main sample's; weights by
 colour, from a table that comes with the package, even that out.
+
+Galaxies with measured colours (`astro_photz.simulate.population.measured`) are drawn by the same rules. They are a
+main sample as they are, by their weights: none is moved to r = 17.8, and deeper samples have them moved from there.
 """
 
 from dataclasses import dataclass, fields
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from scipy.special import expit
@@ -32,12 +35,11 @@ from astro_photz.photometry import r_magnitude
 from astro_photz.utils._settings import check_one_of
 
 from ._cosmology import distance_modulus, redshift_at, volume_per_modulus
+from .measured import load_measured
 from .progenitors import SPLITS, load_progenitors
 from .sample import FURTHEST, MAIN_SAMPLE
 
 __all__ = [
-    "COMPLETE_TO",
-    "INTRINSIC_SCATTER",
     "Population",
     "catalogue_population",
     "draw_population",
@@ -45,18 +47,12 @@ __all__ = [
     "red_share",
 ]
 
-INTRINSIC_SCATTER = 0.012
-"""Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
-
-COMPLETE_TO = 17.1
-"""Magnitude *r* to which the progenitors are taken as complete."""
-
 _NUMBER_SLOPE = {"blue": -0.01, "red": -0.41}  # d log(number in a comoving volume) / dz
-_SHIFT_RANGE = 0.4  # mag: how differently far the progenitors of one sample are moved
 _DUSTIEST = 0.5  # E(B-V), mag
 _FEWEST = 20  # that a sample flat in redshift spreads over any redshift
 _TRIES = 1000
-_MARGIN = 0.1  # mag: ample for the intrinsic scatter
+_MARGIN = 0.1  # mag: ample for the scatter of the light that is drawn
+_GALAXIES = {"fitted": load_progenitors, "measured": load_measured}
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ class Population:
     Attributes
     ----------
     progenitor : `~numpy.ndarray` (N,)
-        Row of the real galaxy in kcorrect's table; -1 for a galaxy of another catalogue.
+        Row of the real galaxy in kcorrect's table, or in that of the measured galaxies; -1 for one of a catalogue.
     ra, dec : `~numpy.ndarray` (N,)
         Position of the progenitor (deg); NaN where it is not known.
     ebv : `~numpy.ndarray` (N,)
@@ -130,17 +126,17 @@ def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True)
     True
     """
     check_one_of("split", split, SPLITS)
-    progenitors = load_progenitors()
-    rows, redshift, flux = _draw(n, rng, sample, _candidates(split, sample, weighted))
+    galaxies = _GALAXIES[sample.colours]()
+    rows, redshift, flux = _draw(n, rng, galaxies, sample, _candidates(split, sample, weighted))
     return Population(
         progenitor=rows,
-        ra=progenitors.ra[rows],
-        dec=progenitors.dec[rows],
-        ebv=_draw_ebv(progenitors.ebv[rows], rng, sample.dusty),
+        ra=galaxies.ra[rows],
+        dec=galaxies.dec[rows],
+        ebv=_draw_ebv(galaxies.ebv[rows], rng, sample.dusty),
         redshift=redshift,
         flux=flux,
-        absolute_magnitude=progenitors.absolute_magnitude[rows],
-        rest_colour=progenitors.rest_colour[rows],
+        absolute_magnitude=galaxies.absolute_magnitude[rows],
+        rest_colour=galaxies.rest_colour[rows],
     )
 
 
@@ -205,25 +201,22 @@ def catalogue_population(flux, redshift, *, ebv):
     )
 
 
-def _draw(n, rng, sample, candidates):
+def _draw(n, rng, galaxies, sample, candidates):
     """Progenitor (n,), redshift (n,) and flux (n, 5); those outside the sample are drawn again."""
-    progenitors = load_progenitors()
     rows, redshift, flux = np.empty(n, dtype=int), np.empty(n), np.empty((n, 5))
-    if sample.flat_redshift:
-        redshift[:] = rng.uniform(*candidates.reach, n)
+    wanted = rng.uniform(*candidates.reach, n) if sample.flat_redshift else None
     missing = np.arange(n)
     for _ in range(_TRIES):
         if not len(missing):
             return rows, redshift, flux
         if sample.flat_redshift:
-            rows[missing] = candidates.draw_at(redshift[missing], rng)
+            rows[missing], redshift[missing] = candidates.draw_at(wanted[missing], rng)
         else:
             rows[missing], redshift[missing] = candidates.draw(len(missing), rng)
-        scatter = INTRINSIC_SCATTER * rng.standard_normal((len(missing), 5))
-        flux[missing] = progenitors.moved(rows[missing], redshift[missing]) * 10 ** (0.4 * scatter)
+        flux[missing] = galaxies.draw_light(rows[missing], redshift[missing], rng)
         kept = sample.contains(flux[missing], redshift[missing])
-        moved = progenitors.redshift[rows[missing]], redshift[missing]
-        thinning = _volume_thinning(*moved) * number_thinning(progenitors.rest_colour[rows[missing]], *moved)
+        moved = galaxies.redshift[rows[missing]], redshift[missing]
+        thinning = _volume_thinning(*moved) * number_thinning(galaxies.rest_colour[rows[missing]], *moved)
         kept &= rng.uniform(size=len(missing)) < thinning
         missing = missing[~kept]
     raise _out_of_reach(sample, f"hardly any after {_TRIES} tries")
@@ -287,15 +280,15 @@ def _out_of_reach(sample, found):
     )
 
 
-def _shift(sample):
-    """Range (float, float) of the distance moduli (mag) by which progenitors are moved into a sample."""
-    nearest = max(min(sample.faintest, MAIN_SAMPLE.faintest) - COMPLETE_TO, 0.0)
-    return nearest, max(sample.faintest - COMPLETE_TO, 0.0) + _SHIFT_RANGE
+def _shift(sample, galaxies):
+    """Range (float, float) of the distance moduli (mag) by which galaxies are moved into a sample."""
+    nearest = max(min(sample.faintest, MAIN_SAMPLE.faintest) - galaxies.complete_to, 0.0)
+    return nearest, max(sample.faintest - galaxies.complete_to, 0.0) + galaxies.spread_of_shifts
 
 
 class _Candidates:
     """
-    Progenitors of a split that can be moved into a sample, and their weights.
+    Galaxies of a split that can be moved into a sample, and their weights.
 
     Parameters
     ----------
@@ -305,44 +298,52 @@ class _Candidates:
     """
 
     def __init__(self, split, sample, weighted):
-        progenitors = load_progenitors()
-        complete = r_magnitude(progenitors.flux[:, 2]) <= COMPLETE_TO
-        rows = np.flatnonzero((progenitors.split == split) & progenitors.usable & complete)
-        rows = rows[np.argsort(progenitors.redshift[rows])]
-        modulus = distance_modulus(progenitors.redshift[rows])
-        self._shift = _shift(sample)
-        near, far = (redshift_at(modulus + shift) for shift in self._shift)
-        bright, faint = (r_magnitude(progenitors.moved(rows, redshift)[:, 2]) for redshift in (near, far))
+        galaxies = _GALAXIES[sample.colours]()
+        rows = np.flatnonzero((galaxies.split == split) & galaxies.complete)
+        rows = rows[np.argsort(galaxies.redshift[rows])]
+        modulus = distance_modulus(galaxies.redshift[rows])
+        self._shift = _shift(sample, galaxies)
+        near, far = (redshift_at(modulus + shift) if shift else galaxies.redshift[rows] for shift in self._shift)
+        bright, faint = (galaxies.magnitude_at(rows, redshift) for redshift in (near, far))
         lowest, highest = sample.redshift
         able = (bright - _MARGIN < sample.faintest) & (faint + _MARGIN > sample.brightest)
         able &= (near < highest) & (far > lowest)
         if not able.any():
             raise _out_of_reach(sample, "no progenitor can be moved there")
-        self.rows, self._modulus = rows[able], modulus[able]
-        weight = _type_weight(progenitors.rest_colour[self.rows]) if weighted else np.ones(len(self.rows))
+        self.rows, self._modulus, self._redshift = rows[able], modulus[able], galaxies.redshift[rows[able]]
+        weight = galaxies.weight[self.rows] if weighted else np.ones(len(self.rows))
         self._cumulative = np.concatenate([[0], np.cumsum(weight)])
         if sample.flat_redshift:
             self.reach = self._reach(sample, bright[able], faint[able])
 
     def draw(self, n, rng):
-        """Draw progenitors (n,), and redshifts (n,) that they are moved to."""
+        """Draw galaxies (n,), and redshifts (n,) that they are moved to."""
         place = self._place(rng.uniform(0, self._cumulative[-1], n))
-        return self.rows[place], redshift_at(self._modulus[place] + rng.uniform(*self._shift, n))
+        shift = rng.uniform(*self._shift, n)
+        moved = redshift_at(self._modulus[place] + shift)
+        return self.rows[place], np.where(shift > 0, moved, self._redshift[place])
 
     def draw_at(self, redshift, rng):
-        """Draw progenitors (n,) that may be moved to the redshifts (n,)."""
+        """Draw galaxies (n,) that may be moved to the redshifts (n,), or are there nearly; and where they are then."""
         modulus = distance_modulus(redshift)
         nearest, furthest = self._shift
         first = np.searchsorted(self._modulus, modulus - furthest)
         last = np.searchsorted(self._modulus, modulus - nearest)
-        return self.rows[self._place(rng.uniform(self._cumulative[first], self._cumulative[last]))]
+        if nearest == 0:  # some stay where they are
+            first, last = np.minimum(first, last - _FEWEST // 2).clip(0), (last + _FEWEST // 2).clip(max=len(self.rows))
+        place = self._place(rng.uniform(self._cumulative[first], self._cumulative[last]))
+        stays = nearest == furthest
+        return self.rows[place], np.where(stays | (redshift < self._redshift[place]), self._redshift[place], redshift)
 
     def _place(self, cumulative):
         return np.minimum(np.searchsorted(self._cumulative, cumulative, side="right") - 1, len(self.rows) - 1)
 
     def _reach(self, sample, bright, faint):
-        """Redshifts between which enough progenitors can be seen within the limits."""
+        """Redshifts between which enough galaxies can be seen within the limits."""
         nearest, furthest = self._shift
+        if furthest == nearest:
+            few = min(_FEWEST, len(self.rows)) - 1
+            return self._redshift[few], self._redshift[-1 - few]
         slope = (faint - bright) / (furthest - nearest)
         first = redshift_at(self._modulus + np.maximum(nearest + (sample.brightest - bright) / slope, nearest))
         last = redshift_at(self._modulus + np.minimum(nearest + (sample.faintest - bright) / slope, furthest))
@@ -358,19 +359,3 @@ class _Candidates:
 @lru_cache(maxsize=8)
 def _candidates(split, sample, weighted):
     return _Candidates(split, sample, weighted)
-
-
-@cache
-def _type_weights():
-    from importlib.resources import files
-
-    from astropy.table import Table
-
-    path = files("astro_photz") / "data" / "simulation" / "type_weights.ecsv"
-    table = Table.read(path.read_text(encoding="utf-8"), format="ascii.ecsv")
-    return np.asarray(table["rest_colour"]), np.asarray(table["weight"])
-
-
-def _type_weight(rest_colour):
-    """Frequency of galaxies of a colour in the main sample, relative to that among the progenitors."""
-    return np.interp(rest_colour, *_type_weights())

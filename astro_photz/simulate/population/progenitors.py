@@ -27,8 +27,10 @@ from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
 from astro_photz.utils._optional import optional
 
 from ._cosmology import distance_modulus
+from ._robust import robust_fit
+from ._type_weight import type_weight
 
-__all__ = ["SPLITS", "SPLIT_SEED", "Progenitors", "load_progenitors"]
+__all__ = ["COMPLETE_TO", "INTRINSIC_SCATTER", "SPLITS", "SPLIT_SEED", "Progenitors", "load_progenitors"]
 
 SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 """Fraction of the progenitors in each split."""
@@ -36,10 +38,16 @@ SPLITS = {"train": 0.7, "validation": 0.15, "test": 0.15}
 SPLIT_SEED = 20210110
 """Seed of the permutation that assigns galaxies to splits. Part of every data set's identity: never change it."""
 
+INTRINSIC_SCATTER = 0.012
+"""Scatter (mag) in each band about the template fits, which makes simulated catalogues as hard as real ones."""
+
+COMPLETE_TO = 17.1
+"""Magnitude *r* to which the progenitors are taken as complete."""
+
+_SHIFT_RANGE = 0.4  # mag: how differently far the progenitors of one sample are moved
 _FURTHEST = 0.4  # the Main Galaxy Sample ends before
 _CORRECTED = 0.02, 0.2  # redshifts between which there are enough progenitors of all colours to correct the templates
 _LUMINOSITIES = -24.0, -18.0  # the same, of absolute magnitudes in r
-_SIGMA_OF_MAD = 1.4826  # of a normal distribution: with more digits, other galaxies would be outliers
 
 
 def _kcorrect(module):
@@ -64,21 +72,9 @@ def _total_flux(table):
     scaled = model * (petrosian[:, 2] / model[:, 2])[:, None]
     ratio = petrosian / scaled
     error = 1 / (np.sqrt(np.clip(ivar, 1e-12, None)) * scaled)
-    mean = np.stack([terms @ _robust_fit(terms, ratio[:, band], error[:, band]) for band in range(5)], axis=1)
+    mean = np.stack([terms @ robust_fit(terms, ratio[:, band], error[:, band]) for band in range(5)], axis=1)
     mean[:, 2] = 1
     return mean * scaled * 10 ** (0.4 * R_UGRIZ * ebv[:, None]), ebv
-
-
-def _robust_fit(terms, values, error):
-    """Coefficients of a linear fit to values (N,), without outliers: wrong measurements, or unusual galaxies."""
-    inlier = np.isfinite(values)
-    weight = 1 / np.hypot(error, 0.01)
-    for _ in range(4):
-        root = weight[inlier]
-        coefficients = np.linalg.lstsq(terms[inlier] * root[:, None], values[inlier] * root, rcond=None)[0]
-        deviation = (values - terms @ coefficients) * weight
-        inlier = np.abs(deviation) <= 3 * _SIGMA_OF_MAD * np.nanmedian(np.abs(deviation))
-    return coefficients
 
 
 def _colour(flux):
@@ -199,7 +195,20 @@ class Progenitors:
         magnitudes[self.usable] = 2.5 * np.log10(self._missed / self._missed[:, [2]])[self.usable]
         terms = _correction_terms(self.rest_colour, self.absolute_magnitude, self.redshift)
         zero = np.zeros_like(self.redshift)
-        return np.stack([_robust_fit(terms, magnitudes[:, band], zero) for band in range(5)], axis=1)
+        return np.stack([robust_fit(terms, magnitudes[:, band], zero) for band in range(5)], axis=1)
+
+    complete_to = COMPLETE_TO
+    spread_of_shifts = _SHIFT_RANGE
+
+    @cached_property
+    def complete(self):
+        """Mask (N,) of the galaxies that are drawn: all that there are, to a magnitude."""
+        return self.usable & (r_magnitude(self.flux[:, 2]) <= COMPLETE_TO)
+
+    @cached_property
+    def weight(self):
+        """Frequency (N,) of galaxies of a colour in the main sample, relative to that among the progenitors."""
+        return type_weight(self.rest_colour)
 
     @cached_property
     def flux(self):
@@ -293,6 +302,63 @@ class Progenitors:
             magnitude=self.absolute_magnitude[rows],
             dimming=dimming[:, None],
         )
+
+    def magnitude_at(self, rows, redshift):
+        """
+        Total magnitudes *r* of progenitors that are seen at a redshift.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` (M,) of int
+        redshift : `~numpy.ndarray` (M,)
+
+        Returns
+        -------
+        `~numpy.ndarray` (M,)
+        """
+        return r_magnitude(self.moved(rows, redshift)[:, 2])
+
+    def draw_light(self, rows, redshift, rng):
+        """
+        Draw total fluxes of progenitors that are seen at a redshift: the template fit, and a scatter about it.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` (M,) of int
+        redshift : `~numpy.ndarray` (M,)
+        rng : `~numpy.random.Generator`
+
+        Returns
+        -------
+        `~numpy.ndarray` (M, 5)
+            In nanomaggies, free of extinction.
+        """
+        scatter = INTRINSIC_SCATTER * rng.standard_normal((len(rows), 5))
+        return self.moved(rows, redshift) * 10 ** (0.4 * scatter)
+
+    def change_of_light(self, coefficients, near, far, *, rest_colour, magnitude):
+        """
+        Factors by which the light of galaxies changes when they are seen from another distance.
+
+        Parameters
+        ----------
+        coefficients : `~numpy.ndarray` (M, 5)
+            Of their template fits.
+        near, far : `~numpy.ndarray` (M,)
+            Redshift before and after.
+        rest_colour, magnitude : `~numpy.ndarray` (M,)
+            g - r in the bands shifted to z = 0.1, and absolute magnitude in that *r* (mag).
+
+        Returns
+        -------
+        `~numpy.ndarray` (M, 5)
+        """
+        before, after = (
+            self._corrected(coefficients, np.ones(len(z)), z, rest_colour=rest_colour, magnitude=magnitude)
+            for z in (near, far)
+        )
+        dimming = distance_modulus(near) - distance_modulus(far)
+        return after / before * 10 ** (0.4 * dimming[:, None])
 
     def _corrected(self, coefficients, missed, redshift, *, rest_colour, magnitude, dimming=0.0):
         """Fluxes (N, 5) of template fits, corrected by the residual of each in r and by the mean one in colours."""

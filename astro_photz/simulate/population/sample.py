@@ -9,6 +9,7 @@ from numbers import Real
 import numpy as np
 
 from astro_photz.photometry import r_magnitude
+from astro_photz.utils._settings import check_one_of
 
 __all__ = ["FURTHEST", "MAIN_SAMPLE", "Sample"]
 
@@ -16,6 +17,7 @@ FURTHEST = 1.0
 """Redshift to which galaxies can be simulated: that of the template fits."""
 
 _MAIN_LIMIT = 17.8
+_COLOURS = "fitted", "measured"
 _DEEPEST = 22.2  # of SDSS
 
 
@@ -37,6 +39,10 @@ class Sample:
     dusty : float, optional
         Share of the galaxies that lie behind more dust than the survey's fields do, E(B-V) being uniform from 0 to 0.5
         mag: to train on, so that dust is nothing unusual.
+    colours : {'fitted', 'measured'}, optional
+        Light of the galaxies: template fits to kcorrect's galaxies, all seen from further away, with a scatter
+        (`~astro_photz.simulate.population.progenitors`); or what catalogues measured, less their noise
+        (`~astro_photz.simulate.population.measured`).
 
     Raises
     ------
@@ -47,7 +53,7 @@ class Sample:
     --------
     >>> from astro_photz.simulate.population.sample import Sample
     >>> Sample(faintest=20.0, redshift=(0.1, 0.3))
-    Sample(faintest=20.0, brightest=13.0, redshift=(0.1, 0.3), flat_redshift=False, dusty=0.0)
+    Sample(faintest=20.0, brightest=13.0, redshift=(0.1, 0.3), flat_redshift=False, dusty=0.0, colours='fitted')
     """
 
     faintest: float = _MAIN_LIMIT
@@ -55,6 +61,7 @@ class Sample:
     redshift: tuple[float, float] = (0.0, 0.4)
     flat_redshift: bool = False
     dusty: float = 0.0
+    colours: str = "fitted"
 
     def __post_init__(self):
         for name in ("faintest", "brightest"):
@@ -70,6 +77,7 @@ class Sample:
         _check_number("dusty", self.dusty)
         if not 0 <= self.dusty <= 1:
             raise ValueError(f"dusty must be a share of the galaxies, from 0 to 1, got {self.dusty}")
+        check_one_of("colours", self.colours, _COLOURS)
         object.__setattr__(self, "redshift", _check_redshift(self.redshift))
 
     def contains(self, flux, redshift):
