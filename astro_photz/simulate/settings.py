@@ -2,8 +2,9 @@
 """
 Settings of the simulated sky, and their checks.
 
-There are four sections, one for each step of the simulation: ``[sample]`` sets the galaxies that are drawn
-(`~astro_photz.simulate.population.sample.Sample`), ``[sky]`` the conditions under which they are seen
+There are five sections, one for each step of the simulation: ``[sample]`` sets the galaxies that are drawn
+(`~astro_photz.simulate.population.sample.Sample`), ``[shapes]`` the families of their shapes
+(`~astro_photz.simulate.population.families.draw_shapes`), ``[sky]`` the conditions under which they are seen
 (`~astro_photz.simulate.camera.conditions.draw_conditions`), ``[neighbours]`` the other objects in their stamps
 (`~astro_photz.simulate.scene.neighbours.draw_neighbours`), ``[background]`` the real sky that they are put on, if any
 (`~astro_photz.simulate.camera.blank_sky.draw_patches`). The step itself names its settings and their defaults: its
@@ -21,6 +22,7 @@ from astro_photz.utils._types import PathLike
 
 from .camera.blank_sky import draw_patches
 from .camera.conditions import draw_conditions
+from .population.families import draw_shapes
 from .population.sample import Sample
 from .scene.neighbours import draw_neighbours
 
@@ -43,6 +45,9 @@ class Settings:
     background : dict, optional
         Keywords of `~astro_photz.simulate.camera.blank_sky.draw_patches`: ``patches``, a file of real sky that stands
         for simulated noise; by default none.
+    shapes : dict, optional
+        Keywords of `~astro_photz.simulate.population.families.draw_shapes`: ``sersic``, the share of the galaxies that
+        are of the second family; by default none.
 
     Raises
     ------
@@ -67,6 +72,7 @@ class Settings:
     sky: dict = field(default_factory=dict)
     neighbours: dict = field(default_factory=dict)
     background: dict = field(default_factory=dict)
+    shapes: dict = field(default_factory=dict)
 
     def __post_init__(self):
         for section, step in _STEPS.items():
@@ -141,7 +147,13 @@ class Settings:
         return {"sample": asdict(self.sample)} | {section: dict(getattr(self, section)) for section in sections}
 
 
-_STEPS = {"sample": Sample, "sky": draw_conditions, "neighbours": draw_neighbours, "background": draw_patches}
+_STEPS = {
+    "sample": Sample,
+    "sky": draw_conditions,
+    "neighbours": draw_neighbours,
+    "background": draw_patches,
+    "shapes": draw_shapes,
+}
 
 
 def _checked(section, given, defaults):

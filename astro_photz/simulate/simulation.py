@@ -81,9 +81,10 @@ def galaxies(
     cutouts : `~astro_photz.Cutouts` (n,)
         Flux in nanomaggies, with the extinction of our Galaxy.
     truth : `~astropy.table.QTable` (n,)
-        Redshift; total flux (n, 5), free of extinction; type, bulge fraction, half-light radius and inclination (NaN
-        for early types); number and flux (n, 5), as observed, of the neighbours in the stamp; the progenitor's row in
-        kcorrect's table (``seed_index``); total flux (n, 5), as observed, and radius as a catalogue would give them.
+        Redshift; total flux (n, 5), free of extinction; type, bulge fraction, half-light radius, inclination (NaN for
+        early types) and Sersic index (NaN for bulges with discs, as all are by default); number and flux (n, 5), as
+        observed, of the neighbours in the stamp; the progenitor's row in its table (``seed_index``); total flux
+        (n, 5), as observed, and radius as a catalogue would give them.
 
     Raises
     ------
@@ -181,7 +182,7 @@ class Simulation:
         ----------
         population : `~astro_photz.simulate.population.draw.Population` (N,)
         rng : `~numpy.random.Generator`
-        shape : `~astro_photz.simulate.population.morphology.Morphology` (N,), optional
+        shape : `~astro_photz.simulate.population.shapes.Shapes` (N,), optional
             Of these galaxies, with their fluxes; drawn if it is not given.
 
         Returns
@@ -215,8 +216,8 @@ class Simulation:
         if shape is not None and len(shape) != n:
             raise ValueError(f"shape must have one for each of the {n} galaxies, got {len(shape)}")
         target_xy = (self.size - 1) / 2 + rng.uniform(-0.5, 0.5, size=(n, 2))
-        targets, truth = draw_targets(population, rng, target_xy, shape=shape)
-        neighbours = draw_neighbours(population.ebv, rng, size=self.size, split=self.split, **self.settings.neighbours)
+        targets, truth = draw_targets(population, rng, target_xy, shape=shape, **self.settings.shapes)
+        neighbours = self._draw_neighbours(population.ebv, rng)
         if self._on_patches:  # real sky has its own faint ones
             neighbours = neighbours[neighbours.flux[:, 2] > 10 ** (0.4 * (ZERO_POINT - FAINTEST_SINGLE))]
         truth["neighbours"], truth["neighbour_flux"] = count_neighbours(neighbours, self.size, n)
@@ -233,6 +234,12 @@ class Simulation:
         flux, radius = measure(population.flux, population.ebv, radius, conditions, rng)
         truth["catalog_flux"], truth["catalog_radius"] = flux * u.nmgy, radius * u.arcsec
         return cutouts, truth
+
+    def _draw_neighbours(self, ebv, rng):
+        settings = self.settings
+        return draw_neighbours(
+            ebv, rng, size=self.size, split=self.split, shapes=settings.shapes, **settings.neighbours
+        )
 
     def _observe(self, components, conditions, rng):
         components.x, components.y = components.x + FILTER_MARGIN, components.y + FILTER_MARGIN

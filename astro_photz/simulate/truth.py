@@ -7,8 +7,6 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 
-from .population.morphology import disc_inclination
-
 __all__ = ["count_neighbours", "truth_columns", "truth_table"]
 
 _SAME_NAMES = (
@@ -18,6 +16,7 @@ _SAME_NAMES = (
     "bulge_fraction",
     "half_light_radius",
     "inclination",
+    "sersic_index",
     "neighbours",
     "neighbour_flux",
     "seed_index",
@@ -32,7 +31,7 @@ def truth_table(population, shape):
     Parameters
     ----------
     population : `~astro_photz.simulate.population.draw.Population` (N,)
-    shape : `~astro_photz.simulate.population.morphology.Morphology` (N,)
+    shape : `~astro_photz.simulate.population.shapes.Shapes` (N,)
 
     Returns
     -------
@@ -45,7 +44,8 @@ def truth_table(population, shape):
             "early": shape.early,
             "bulge_fraction": shape.bulge_fraction,
             "half_light_radius": shape.radius * u.arcsec,
-            "inclination": np.where(shape.early, np.nan, disc_inclination(shape.axis_ratio[:, 1])) * u.deg,
+            "inclination": shape.inclination * u.deg,
+            "sersic_index": shape.sersic_index,
             "seed_index": population.progenitor,
         }
     )

@@ -2,9 +2,9 @@
 """
 GalSim as the oracle of the renderer: galaxies of bulge, disc and clumps drawn by it, and how two drawings differ.
 
-Everything is GalSim's own: de Vaucouleurs', exponential and Gaussian profiles, sheared and moved, and a point-spread
-function of two Gaussians. That is the effective one, with the response of the pixels in it, as in the survey's own
-description of it (psField); hence ``drawImage`` without a pixel of its own.
+Everything is GalSim's own: de Vaucouleurs', exponential, Gaussian and Sersic profiles, sheared and moved, and a
+point-spread function of two Gaussians. That is the effective one, with the response of the pixels in it, as in the
+survey's own description of it (psField); hence ``drawImage`` without a pixel of its own.
 """
 
 from typing import NamedTuple
@@ -24,10 +24,15 @@ __all__ = ["TIGHT", "Difference", "compare", "draw", "random_galaxies"]
 TIGHT = galsim.GSParams(folding_threshold=1e-4, kvalue_accuracy=1e-6, maxk_threshold=1e-4, maximum_fft_size=2**15)
 """Parameters that make GalSim ten times more exact than by default: what folds over, and where transforms end."""
 
-_SHAPES = {"devaucouleurs": galsim.DeVaucouleurs, "exponential": galsim.Exponential, "gaussian": galsim.Gaussian}
+_SHAPES = {
+    "devaucouleurs": galsim.DeVaucouleurs,
+    "exponential": galsim.Exponential,
+    "gaussian": galsim.Gaussian,
+    "sersic": galsim.Sersic,
+}
 
 
-def random_galaxies(n, rng, *, size=64):
+def random_galaxies(n, rng, *, size=64, sersic=0.0):
     """
     Galaxies such as a simulated sky holds: bulges, discs and clumps.
 
@@ -37,6 +42,8 @@ def random_galaxies(n, rng, *, size=64):
     rng : `~numpy.random.Generator`
     size : int, optional
         Side of the images whose middle they are in (pixels).
+    sersic : float, optional
+        Share of the galaxies that are of the second family of shapes, with profiles of any index.
 
     Returns
     -------
@@ -44,7 +51,7 @@ def random_galaxies(n, rng, *, size=64):
     conditions : `~astro_photz.simulate.camera.conditions.Conditions` (n,)
     """
     xy = (size - 1) / 2 + rng.uniform(-0.5, 0.5, (n, 2))
-    components, _ = draw_targets(draw_population(n, rng), rng, xy)
+    components, _ = draw_targets(draw_population(n, rng), rng, xy, sersic=sersic)
     return components, draw_conditions(n, rng)
 
 
@@ -81,8 +88,11 @@ def _shape(components, row, band, size, params):
     # GalSim's half-light radius is that of the circle as large; ours lies along the major axis.
     axis_ratio, middle = components.axis_ratio[row], (size - 1) / 2
     radius = components.radius[row] * np.sqrt(axis_ratio)
-    profile = _SHAPES[PROFILES[components.profile[row]]]
-    shape = profile(half_light_radius=radius, flux=components.flux[row, band], gsparams=params)
+    name, own = PROFILES[components.profile[row]], {}
+    if name == "sersic":
+        own["n"] = components.sersic_index[row]
+    flux = components.flux[row, band]
+    shape = _SHAPES[name](half_light_radius=radius, flux=flux, gsparams=params, **own)
     sheared = shape.shear(q=axis_ratio, beta=components.angle[row] * galsim.radians)
     return sheared.shift(components.x[row] - middle, components.y[row] - middle)
 

@@ -12,7 +12,8 @@ from astropy.cosmology import FlatLambdaCDM
 
 from astro_photz.sdss import PIXEL_SCALE
 from astro_photz.simulate.population.draw import draw_population
-from astro_photz.simulate.population.morphology import draw_morphology, shen_radius
+from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.population.sizes import shen_radius
 from astro_photz.simulate.render.fourier import render
 from astro_photz.simulate.render.profiles import PROFILES, light_within
 from astro_photz.simulate.scene.targets import draw_targets
@@ -29,11 +30,28 @@ def colour(flux, blue=1, red=2):
     return -2.5 * np.log10(flux[..., blue] / flux[..., red])
 
 
+def bulges_and_discs(shape):
+    """The first two components of each galaxy."""
+    return shape.components[shape.first], shape.components[shape.first + 1]
+
+
+def clumps_of(shape):
+    """The other components."""
+    others = np.full(len(shape.components), True)
+    others[shape.first] = others[shape.first + 1] = False
+    return shape.components[others]
+
+
+def light_of(components, n):
+    """Light of some components of each galaxy (N, 5)."""
+    total = np.zeros((n, 5))
+    np.add.at(total, components.scene, components.flux)
+    return total
+
+
 def clump_flux(shape):
     """Light of each galaxy's clumps (N, 5)."""
-    total = np.zeros((len(shape.early), 5))
-    np.add.at(total, shape.clumps.galaxy, shape.clumps.flux)
-    return total
+    return light_of(clumps_of(shape), len(shape))
 
 
 def blur(k2, scenes, *, sigma=0.4):
@@ -42,24 +60,25 @@ def blur(k2, scenes, *, sigma=0.4):
 
 def test_components_add_up_to_the_galaxy():
     population, shape = make_galaxies(500)
-    np.testing.assert_allclose(shape.component_flux.sum(axis=1) + clump_flux(shape), population.flux)
-    assert (shape.component_flux > 0).all()
-    assert (shape.clumps.flux > 0).all()
+    np.testing.assert_allclose(light_of(shape.components, 500), population.flux)
+    assert (shape.components.flux > 0).all()
 
 
 def test_bulges_are_redder_than_discs_and_clumps_bluer():
     _, shape = make_galaxies(500)
-    bulge, disc = np.moveaxis(colour(shape.component_flux), 1, 0)
+    bulges, discs = bulges_and_discs(shape)
+    bulge, disc = colour(bulges.flux), colour(discs.flux)
     assert (bulge > disc).mean() > 0.97
     late = ~shape.early
     assert (colour(clump_flux(shape)[late]) < disc[late]).mean() > 0.97
-    assert np.median(colour(clump_flux(shape)[late], 0, 1) - colour(shape.component_flux[late, 1], 0, 1)) < -0.1
+    assert np.median(colour(clump_flux(shape)[late], 0, 1) - colour(discs.flux[late], 0, 1)) < -0.1
 
 
 def test_clumps_belong_to_late_types_and_have_a_small_part_of_the_light():
     population, shape = make_galaxies(500)
-    assert not shape.early[shape.clumps.galaxy].any()
-    assert set(shape.clumps.galaxy) == set(np.flatnonzero(~shape.early))
+    galaxies = clumps_of(shape).scene
+    assert not shape.early[galaxies].any()
+    assert set(galaxies) == set(np.flatnonzero(~shape.early))
     share = (clump_flux(shape) / population.flux)[~shape.early]
     assert 0.05 < np.median(share[:, 1]) < 0.2
     assert (np.median(share[:, :2], axis=0) > np.median(share[:, 2])).all()
@@ -67,10 +86,11 @@ def test_clumps_belong_to_late_types_and_have_a_small_part_of_the_light():
 
 def clumps_seen_face_on(shape):
     """Where clumps lie along and across the disc's major axis, turned back and stretched by the axis ratio."""
-    of = shape.clumps.galaxy
-    x, y = (shape.clumps.offset - shape.component_offset[of, 1]).T
-    cosine, sine = np.cos(shape.angle[of, 1]), np.sin(shape.angle[of, 1])
-    return x * cosine + y * sine, (y * cosine - x * sine) / shape.axis_ratio[of, 1]
+    clumps = clumps_of(shape)
+    discs = bulges_and_discs(shape)[1][clumps.scene]
+    x, y = clumps.x - discs.x, clumps.y - discs.y
+    cosine, sine = np.cos(discs.angle), np.sin(discs.angle)
+    return x * cosine + y * sine, (y * cosine - x * sine) / discs.axis_ratio
 
 
 def test_clumps_lie_in_the_plane_of_the_disc():
@@ -78,7 +98,7 @@ def test_clumps_lie_in_the_plane_of_the_disc():
     _, shape = make_galaxies(4000)
     along, across = clumps_seen_face_on(shape)
     assert np.std(across) == pytest.approx(np.std(along), rel=0.05)
-    distance = np.hypot(along, across) / shape.component_radius[shape.clumps.galaxy, 1]
+    distance = np.hypot(along, across) / bulges_and_discs(shape)[1].radius[clumps_of(shape).scene]
     assert np.median(distance) == pytest.approx(1.0, abs=0.1)  # of the disc's light, half is within that
 
 
@@ -97,13 +117,15 @@ def test_arms_are_two():
 
 def test_light_is_centred_on_the_galaxy():
     _, shape = make_galaxies(500)
-    red_light = shape.component_flux[:, :, 2] / shape.component_flux[:, :, 2].sum(axis=1, keepdims=True)
-    centre = (red_light[..., None] * shape.component_offset).sum(axis=1)
-    apart = np.hypot(*(shape.component_offset[:, 1] - shape.component_offset[:, 0]).T)
+    both = bulges_and_discs(shape)
+    red_light = np.stack([part.flux[:, 2] for part in both])
+    offset = np.stack([[part.x, part.y] for part in both])  # (2, 2, N): part, axis, galaxy
+    centre = (red_light[:, None] * offset).sum(axis=0) / red_light.sum(axis=0)
+    apart = np.hypot(*(offset[1] - offset[0]))
     late = ~shape.early
     assert np.abs(centre).max() < 0.3
     assert (apart[shape.early] == 0).all()
-    scale_length = shape.component_radius[late, 1] / 1.678
+    scale_length = both[1].radius[late] / 1.678
     assert np.median(apart[late] / scale_length) == pytest.approx(0.1, abs=0.02)
 
 
@@ -149,7 +171,7 @@ def test_half_of_the_light_lies_within_the_half_light_radius():
 def test_discs_lie_at_random_angles_and_the_redder_are_more_inclined():
     population, shape = make_galaxies(8000, seed=1)
     late = ~shape.early
-    ratio, red = shape.axis_ratio[late, 1], population.rest_colour[late]
+    ratio, red = bulges_and_discs(shape)[1].axis_ratio[late], population.rest_colour[late]
     cosine = np.sqrt((ratio**2 - 0.04) / 0.96)
     assert kstest(cosine, "uniform").statistic < 0.06
     assert np.median(red[ratio < 0.35]) - np.median(red[ratio > 0.9]) == pytest.approx(0.1, abs=0.05)
@@ -164,8 +186,9 @@ def prolate(width, *, scatter=0.12):
 
 def test_early_types_are_prolate_and_the_luminous_ones_rounder():
     population, shape = make_galaxies(8000, seed=1)
-    np.testing.assert_array_equal(*shape.axis_ratio[shape.early].T)
-    ratio, magnitude = shape.axis_ratio[shape.early, 0], population.absolute_magnitude[shape.early]
+    bulge, disc = (part.axis_ratio[shape.early] for part in bulges_and_discs(shape))
+    np.testing.assert_array_equal(bulge, disc)
+    ratio, magnitude = bulge, population.absolute_magnitude[shape.early]
     for width, some in ((0.67, magnitude < -21.84), (0.51, magnitude > -21.84)):
         assert prolate(width, scatter=0) == pytest.approx(width / np.sqrt(0.75 + width**2 / 4), abs=0.001)
         assert np.median(ratio[some]) == pytest.approx(prolate(width), abs=0.02)
@@ -183,8 +206,9 @@ def test_bulges_of_late_types_are_small_and_like_discs():
     _, shape = make_galaxies(8000)
     late = ~shape.early
     assert np.mean(shape.bulge_fraction[late] <= 0.2) == pytest.approx(0.69, abs=0.04)
-    assert np.mean(shape.component_profile[late, 0] == PROFILES.index("exponential")) == pytest.approx(0.76, abs=0.02)
-    assert (shape.component_profile[shape.early, 0] == PROFILES.index("devaucouleurs")).all()
+    bulges, _ = bulges_and_discs(shape)
+    assert np.mean(bulges.profile[late] == PROFILES.index("exponential")) == pytest.approx(0.76, abs=0.02)
+    assert bulges.have_profile("devaucouleurs")[shape.early].all()
 
 
 def test_discs_that_bend_down_have_less_light_far_out():
@@ -193,7 +217,7 @@ def test_discs_that_bend_down_have_less_light_far_out():
     profile = np.array([[PROFILES.index(name) for name in ("gaussian", "exponential")]])
     np.testing.assert_allclose(light_within(distance, profile), 0.9, atol=0.002)
     _, shape = make_galaxies(8000)
-    bent = shape.component_profile[:, 1] == PROFILES.index("gaussian")
+    bent = bulges_and_discs(shape)[1].have_profile("gaussian")
     assert not bent[shape.early].any()
     assert bent[~shape.early].mean() == pytest.approx(0.3, abs=0.03)  # for half of the three in five
 
@@ -205,13 +229,13 @@ def test_shapes_of_some_galaxies_keep_their_clumps():
     assert len(some) == 4
     np.testing.assert_array_equal(some.radius, shape.radius[rows])
     np.testing.assert_array_equal(clump_flux(some), clump_flux(shape)[rows])
-    assert (np.diff(some.clumps.galaxy) >= 0).all()
-    np.testing.assert_array_equal(shape[np.zeros(50, dtype=bool)].clumps.galaxy, [])
+    assert (np.diff(some.components.scene) >= 0).all()
+    np.testing.assert_array_equal(shape[np.zeros(50, dtype=bool)].components.scene, [])
 
 
 def test_a_shape_in_the_light_of_another_galaxy_has_its_fluxes():
     population, shape = make_galaxies(50)
     rows = np.random.default_rng(0).permutation(50)
     lent = shape[rows].dimmed(population.flux / population.flux[rows])
-    np.testing.assert_allclose(lent.component_flux.sum(axis=1) + clump_flux(lent), population.flux)
+    np.testing.assert_allclose(light_of(lent.components, 50), population.flux)
     np.testing.assert_array_equal(lent.radius, shape.radius[rows])

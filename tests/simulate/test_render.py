@@ -12,10 +12,11 @@ from astro_photz.simulate.camera.noise import FILTER_MARGIN, add_noise
 from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import REACH, render
 from astro_photz.simulate.render.profiles import DEVAUCOULEURS, PROFILES
+from astro_photz.simulate.render.sersic import sersic_law
 
 
 def make_component(
-    profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0
+    profile="exponential", *, x=31.5, y=31.5, flux=100.0, radius=4.0, axis_ratio=0.6, angle=0.7, scene=0, index=2.5
 ):
     return Components(
         scene=np.array([scene]),
@@ -26,6 +27,7 @@ def make_component(
         radius=np.array([radius]),
         axis_ratio=np.array([axis_ratio]),
         angle=np.array([angle]),
+        sersic_index=np.array([index]),
     )
 
 
@@ -57,6 +59,86 @@ def test_images_agree_with_galsim():
     assert difference.moments.max() < 1e-2
 
 
+@pytest.mark.parametrize("index", [0.5, 0.8, 1.3, 3.0, 6.2])
+def test_profiles_of_any_index_agree_with_galsim(index):
+    galsim_scene = pytest.importorskip(
+        "astro_photz.testing.galsim_scene", reason="needs GalSim and kcorrect", exc_type=ImportError
+    )
+    index, _ = sersic_law(np.array([index]))
+    large = make_component("sersic", index=index[0], radius=6.0, axis_ratio=0.3)
+    small = make_component("sersic", index=index[0], radius=1.5, axis_ratio=1.0, scene=1)
+    components = Components.concatenate([large, small])
+    conditions = draw_conditions(2, np.random.default_rng(0))
+    images = render(components, conditions.transfer, size=64, shift=conditions.shift)
+    difference = galsim_scene.compare(images, galsim_scene.draw(components, conditions))
+    assert difference.residual.max() < 2e-4
+    assert difference.flux.max() < 1e-3
+    assert difference.moments.max() < 1e-2
+
+
+def test_galaxies_of_the_second_family_agree_with_galsim():
+    galsim_scene = pytest.importorskip(
+        "astro_photz.testing.galsim_scene", reason="needs GalSim and kcorrect", exc_type=ImportError
+    )
+    components, conditions = galsim_scene.random_galaxies(8, np.random.default_rng(0), sersic=1.0)
+    images = render(components, conditions.transfer, size=64, shift=conditions.shift)
+    difference = galsim_scene.compare(images, galsim_scene.draw(components, conditions))
+    assert (np.percentile(difference.residual, 95, axis=0) < 5e-4).all()
+    assert difference.flux.max() < 2e-3
+    assert difference.moments.max() < 1e-2
+
+
+@pytest.mark.parametrize(
+    ("index", "like", "within"), [(0.5, "gaussian", 2e-4), (1.0, "exponential", 3e-3), (4.0, "devaucouleurs", 6e-3)]
+)
+def test_a_sersic_profile_is_the_one_that_has_a_name(index, like, within):
+    """But for the step of the table's indices."""
+    sersic, named = draw(make_component("sersic", index=index)), draw(make_component(like))
+    np.testing.assert_allclose(sersic, named, atol=within * named.max())
+
+
+@pytest.mark.parametrize("index", [0.5, 1.0, 4.0])
+def test_half_of_the_light_of_a_sersic_profile_lies_within_its_radius(index):
+    image = draw(make_component("sersic", x=127.5, y=127.5, radius=10.0, axis_ratio=1.0, index=index), size=256)[2]
+    rows, columns = np.mgrid[:256, :256] - 127.5
+    inside = image[np.hypot(rows, columns) < 10.0].sum()
+    assert inside / 100 == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("index", [0.4, 7.0, np.nan])
+def test_an_index_beyond_the_table_is_refused(index):
+    with pytest.raises(ValueError, match=r"Sersic indices must lie between 0.5 and 6.2"):
+        draw(make_component("sersic", index=index))
+
+
+def test_a_chain_of_gaussians_is_drawn_as_one_by_one():
+    """Gaussians of one shape are drawn together; moved by nothing that matters, they are drawn apart."""
+    places = [(20.0, 31.0), (23.5, 33.0), (27.0, 36.0), (40.0, 41.0)]
+    together, apart = (
+        Components.concatenate(
+            [
+                make_component("gaussian", x=x, y=y, flux=10.0 * (number + 1), axis_ratio=0.5 + step * number)
+                for number, (x, y) in enumerate(places)
+            ]
+        )
+        for step in (0.0, 1e-9)
+    )
+    image = draw(together)
+    np.testing.assert_allclose(image, draw(apart), atol=1e-5 * image.max())
+    assert image[2].sum() == pytest.approx(100, rel=1e-3)
+
+
+def test_chains_stay_in_their_scenes():
+    chains = Components.concatenate(
+        [make_component("gaussian", x=x, scene=scene) for scene in (0, 1) for x in (25.0, 30.0 + 5 * scene)]
+    )
+    both = render(chains, gaussian_transfer(), size=64, shift=np.zeros((2, 5, 2)))
+    np.testing.assert_allclose(both[0], draw(chains[:2]), atol=1e-5)
+    other = chains[2:]
+    other.scene = np.zeros(2, dtype=int)
+    np.testing.assert_allclose(both[1], draw(other), atol=1e-5)
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_rendering_keeps_the_flux(profile):
     image = draw(make_component(profile, x=127.5, y=127.5, radius=2.0, axis_ratio=1.0), size=256)
@@ -65,7 +147,7 @@ def test_rendering_keeps_the_flux(profile):
     assert image.sum(axis=(1, 2)) == pytest.approx(np.full(5, 100 * within), rel=1e-4)
 
 
-@pytest.mark.parametrize("profile", ["gaussian", "exponential", "devaucouleurs"])
+@pytest.mark.parametrize("profile", ["gaussian", "exponential", "devaucouleurs", "sersic"])
 def test_what_leaves_an_image_does_not_come_back(profile):
     """A galaxy much larger than the image looks as it does in the middle of a larger one."""
     large = draw(make_component(profile, x=127.5, y=127.5, radius=15.0, axis_ratio=0.3), size=256)[2]

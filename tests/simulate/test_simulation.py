@@ -89,6 +89,7 @@ def test_every_setting_acts():
     defaults = Settings().as_dict()
     base, _ = simulate.galaxies(8, seed=2)
     changed = {"brightest": 16.0, "faintest": 16.5, "redshift": (0.1, 0.15), "flat_redshift": True, "dusty": 1.0}
+    changed |= {"sersic": 1.0, "colours": "measured"}
     for section, values in defaults.items():
         for name, value in values.items():
             if name == "patches":

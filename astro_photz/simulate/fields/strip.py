@@ -143,7 +143,7 @@ def draw_strip(number, rng, simulation, ebv):
     objects = _plain_objects(rest, extended[~replaced])
     if replaced.any():
         places = np.stack([others.x, others.y], axis=1)[replaced]
-        targets, truth = draw_targets(population, rng, places)
+        targets, truth = draw_targets(population, rng, places, **simulation.settings.shapes)
         targets.scene = targets.scene + len(rest)
         objects = vstack([objects, sample_objects(places, truth, ebv)])
         rest = Components.concatenate([rest, targets])
@@ -153,8 +153,10 @@ def draw_strip(number, rng, simulation, ebv):
 def _draw_others(number, rng, simulation, ebv):
     """Draw galaxies and stars at the density of the sky; a tile to each side of the frame shines in."""
     tiles = FRAME_SHAPE[1] // ROWS + 2
-    settings = simulation.settings.neighbours
-    others = draw_neighbours(np.full(tiles, ebv), rng, size=ROWS, split=simulation.split, **settings)
+    settings = simulation.settings
+    others = draw_neighbours(
+        np.full(tiles, ebv), rng, size=ROWS, split=simulation.split, shapes=settings.shapes, **settings.neighbours
+    )
     inside = np.abs(others.x - (ROWS - 1) / 2) < ROWS / 2
     inside &= np.abs(others.y - (ROWS - 1) / 2) < ROWS / 2
     others = others[inside]

@@ -6,12 +6,10 @@ They lie along a logarithmic spiral of two arms in the plane of the disc, its pi
 spirals (Kennicutt 1981, AJ 86, 1847); they share the disc's light and radial distribution, and are bluer than it.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.special import expit, logit
 
-__all__ = ["Clumps", "draw_clump_flux", "draw_clump_places", "split_light"]
+__all__ = ["draw_clump_flux", "draw_clump_places", "split_light"]
 
 # Colour difference of two components (mag) in ugriz relative to r, for a difference of one in g - r: an old population
 # beside a younger one.
@@ -24,66 +22,6 @@ _CLUMP_REACH = 0.4, 4.0  # scale lengths
 _CLUMP_FURTHEST = 30.0  # pixels: within the smallest stamp
 _PITCH = 18.0, 5.0, 8.0  # degrees: mean, scatter, least
 _ARM_WIDTH = 0.25  # rad
-
-
-@dataclass(frozen=True)
-class Clumps:
-    """
-    Knots of young stars in discs, round and with a Gaussian profile.
-
-    Attributes
-    ----------
-    galaxy : `~numpy.ndarray` (M,) of int
-        Row of the galaxy, in increasing order.
-    offset : `~numpy.ndarray` (M, 2)
-        From the galaxy's place, in columns and rows (pixels).
-    flux : `~numpy.ndarray` (M, 5)
-        In the unit of the population's.
-    radius : `~numpy.ndarray` (M,)
-        Half-light radius (pixels).
-    """
-
-    galaxy: np.ndarray
-    offset: np.ndarray
-    flux: np.ndarray
-    radius: np.ndarray
-
-    @classmethod
-    def in_discs(cls, galaxies, offset, flux, radius):
-        """
-        Clumps of discs that have as many each.
-
-        Parameters
-        ----------
-        galaxies : `~numpy.ndarray` (K,) of int
-            Rows of the galaxies, in increasing order.
-        offset : `~numpy.ndarray` (K, clumps, 2)
-        flux : `~numpy.ndarray` (K, clumps, 5)
-        radius : `~numpy.ndarray` (K, clumps)
-
-        Returns
-        -------
-        `Clumps`
-        """
-        galaxy = np.repeat(galaxies, radius.shape[1])
-        return cls(galaxy=galaxy, offset=offset.reshape(-1, 2), flux=flux.reshape(-1, 5), radius=radius.ravel())
-
-    def of(self, galaxies):
-        """
-        Select the clumps of some galaxies, which are numbered anew; a galaxy may be there several times.
-
-        Parameters
-        ----------
-        galaxies : `~numpy.ndarray` (K,) of int
-
-        Returns
-        -------
-        `Clumps`
-        """
-        first, last = (np.searchsorted(self.galaxy, galaxies, side=side) for side in ("left", "right"))
-        rows = np.concatenate([np.arange(0), *map(np.arange, first, last)])
-        galaxy = np.repeat(np.arange(len(galaxies)), last - first)
-        return Clumps(galaxy=galaxy, offset=self.offset[rows], flux=self.flux[rows], radius=self.radius[rows])
 
 
 def split_light(flux, share, redder):

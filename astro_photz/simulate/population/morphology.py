@@ -27,19 +27,19 @@ Shapes of galaxies: a bulge, a disc and clumps in its arms, by type, luminosity 
   dipole of that size (Zaritsky & Rix 1997, ApJ 477, 118).
 """
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from scipy.special import ndtr
 
 from astro_photz.sdss import PIXEL_SCALE
+from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.profiles import EXPONENTIAL, PROFILES, SERSIC, light_within
 
-from ._cosmology import distance_modulus
-from .clumps import Clumps, draw_clump_flux, draw_clump_places, split_light
+from .clumps import draw_clump_flux, draw_clump_places, split_light
 from .draw import red_share
+from .shapes import Shapes
+from .sizes import draw_radius
 
-__all__ = ["Morphology", "disc_inclination", "draw_morphology", "shen_radius"]
+__all__ = ["disc_inclination", "draw_morphology"]
 
 # Mean and scatter of how much redder the bulge is in g - r (mag), and of the logarithm of bulge to disc half-light
 # radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
@@ -56,110 +56,9 @@ _EARLY_WIDTH = {"bright": 0.67, "faint": 0.51}
 _BRIGHT = -21.84
 _EARLY_WIDTH_SCATTER = 0.12
 _MEAN_DISC_AXIS_RATIO = 0.6
-_RADIUS_LIMITS = 0.3, 12.0  # arcsec
 _LATE_COLOUR = 0.62, 0.165  # mean and scatter of g - r at z = 0.1 of late types (mag)
 _COLOUR_INCLINATION = 0.2  # correlation of the two
 _LOPSIDEDNESS = 0.085  # scale lengths: parameter of a Rayleigh distribution, whose median is 1.18 times that
-
-
-@dataclass(frozen=True)
-class Morphology:
-    """
-    Bulge (first) and disc (second) of each galaxy, and the clumps in the discs of late types.
-
-    Attributes
-    ----------
-    early : `~numpy.ndarray` (N,) of bool
-    bulge_fraction : `~numpy.ndarray` (N,)
-        Share of the bulge in the *r* band.
-    radius : `~numpy.ndarray` (N,)
-        Half-light radius of the whole (arcsec).
-    component_flux : `~numpy.ndarray` (N, 2, 5)
-        Fluxes of bulge and disc, without the clumps, in the unit of the population's.
-    component_profile : `~numpy.ndarray` (N, 2) of int
-        Index into `~astro_photz.simulate.render.profiles.PROFILES`.
-    component_radius : `~numpy.ndarray` (N, 2)
-        Half-light radius along the major axis (pixels).
-    component_offset : `~numpy.ndarray` (N, 2, 2)
-        From the galaxy's place, in columns and rows (pixels).
-    axis_ratio : `~numpy.ndarray` (N, 2)
-    angle : `~numpy.ndarray` (N, 2)
-        Of the major axis from the columns' direction (radians).
-    clumps : `~astro_photz.simulate.population.clumps.Clumps`
-    """
-
-    early: np.ndarray
-    bulge_fraction: np.ndarray
-    radius: np.ndarray
-    component_flux: np.ndarray
-    component_profile: np.ndarray
-    component_radius: np.ndarray
-    component_offset: np.ndarray
-    axis_ratio: np.ndarray
-    angle: np.ndarray
-    clumps: Clumps
-
-    def __len__(self):
-        return len(self.early)
-
-    def __getitem__(self, rows):
-        rows = np.arange(len(self))[rows]
-        values = {name: value[rows] for name, value in vars(self).items() if name != "clumps"}
-        return Morphology(**values, clumps=self.clumps.of(rows))
-
-    def dimmed(self, factor):
-        """
-        The same shapes in another light: bulge, disc and clumps alike.
-
-        Parameters
-        ----------
-        factor : `~numpy.ndarray` (N, 5)
-            By which the fluxes are multiplied.
-
-        Returns
-        -------
-        `Morphology` (N,)
-        """
-        clumps = replace(self.clumps, flux=self.clumps.flux * factor[self.clumps.galaxy])
-        return replace(self, component_flux=self.component_flux * factor[:, None], clumps=clumps)
-
-
-def shen_radius(absolute_magnitude, early):
-    """
-    Median half-light radius at given luminosity, and its scatter.
-
-    Parameters
-    ----------
-    absolute_magnitude : array_like (N,)
-        In the *r* band shifted to z = 0.1, h = 0.7.
-    early : array_like (N,) of bool
-        Type.
-
-    Returns
-    -------
-    radius : `~numpy.ndarray` (N,)
-        In kpc.
-    scatter : `~numpy.ndarray` (N,)
-        Standard deviation of ln R.
-
-    References
-    ----------
-    Shen et al. 2003, MNRAS 343, 978, equations 14 (early types), 15 (late types) and 16.
-
-    Examples
-    --------
-    >>> from astro_photz.simulate.population.morphology import shen_radius
-    >>> radius, _ = shen_radius([-21.5, -21.5], [True, False])
-    >>> radius.round(1)
-    array([3.4, 4.7])
-    """
-    magnitude = np.asarray(absolute_magnitude, dtype=float)
-    characteristic = -20.52
-    log_early = -0.4 * 0.60 * magnitude - 4.63
-    knee = np.log10(1 + 10 ** (-0.4 * (magnitude - characteristic)))
-    log_late = -0.4 * 0.21 * magnitude + (0.53 - 0.21) * knee - 1.31
-    scatter = 0.25 + (0.48 - 0.25) / (1 + 10 ** (-0.8 * (magnitude - characteristic)))
-    return 10 ** np.where(early, log_early, log_late), scatter
 
 
 def disc_inclination(axis_ratio):
@@ -201,7 +100,8 @@ def draw_morphology(population, rng):
 
     Returns
     -------
-    `Morphology`
+    `~astro_photz.simulate.population.shapes.Shapes` (N,)
+        A galaxy's components are its bulge, its disc and, in late types, the clumps.
 
     Examples
     --------
@@ -211,14 +111,14 @@ def draw_morphology(population, rng):
     >>> rng = np.random.default_rng(0)
     >>> population = draw_population(100, rng)
     >>> shape = draw_morphology(population, rng)
-    >>> total = shape.component_flux.sum(axis=1)
-    >>> np.add.at(total, shape.clumps.galaxy, shape.clumps.flux)
+    >>> total = np.zeros((100, 5))
+    >>> np.add.at(total, shape.components.scene, shape.components.flux)
     >>> bool(np.allclose(total, population.flux))
     True
     """
     n = len(population)
     early = rng.uniform(size=n) < red_share(population.rest_colour)
-    radius = _draw_radius(population, early, rng)
+    radius = draw_radius(population, early, rng)
     bulge_fraction = np.clip(_beta(rng, _BULGE_SHARE, early), 0.002, 0.998)
     profile = _profiles(early, rng)
     axis_ratio = _draw_axis_ratio(population, early, rng)
@@ -232,25 +132,33 @@ def draw_morphology(population, rng):
     clump_flux = draw_clump_flux(component_flux[late, 1], rng)
     component_flux[late, 1] -= clump_flux.sum(axis=1)
     clump_offset, clump_radius = draw_clump_places(scale_length[late], axis_ratio[late, 1], angle[late], rng)
-    return Morphology(
+    clump_offset += component_offset[late, 1][:, None]
+    tilt = np.where(early, 0, 0.1) * rng.standard_normal(n)
+    smooth = Components(
+        scene=np.repeat(np.arange(n), 2),
+        profile=profile.ravel(),
+        x=component_offset[..., 0].ravel(),
+        y=component_offset[..., 1].ravel(),
+        flux=component_flux.reshape(-1, 5),
+        radius=major.ravel(),
+        axis_ratio=axis_ratio.ravel(),
+        angle=np.stack([angle + tilt, angle], axis=1).ravel(),
+    )
+    return Shapes(
         early=early,
         bulge_fraction=bulge_fraction,
         radius=radius,
-        component_flux=component_flux,
-        component_profile=profile,
-        component_radius=major,
-        component_offset=component_offset,
-        axis_ratio=axis_ratio,
-        angle=np.stack([angle + np.where(early, 0, 0.1) * rng.standard_normal(n), angle], axis=1),
-        clumps=Clumps.in_discs(late, clump_offset + component_offset[late, 1][:, None], clump_flux, clump_radius),
+        inclination=np.where(early, np.nan, disc_inclination(axis_ratio[:, 1])),
+        sersic_index=np.full(n, np.nan),
+        components=Components.concatenate([smooth, _as_components(late, clump_offset, clump_flux, clump_radius)]),
     )
 
 
-def _draw_radius(population, early, rng):
-    """Half-light radii (N,) (arcsec)."""
-    median, scatter = shen_radius(population.absolute_magnitude, early)
-    radius = median * np.exp(scatter * rng.standard_normal(len(early))) * _arcsec_per_kpc(population.redshift)
-    return np.clip(radius, *_RADIUS_LIMITS)
+def _as_components(galaxies, offset, flux, radius):
+    """Clumps (K, clumps) of some galaxies."""
+    x, y = offset.reshape(-1, 2).T
+    scene = np.repeat(galaxies, radius.shape[1])
+    return Components.round("gaussian", scene=scene, x=x, y=y, flux=flux.reshape(-1, 5), radius=radius.ravel())
 
 
 def _draw_axis_ratio(population, early, rng):
@@ -277,11 +185,6 @@ def _beta(rng, parameters, early):
 def _normal(rng, parameters, early):
     mean, scatter = (np.where(early, *pair) for pair in zip(parameters["early"], parameters["late"], strict=True))
     return mean + scatter * rng.standard_normal(len(early))
-
-
-def _arcsec_per_kpc(redshift):
-    angular_distance = 10 ** (0.2 * distance_modulus(redshift) - 2) / (1 + redshift) ** 2  # kpc
-    return np.rad2deg(3600) / angular_distance
 
 
 def _profiles(early, rng):

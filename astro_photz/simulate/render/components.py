@@ -2,7 +2,7 @@
 """
 Components of light, as the renderer takes them: each has a place in one of many scenes, a profile, and fluxes.
 
-A star is one component; a galaxy is several: bulge, disc and clumps.
+A star is one component; a galaxy is several, such as bulge, disc and clumps.
 """
 
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ class Components:
     axis_ratio : `~numpy.ndarray` (M,)
     angle : `~numpy.ndarray` (M,)
         Of the major axis from the columns' direction (radians).
+    sersic_index : `~numpy.ndarray` (M,), optional
+        n of the components whose profile is 'sersic', without meaning for others; NaN if it is not given.
     """
 
     scene: np.ndarray
@@ -46,6 +48,11 @@ class Components:
     radius: np.ndarray
     axis_ratio: np.ndarray
     angle: np.ndarray
+    sersic_index: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.sersic_index is None:
+            self.sersic_index = np.full(len(self.scene), np.nan)
 
     def __len__(self):
         return len(self.scene)

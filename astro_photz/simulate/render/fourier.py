@@ -8,14 +8,15 @@ transforms times the transfer function of each band, turned into pixels by one i
 batch of stamps, on a processor or on a GPU.
 
 Profiles (`astro_photz.simulate.render.profiles`) are circular ones stretched along an axis, or points. Points and round
-Gaussians are products of a column and a row in Fourier space too, and cost next to nothing.
+Gaussians are products of a column and a row in Fourier space too, and cost next to nothing. The Gaussians of a chain,
+such as a spiral arm, cost little more, since all have the same shape: they are points, blurred together.
 
 On a finite grid light that leaves on one side comes in again on the other; it is taken off again
 (`astro_photz.simulate.render.wraparound`).
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -23,7 +24,8 @@ import torch
 from scipy.fft import next_fast_len
 
 from .components import add_by_scene, by_scene, quadratic_form
-from .profiles import HALF_LIGHT_SIGMA, TRANSFORMS, exp_of_minus
+from .profiles import HALF_LIGHT_SIGMA, PROFILES, TRANSFORMS, exp_of_minus
+from .sersic import sersic_transform
 from .wraparound import light_come_round
 
 __all__ = ["REACH", "render"]
@@ -155,11 +157,14 @@ class _Grid:
 def _render_batch(components, transfer, scenes, grid, shift):
     n = scenes.stop - scenes.start
     spectrum = torch.zeros((n, 5, len(grid.kx), len(grid.ky)), dtype=torch.complex64, device=grid.device)
-    separable = _is_separable(components)
+    separable, in_chain = _is_separable(components), _is_in_chain(components)
     _add_separable(spectrum, components[separable], grid)
+    _add_chains(spectrum, components[in_chain], grid)
     for profile, transform in TRANSFORMS.items():
-        alike = ~separable & components.have_profile(profile)
-        _add_profile(spectrum, components[alike], transform, grid)
+        alike = components[~separable & ~in_chain & components.have_profile(profile)]
+        _add_profile(spectrum, alike, transform, grid)
+    free = components[components.have_profile("sersic")]
+    _add_profile(spectrum, free, partial(sersic_transform, index=free.sersic_index), grid)
     spectrum *= _transfer(transfer, scenes, grid)
     come_round = light_come_round(components, _blur_variance(transfer, scenes, grid), shift, grid)
     return _to_pixels(spectrum, shift, grid) - come_round
@@ -211,6 +216,16 @@ def _is_separable(components):
     return components.have_profile("point") | (components.have_profile("gaussian") & (components.axis_ratio == 1))
 
 
+def _is_in_chain(components):
+    """Mask of the stretched Gaussians that have the same shape as the component before or after them in their scene."""
+    stretched = components.have_profile("gaussian") & (components.axis_ratio != 1)
+    linked = np.append(stretched, False) & np.append(False, stretched)
+    for name in ("scene", "radius", "axis_ratio", "angle"):
+        values = vars(components)[name]
+        linked[1:-1] &= values[1:] == values[:-1]
+    return linked[1:] | linked[:-1]
+
+
 def _add_separable(spectrum, components, grid):
     rows, columns = _phases(components.x + grid.margin, components.y + grid.margin, grid)
     variance = grid.column(np.where(components.have_profile("point"), 0, components.radius / HALF_LIGHT_SIGMA) ** 2)
@@ -220,6 +235,20 @@ def _add_separable(spectrum, components, grid):
     total = spectrum.flatten(1, 2)
     for scene, members in by_scene(components):
         total[scene].addmm_(columns[members].T, rows[members])
+
+
+def _add_chains(spectrum, components, grid):
+    """Add Gaussians of equal shape: as points together, all blurred at once."""
+    if not len(components):
+        return
+    shape = np.stack([components.scene, components.radius, components.axis_ratio, components.angle])
+    begins = np.append(True, (shape[:, 1:] != shape[:, :-1]).any(axis=0))
+    first, number = components[begins], np.cumsum(begins) - 1
+    points = replace(components, scene=number, profile=np.full(len(number), PROFILES.index("point")))
+    chains = torch.zeros((len(first), *spectrum.shape[1:]), dtype=spectrum.dtype, device=grid.device)
+    _add_separable(chains, points, grid)
+    chains *= TRANSFORMS["gaussian"](_stretched_k2(first, grid))[:, None]
+    spectrum.index_add_(0, torch.as_tensor(first.scene, device=grid.device), chains)
 
 
 def _add_profile(spectrum, components, transform, grid):

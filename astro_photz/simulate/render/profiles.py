@@ -4,7 +4,8 @@ Profiles of galaxies and stars: their laws, how their light is spread, and their
 
 The exponential and the Gaussian have transforms in a closed form. De Vaucouleurs' is tabulated once, from a sum of
 Gaussians that follows the profile to 1e-6 (the law exp(-b r^(1/4)) is a mixture of Gaussians with positive weights;
-compare Hogg & Lang 2013, PASP 125, 719).
+compare Hogg & Lang 2013, PASP 125, 719). Sersic profiles of other indices are in
+`astro_photz.simulate.render.sersic`.
 """
 
 from functools import cache
@@ -25,15 +26,15 @@ __all__ = [
     "light_within",
 ]
 
-PROFILES = ("point", "exponential", "devaucouleurs", "gaussian")
-"""Names of the profiles; a component's ``profile`` is its place here."""
+PROFILES = ("point", "exponential", "devaucouleurs", "gaussian", "sersic")
+"""Names of the profiles; a component's ``profile`` is its place here. The last has an index n for each component."""
 
 EXPONENTIAL = 1.67834699
 DEVAUCOULEURS = 7.66924944
 """b_n of the Sersic profiles exp(-b_n (r / R_50)^(1/n)), n = 1 and 4, that makes R_50 the half-light radius."""
 
 SERSIC = {"gaussian": (0.5, np.log(2)), "exponential": (1, EXPONENTIAL), "devaucouleurs": (4, DEVAUCOULEURS)}
-"""n and b_n of the extended profiles."""
+"""n and b_n of the extended profiles whose index is fixed."""
 
 HALF_LIGHT_SIGMA = np.sqrt(2 * np.log(2))
 """Half-light radius of a round Gaussian of unit width."""
@@ -48,7 +49,7 @@ def light_within(distance, profile):
     distance : `~numpy.ndarray` (...)
         In half-light radii.
     profile : `~numpy.ndarray` (...) of int
-        Index into `PROFILES`; points have none.
+        Index into `PROFILES`, of one of `SERSIC`.
 
     Returns
     -------
@@ -80,8 +81,8 @@ def light_beyond(distance, index, b):
     ----------
     distance : `~numpy.ndarray` (...)
         In half-light radii.
-    index, b : float
-        Of `SERSIC`.
+    index, b : float or `~numpy.ndarray` (...)
+        n and b_n.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from scipy.special import gamma
 
 from .components import add_by_scene, quadratic_form
 from .profiles import SERSIC, exp_of_minus, light_beyond
+from .sersic import sersic_law
 
 __all__ = ["light_come_round"]
 
@@ -59,17 +60,23 @@ def _copies_at_nodes(components, n, grid):
     """
     number = _RINGS[0][1]
     at_nodes = torch.zeros((n, 5, number**2), device=grid.device)
-    for profile, law in SERSIC.items():
+    for profile in (*SERSIC, "sersic"):
         alike = components[components.have_profile(profile)]
-        large = alike[_light_beyond(alike.radius, grid.side / 2, *law) > _FAINT]
-        wide = _light_beyond(large.radius, _followed(_RINGS[1], grid), *law) > _WIDE
+        large = alike[_light_beyond(alike.radius, grid.side / 2, *_law(profile, alike)) > _FAINT]
+        wide = _light_beyond(large.radius, _followed(_RINGS[1], grid), *_law(profile, large)) > _WIDE
         for group, rings in ((large[~wide], _RINGS[:2]), (large[wide], _RINGS)):
             if not len(group):
                 continue
+            law = _law(profile, group)
             copies = sum(_copies(group, *ring, law, grid) for ring in rings)
             everywhere = grid.column(_evenly_spread(group, rings[-1], law, grid))
             add_by_scene(at_nodes, group, copies + everywhere)
     return at_nodes.unflatten(-1, (number, number))
+
+
+def _law(profile, components):
+    """n and b_n of components of one profile: numbers, or arrays (M,) where each has its own."""
+    return SERSIC[profile] if profile in SERSIC else sersic_law(components.sersic_index)
 
 
 def _as_seen(light, variance, shift, grid):
@@ -118,9 +125,13 @@ def _copies(components, rings, number, law, grid):
     r2 *= y
     r2 += xx * x**2
     root = r2.clamp_(min=0)
-    for _ in range(int(np.log2(2 * index))):  # r^(1 / n) by square roots, which are quicker than powers
-        root = root.sqrt_()
-    profile = exp_of_minus(root.mul_(b)).sum(dim=1)
+    if np.ndim(index):
+        root.pow_(column(0.5 / index)).mul_(column(b))
+    else:
+        for _ in range(int(np.log2(2 * index))):  # r^(1 / n) by square roots, which are quicker than powers
+            root = root.sqrt_()
+        root.mul_(b)
+    profile = exp_of_minus(root).sum(dim=1)
     refine = _interpolation(number, tuple(_nodes(_RINGS[0][1])), grid.device)
     area = components.radius**2 * components.axis_ratio
     light = (refine @ profile @ refine.T).flatten(1)

@@ -20,7 +20,7 @@ import numpy as np
 
 from astro_photz.sdss import PIXEL_SCALE, R_UGRIZ, ZERO_POINT
 from astro_photz.simulate.population.draw import draw_population
-from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.population.families import draw_shapes
 from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import REACH
 from astro_photz.utils._settings import check_between
@@ -47,7 +47,7 @@ _FAINT_COLOUR_SCATTER = np.array([0.4, 0.4, 0.0, 0.4, 0.4])  # mag: counts are o
 _FAINT_RADIUS = 0.45, 0.3  # half-light radius (arcsec): median and scatter of the logarithm
 
 
-def draw_neighbours(ebv, rng, *, size, split, density=1.0):
+def draw_neighbours(ebv, rng, *, size, split, density=1.0, shapes=None):
     """
     Draw the neighbours of galaxies.
 
@@ -62,6 +62,8 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
         Which of the real galaxies are their progenitors.
     density : float, optional
         Number of neighbours relative to the real sky; 0 for none.
+    shapes : dict, optional
+        Keywords of `~astro_photz.simulate.population.families.draw_shapes`.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def draw_neighbours(ebv, rng, *, size, split, density=1.0):
     area = density * ((size + 2 * REACH) * PIXEL_SCALE / 3600) ** 2
     clustered = rng.gamma(1 / _CLUSTERING, area * _CLUSTERING, size=len(ebv))
     single = (_place(counts, clustered, size, rng) for counts in (_BRIGHT_GALAXIES, _GALAXIES))
-    galaxies = _shape_galaxies(*map(np.concatenate, zip(*single, strict=True)), rng, split)
+    galaxies = _shape_galaxies(*map(np.concatenate, zip(*single, strict=True)), rng, split, shapes or {})
     faint = _blur_faint(*_place(_FAINT_GALAXIES, clustered, size, rng), rng)
     stars = _colour_stars(*_place(_STARS, np.full(len(ebv), area), size, rng), rng)
     every = Components.concatenate([galaxies, faint, stars])
@@ -106,7 +108,7 @@ def _place(counts, area, size, rng):
     return scene, x, y, magnitude
 
 
-def _shape_galaxies(scene, x, y, magnitude, rng, split):
+def _shape_galaxies(scene, x, y, magnitude, rng, split, shapes):
     """
     Draw galaxies of the sample, dimmed to the magnitudes wanted, and smaller.
 
@@ -114,24 +116,15 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split):
     """
     n = len(scene)
     population = draw_population(n, rng, split=split)
-    shape = draw_morphology(population, rng)
+    shape = draw_shapes(population, rng, **shapes)
     own_magnitude = ZERO_POINT - 2.5 * np.log10(population.flux[:, 2])
     scatter = _COLOUR_SCATTER * rng.standard_normal((n, 5))
     scatter[:, 2] = 0
     flux = population.flux * 10 ** (-0.4 * (magnitude - own_magnitude)[:, None] + 0.4 * scatter)
-    component = (shape.bulge_fraction < 0.5).astype(int)  # the larger component stands for the whole
-    rows = np.arange(n)
+    # one component stands for the whole: the larger one of bulge and disc, or the main body
+    main = shape.components[shape.first + (shape.bulge_fraction < 0.5)]
     radius = shape.radius / PIXEL_SCALE * 10 ** (-0.1 * (magnitude - own_magnitude))
-    return Components(
-        scene=scene,
-        profile=shape.component_profile[rows, component],
-        x=x,
-        y=y,
-        flux=flux,
-        radius=np.clip(radius, 0.8, 30),
-        axis_ratio=shape.axis_ratio[rows, component],
-        angle=shape.angle[rows, component],
-    )
+    return replace(main, scene=scene, x=x, y=y, flux=flux, radius=np.clip(radius, 0.8, 30))
 
 
 def _blur_faint(scene, x, y, magnitude, rng):
