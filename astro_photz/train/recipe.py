@@ -106,14 +106,16 @@ class Pretraining(_Training):
     ----------
     epochs, batch_size, accumulate, precision, gradient_clip, patience, augment, optimizer
         Of any training; the redshift probe, after each epoch, is to improve.
-    queue_length, momentum, temperature, projection_dim, projection_hidden, symmetric, photometry, \
-photometry_weight, photometry_hidden
+    contrastive_weight, queue_length, similar_negatives, momentum, temperature, projection_dim, projection_hidden, \
+symmetric, photometry, photometry_weight, photometry_hidden
         Of the model.
     groups : int, optional
         Groups that batch normalisation sees a batch in, over all processes, but two at least on each.
     """
 
+    contrastive_weight: float = 1.0
     queue_length: int = 4096
+    similar_negatives: int = 0
     momentum: float = 0.999
     temperature: float = 0.1
     projection_dim: int = 128
@@ -128,8 +130,10 @@ photometry_weight, photometry_hidden
         super().__post_init__()
         for name in ("queue_length", "projection_dim", "groups", "photometry_hidden"):
             check_at_least(name, getattr(self, name), 1)
-        for name in ("projection_hidden", "photometry_weight"):
+        for name in ("projection_hidden", "photometry_weight", "contrastive_weight", "similar_negatives"):
             check_at_least(name, getattr(self, name), 0)
+        if not (self.contrastive_weight or self.photometry_weight):
+            raise ValueError("contrastive_weight must be above 0 if photometry_weight is 0: there is no other task")
         check_one_of("photometry", self.photometry, tuple(PHOTOMETRY))
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be 0 or more and below 1, got {self.momentum}")

@@ -120,6 +120,11 @@ def error_of_mean(values):
     return float(values.std(ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
 
 
+def paired(values, others):
+    """Differences (N,) of values that are given by seed, of the seeds that both have."""
+    return np.array([values[seed] - others[seed] for seed in values if seed in others])
+
+
 def told(values, digits=5):
     """Mean and spread over seeds."""
     if not len(values):

@@ -5,17 +5,20 @@ Gain by pretraining and by each part of it: several pretrainings, each probed, t
     python -m benchmarks.training.ablation RUN_FOLDER --train train.h5 --validation validation.h5 --test test.h5
 
 For each seed: two trainings from scratch, with few labels and with all; then, for each arm (with and without artificial
-reddening, with and without the auxiliary task, other widths, batches and queues), a pretraining on the same images, and
-with few labels a fine-tuning of the frozen encoder and one of the whole network. All that use few labels make as many
-steps. Each result is stored as JSON in the folder and not made again, so the command can be stopped, or stop itself
-after ``--hours``, and be given again; it ends with the tables of what there is. ``--table`` prints them alone,
-``--output`` writes them for the model card (``astro-photz card``), and ``--probe`` leaves out what takes labels.
-Without photometry beside the network: ``--set encoder.photometry=false``.
+reddening, with and without the auxiliary task, other widths, batches and queues, and what leaves the contrastive task
+nothing but colours to tell galaxies by), a pretraining on the same images, and with few labels a fine-tuning of the
+frozen encoder and one of the whole network. All that use few labels make as many steps. Each result is stored as JSON
+in the folder and not made again, so the command can be stopped, or stop itself after ``--hours``, and be given again.
+It ends with the tables of what there is: ``--table`` prints them alone, ``--output`` writes them for the model card
+(``astro-photz card``), and ``--probe`` leaves out what takes labels. Without photometry beside the network:
+``--set encoder.photometry=false``. What an arm gains over training from scratch, and over the auxiliary task alone, is
+told by seed, each pair with the same labels.
 
 The test set is used for the tables only, the validation set for the choice of epochs and for the probe.
 """
 
 import argparse
+import itertools
 import math
 from functools import partial
 from pathlib import Path
@@ -31,9 +34,16 @@ from astro_photz.train.tasks.representation import probe_scatter
 from astro_photz.train.tensors import central
 from benchmarks.common.results import write_result
 
-from ._experiments import SPLITS, Experiments, error_of_mean, estimate, finetune, hashes, judge, told
+from ._experiments import SPLITS, Experiments, error_of_mean, estimate, finetune, hashes, judge, paired, told
 
 NO_AUXILIARY = ("pretrain.photometry_weight = 0.0", "encoder.bottleneck = 0")  # which nothing would have taught
+AUXILIARY_ALONE = "auxiliary alone"
+SIMILAR = ("pretrain.similar_negatives = 128",)
+NORMALISED = ("pretrain.augment.normalise = {}",)
+TWO_NOISES = (  # those of the two views: together as much as the stamp has, which both share
+    "pretrain.augment.noise = {low = 1.0, high = 1.0}",
+    "pretrain.augment.blur = {sigma = 1.0, bands = 'each'}",
+)
 ARMS = {
     "reddening, auxiliary": (),
     "no reddening, auxiliary": ("pretrain.augment.redden.ebv_max = 0.0",),
@@ -44,6 +54,13 @@ ARMS = {
     "width 32": ("encoder.width = 32",),
     "batch of 512": ("pretrain.batch_size = 512",),
     "queue of 1,024": ("pretrain.queue_length = 1024",),
+    AUXILIARY_ALONE: ("pretrain.contrastive_weight = 0.0",),
+    "similar negatives": (*SIMILAR, *NO_AUXILIARY),
+    "normalised by r": (*NORMALISED, *NO_AUXILIARY),
+    "two noises": (*TWO_NOISES, *NO_AUXILIARY),
+    "all three": (*SIMILAR, *NORMALISED, *TWO_NOISES, *NO_AUXILIARY),
+    "similar negatives, auxiliary": SIMILAR,
+    "all three, auxiliary": (*SIMILAR, *NORMALISED, *TWO_NOISES),
 }
 """Changes of the recipe, by the name of the arm; the first is the recipe itself."""
 
@@ -58,7 +75,7 @@ PCA_STAMPS, PCA_COMPONENTS = 4000, 64
 
 QUICK = {
     "n_images": 2000,
-    "n_labels": 300,
+    "n_labels": [300],
     "n_all": 2000,
     "n_test": 500,
     "seeds": [0],
@@ -87,7 +104,7 @@ def _arguments():
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--n-images", type=int, default=40_000, help="images of a pretraining")
-    parser.add_argument("--n-labels", type=int, default=2000, help="few labels")
+    parser.add_argument("--n-labels", nargs="+", type=int, default=[2000], help="few labels, one number or several")
     parser.add_argument("--n-all", type=int, default=40_000, help="«all labels»")
     parser.add_argument("--n-test", type=int, default=10_000)
     parser.add_argument("--steps", type=int, default=2000, help="least number of steps of a fine-tuning")
@@ -111,7 +128,7 @@ class Ablation:
         self.arguments = arguments
         self.data = {split: getattr(arguments, split) for split in SPLITS}
         self.machine = train.Machine(accelerator="cpu", devices=1, threads=arguments.threads, progress=False)
-        names = ("changes", "n_images", "n_labels", "n_test", "steps")
+        names = ("changes", "n_images", "n_test", "steps")
         settings = {name: getattr(arguments, name) for name in names} | hashes(self.data)
         settings["recipe"] = self.recipe().as_dict()
         self.results = Experiments(arguments.folder, settings, hours=arguments.hours)
@@ -127,12 +144,13 @@ class Ablation:
                 self.results.store(f"pretrain-{_slug(arm)}-{seed}", partial(self.pretrain, arm, seed))
                 if self.arguments.probe or RunFolder(self.folder("pretrain", arm, seed)).metrics is None:
                     continue
-                for mode in MODES:
-                    self.results.store(f"{mode}-{_slug(arm)}-{seed}", partial(self.tune, arm, seed, mode))
+                for n_labels, mode in itertools.product(self.arguments.n_labels, MODES):
+                    tune = partial(self.tune, arm, seed, mode, n_labels)
+                    self.results.store(f"{_tuned(mode, n_labels, arm)}-{seed}", tune)
 
     def labels(self):
         """Few and all."""
-        return self.arguments.n_labels, self.arguments.n_all
+        return *self.arguments.n_labels, self.arguments.n_all
 
     def recipe(self, *changes):
         """The recipe with changes."""
@@ -157,11 +175,11 @@ class Ablation:
         """Train without a pretraining."""
         return self.finetune(self.folder(f"scratch-{n_labels}", "none", seed), self.recipe(), seed, n_labels)
 
-    def tune(self, arm, seed, mode):
+    def tune(self, arm, seed, mode, n_labels):
         """Fine-tune a pretrained encoder with few labels."""
         init = self.folder("pretrain", arm, seed)
-        folder = self.folder(mode, arm, seed)
-        return self.finetune(folder, self.recipe(*ARMS[arm], *MODES[mode]), seed, self.arguments.n_labels, init=init)
+        folder = self.folder(f"{mode}-{n_labels}", arm, seed)
+        return self.finetune(folder, self.recipe(*ARMS[arm], *MODES[mode]), seed, n_labels, init=init)
 
     def finetune(self, folder, recipe, seed, n_labels, **options):
         """Train with labels, and measure on the test set."""
@@ -221,21 +239,37 @@ class Ablation:
             print(f"  {'':28s} by epoch: {' '.join(f'{value:.4f}' for value in curves.mean(axis=0))}")
 
     def _print_tuning(self):
-        few, every = self.labels()
-        print(f"\nFine-tuning with {few} labels: test set; dz/dE(B-V) is the slope for a wrong E(B-V)")
-        scratch = {n: self._over_seeds(f"scratch-{n}", "sigma_mad") for n in (few, every)}
-        gap = scratch[few].mean() - scratch[every].mean() if all(map(len, scratch.values())) else math.nan
-        for n in scratch:
-            self._print_line(f"from scratch, {n} labels", f"scratch-{n}")
-        for arm in self.arguments.arms:
-            for mode in MODES:
-                name = f"{mode}-{_slug(arm)}"
+        *few, every = self.labels()
+        for n_labels in few:
+            print(f"\nFine-tuning with {n_labels} labels: test set; dz/dE(B-V) is the slope for a wrong E(B-V)")
+            scratch = {n: self._over_seeds(f"scratch-{n}", "sigma_mad") for n in (n_labels, every)}
+            gap = scratch[n_labels].mean() - scratch[every].mean() if all(map(len, scratch.values())) else math.nan
+            for n in scratch:
+                self._print_line(f"from scratch, {n} labels", f"scratch-{n}")
+            for arm, mode in itertools.product(self.arguments.arms, MODES):
+                name = _tuned(mode, n_labels, arm)
                 sigma = self._over_seeds(name, "sigma_mad")
-                if len(sigma) and math.isfinite(gap):
-                    closed = f"{(scratch[few].mean() - sigma.mean()) / gap:.2f} of the gap closed"
-                else:
-                    closed = ""
+                known = len(sigma) and math.isfinite(gap)
+                closed = f"{(scratch[n_labels].mean() - sigma.mean()) / gap:.2f} of the gap closed" if known else ""
                 self._print_line(f"{arm}, {mode}", name, closed)
+            self._print_differences(n_labels)
+
+    def _print_differences(self, n_labels):
+        """What the contrastive task adds to the auxiliary one, and what both add to none."""
+        print("  sigma_MAD less that of the same seed's (mean, and its error)")
+        for arm, mode in itertools.product(self.arguments.arms, MODES):
+            own = self._by_seed(_tuned(mode, n_labels, arm))
+            others = {"from scratch": f"scratch-{n_labels}"}
+            if arm != AUXILIARY_ALONE:
+                others[AUXILIARY_ALONE] = _tuned(mode, n_labels, AUXILIARY_ALONE)
+            differences = {name: paired(own, self._by_seed(other)) for name, other in others.items()}
+            if any(map(len, differences.values())):
+                columns = (f"{name}: {_difference(values)}" for name, values in differences.items())
+                print(f"  {f'{arm}, {mode}':36s} {'  '.join(columns)}")
+
+    def _by_seed(self, name):
+        found = {seed: self.results.load(f"{name}-{seed}") for seed in self.arguments.seeds}
+        return {seed: result["sigma_mad"] for seed, result in found.items() if result}
 
     def result(self):
         """Collect the results in the form of the model card: means over seeds, and their errors."""
@@ -245,16 +279,22 @@ class Ablation:
             minutes = self._over_seeds(f"pretrain-{_slug(arm)}", lambda r: r["seconds"] / 60)
             first, last = (curves[:, 0], curves[:, -1]) if len(curves) else ([], [])
             told = _mean("probe_random", first) | _mean("probe", last) | _mean("minutes", minutes)
-            rows += [self._row(f"{arm}, {mode}", f"{mode}-{_slug(arm)}", **told) for mode in MODES]
+            for n_labels, mode in itertools.product(self.arguments.n_labels, MODES):
+                number = f", {n_labels:,} labels" if len(self.arguments.n_labels) > 1 else ""
+                rows.append(self._row(f"{arm}, {mode}{number}", _tuned(mode, n_labels, arm), **told))
         rows = [row for row in rows if "sigma_mad" in row]
         if pca := self.results.load("pca"):
             rows.append({"method": "PCA of the pixels", "probe": pca["probe_sigma_mad"]})
+        few = " or ".join(f"{n_labels:,}" for n_labels in self.arguments.n_labels)
         text = (
             f"Pretrained on {self.arguments.n_images:,} images, each arm as long as the other, then fine-tuned with "
-            f"{self.arguments.n_labels:,} labels, the encoder frozen or the whole network. Means over seeds "
+            f"{few} labels, the encoder frozen or the whole network. Means over seeds "
             f"{', '.join(map(str, self.arguments.seeds))}, and their errors; of one seed where there is none. "
             "Probe: σ_MAD of the redshifts of neighbours among the embeddings, of the same encoder with random weights "
             "and as pretrained. Without auxiliary task there is no bottleneck either, which nothing would have taught. "
+            "Similar negatives: a galaxy is told from the 128 in the queue that are nearest in brightness and size. "
+            "Normalised by r: the brightness of each view is drawn. Two noises: each view has as much noise added as "
+            "the stamp has, and each band is blurred by itself. All three: these, together. "
             "Learning rates: that of the recipe, 0.002, from scratch; 0.01 for the head on a frozen encoder; 0.001 for "
             "the whole network, less in its first layers. "
             f"Minutes: of the pretraining, on {self.arguments.threads} thread(s) of a processor."
@@ -304,6 +344,19 @@ def _mean(name, values):
         return {}
     error = {f"{name}_err": error_of_mean(values)} if len(values) > 1 else {}
     return {name: float(values.mean()), **error}
+
+
+def _difference(values):
+    """Mean over seeds and its error; of one seed the number alone."""
+    if not len(values):
+        return "-"
+    error = f" ± {error_of_mean(values):.5f}" if len(values) > 1 else ""
+    return f"{values.mean():8.5f}{error}"
+
+
+def _tuned(mode, n_labels, arm):
+    """Name of a fine-tuning's result, without the seed."""
+    return f"{mode}-{n_labels}-{_slug(arm)}"
 
 
 def _slug(arm):

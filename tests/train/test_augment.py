@@ -8,29 +8,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning", exc_type=ImportError)
 pytest.importorskip("onnxscript", exc_type=ImportError)
 
+from plain_stamps import SKY_RMS, galaxies, noise, radius
+
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.train.augment.chain import STEPS, augmentation_settings, make_augmentation
 from astro_photz.train.augment.geometry import JitterCrop, RotateFlip, SizeScaling
-from astro_photz.train.augment.light import Blur, MissingPixels, Noise, Reddening, noise_rms
+from astro_photz.train.augment.light import Blur, MissingPixels, Noise, Normalisation, Reddening, noise_rms
 from astro_photz.train.networks.dereddening import deredden
 from astro_photz.train.tensors import central
-
-SKY_RMS = torch.tensor([0.035, 0.014, 0.024, 0.04, 0.14])
-
-
-def radius(size):
-    axis = torch.arange(size) - (size - 1) / 2
-    return torch.hypot(axis[:, None], axis)
-
-
-def galaxies(n=4, *, size=107, scale=3.0, peak=1.0):
-    """Round, without noise, as bright in all bands."""
-    return (peak * torch.exp(-radius(size) / scale)).expand(n, 5, size, size).clone()
-
-
-def noise(n=64, *, size=64, rms=SKY_RMS):
-    return rms[:, None, None] * torch.randn(n, 5, size, size)
-
 
 OPTIONS = {"scale": {"factor": 1.2}, "rotate": {"size": 74}, "crop": {"size": 64, "jitter": 5}}
 EACH = [step(**OPTIONS.get(name, {})) for name, step in STEPS.items()]
@@ -42,7 +27,8 @@ def _seed():
 
 
 def test_a_recipe_that_names_a_step_alone_gets_its_defaults():
-    wanted = {"crop": {"size": 64, "jitter": 0}, "redden": {"ebv_max": 0.5}, "noise": {"low": 0.0, "high": 1.0}}
+    wanted = {"crop": {"size": 64, "jitter": 0}, "redden": {"ebv_max": 0.5}}
+    wanted["noise"] = {"low": 0.0, "high": 1.0, "fill": False}
     assert augmentation_settings({"redden": {}, "noise": {}, "scale": {}}) == {"scale": {"factor": 1.1}} | wanted
 
 
@@ -256,6 +242,15 @@ def test_blur_keeps_the_flux_and_widens_alike_in_all_bands():
     assert float(added.sqrt().max()) == pytest.approx(1.5, abs=0.1)
 
 
+def test_blur_of_each_band_keeps_the_flux_and_widens_each_by_its_own():
+    flux = torch.exp(-0.5 * (radius(64) / 2).square()).expand(300, 5, 64, 64)
+    blurred = Blur(1.5, bands="each")(flux)
+    torch.testing.assert_close(blurred.sum(dim=(2, 3)), flux.sum(dim=(2, 3)), rtol=1e-4, atol=0)
+    added = half_light_radius(blurred).square() - half_light_radius(flux).square()
+    assert abs(np.corrcoef(added[:, 0], added[:, 1])[0, 1]) < 0.2
+    torch.testing.assert_close((added / 2).clamp(min=0).sqrt().amax(dim=0), torch.full((5,), 1.5), rtol=0, atol=0.1)
+
+
 @pytest.mark.parametrize("peak", [0.0, 3.0, 30.0], ids=["blank", "usual", "bright"])
 def test_noise_is_measured_whatever_the_galaxy(peak):
     flux = noise(100) + galaxies(100, size=64, scale=4, peak=peak)
@@ -316,9 +311,9 @@ def test_pixels_go_missing_in_a_share_of_stamps():
 
 
 def test_a_recipe_makes_a_chain_in_the_order_of_nature():
-    steps = ["missing", "noise", "blur", "redden", "crop", "rotate", "scale"]
+    steps = ["missing", "noise", "normalise", "blur", "redden", "crop", "rotate", "scale"]
     chain = make_augmentation({step: {} for step in steps} | {"crop": {"jitter": 5}})
-    kinds = (SizeScaling, RotateFlip, JitterCrop, Reddening, Blur, Noise, MissingPixels)
+    kinds = (SizeScaling, RotateFlip, JitterCrop, Reddening, Blur, Normalisation, Noise, MissingPixels)
     assert [type(module) for module in chain] == list(kinds)
     assert (chain[1].size, chain[1].jitter) == (64, 5)
     assert chain(galaxies()).shape == (4, 5, 64, 64)
@@ -345,6 +340,9 @@ def test_without_a_recipe_the_middle_is_left():
         ({"redden": {"ebv_max": -0.1}}, r"ebv_max must be a number of 0 or more, got -0.1"),
         ({"redden": {"ebv_max": "much"}}, r"ebv_max must be a number of 0 or more, got 'much'"),
         ({"blur": {"sigma": float("nan")}}, r"sigma must be a number of 0 or more, got nan"),
+        ({"blur": {"bands": "some"}}, r"bands must be one of alike, each, got 'some'"),
+        ({"normalise": {"magnitude": "r"}}, r"magnitude must be a number of 0 or more, got 'r'"),
+        ({"normalise": {"spread": -1}}, r"spread must be a number of 0 or more, got -1"),
         ({"crop": {"jitter": 1.5}}, r"jitter must be a whole number of 0 or more, got 1.5"),
         ({"crop": {"size": 0}}, r"size must be a whole number of 1 or more, got 0"),
         ({"missing": {"band": 1.5}}, r"band must be a number from 0 to 1, got 1.5"),

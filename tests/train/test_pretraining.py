@@ -86,3 +86,11 @@ def test_too_few_galaxies_to_probe_with_are_refused(data, tmp_path):
     few = write_stamps(tmp_path / "few.h5", 31)
     with pytest.raises(ValueError, match=r"few.h5 must have the 32 labelled galaxies .* got 31"):
         refused(data, tmp_path / "run", kind="pretrain", validation=few)
+
+
+def test_similar_negatives_need_the_catalogue_that_tells_them(data, tmp_path):
+    """Even where no task predicts it."""
+    catalogue = ("pretrain.photometry_weight = 0.0", "pretrain.photometry = 'catalog'")
+    recipe = small_recipe("pretrain.similar_negatives = 4", *catalogue)
+    with pytest.raises(ValueError, match=r"has no catalog_flux .* predict or know similar galaxies by"):
+        refused(data, tmp_path / "run", kind="pretrain", recipe=recipe)

@@ -22,6 +22,18 @@ def test_a_recipe_survives_being_written(tmp_path, name):
     assert Recipe.read(tmp_path / "again.toml") == recipe
 
 
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_recipe_of_before_there_were_these_settings_is_the_same(tmp_path, name):
+    """As it lies in the folders of runs."""
+    new = ("contrastive_weight", "similar_negatives", "fill", "bands")
+    lines = Recipe.read(name).as_toml().splitlines()
+    old = [line for line in lines if not line.startswith(new)]
+    assert len(old) < len(lines)
+    (tmp_path / "old.toml").write_text("\n".join(old), encoding="utf-8")
+    assert Recipe.read(tmp_path / "old.toml") == Recipe.read(name)
+    assert (Recipe.read(name).pretrain.contrastive_weight, Recipe.read(name).pretrain.similar_negatives) == (1, 0)
+
+
 @pytest.mark.parametrize("name", ["small", "smoke"])
 def test_models_take_what_recipes_say(name):
     recipe = Recipe.read(name)
@@ -56,6 +68,9 @@ def test_the_reference_method_is_as_published():
         ("pretrain.symmetric = 1", r"symmetric in \[pretrain\] must be true or false, got 1"),
         ("pretrain.momentum = 1.0", r"momentum must be 0 or more and below 1, got 1.0"),
         ("pretrain.temperature = 0", r"temperature must be above 0"),
+        ("pretrain.similar_negatives = -1", r"similar_negatives must be at least 0, got -1 in \[pretrain\]"),
+        ("pretrain.contrastive_weight = -1", r"contrastive_weight must be at least 0, got -1"),
+        ("pretrain = {contrastive_weight = 0, photometry_weight = 0}", r"contrastive_weight must be above 0 if"),
         ("pretrain.batch_size = 31", r"batch_size must be a multiple of groups \(2\), got 31"),
         ("finetune.loss = 'mse'", r"loss must be one of soft, cross_entropy, got 'mse'"),
         ("finetune.keep = first", r"keep must be one of best, last, got 'first'"),

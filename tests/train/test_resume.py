@@ -79,6 +79,28 @@ def slurm_environment(folder):
     return slurm | {"SLURM_NODELIST": "localhost", "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
+@pytest.mark.parametrize("change", ["pretrain.similar_negatives = 4", "pretrain.contrastive_weight = 0.0"])
+def test_a_pretraining_resumes_with_what_its_queue_keeps(data, tmp_path, monkeypatch, change):
+    machine, begin_step = replace(MACHINE, checkpoint_every=3), StepSeed.on_train_batch_start
+    recipe = small_recipe("pretrain.epochs = 1", change)
+
+    def killed(self, trainer, *batch):
+        if trainer.global_step == 7:
+            raise Killed
+        begin_step(self, trainer, *batch)
+
+    pretrain(recipe, data / "unlabelled.h5", tmp_path / "whole", machine=machine)
+    with monkeypatch.context() as patch:
+        patch.setattr(StepSeed, "on_train_batch_start", killed)
+        with pytest.raises(Killed):
+            pretrain(recipe, data / "unlabelled.h5", tmp_path / "killed", machine=machine)
+    assert weights_of(tmp_path / "killed")["global_step"] == 6
+    pretrain(recipe, data / "unlabelled.h5", tmp_path / "killed", machine=machine)
+    states = [weights_of(tmp_path / name)["state_dict"] for name in ("whole", "killed")]
+    torch.testing.assert_close(states[1], states[0], rtol=1e-5, atol=1e-7)
+    assert ("queue.photometry" in states[0]) == ("similar" in change)
+
+
 @pytest.mark.parametrize("steps", [(5, 7), (10, 12), (4, 5)])
 def test_two_interruptions_do_no_harm(data, tmp_path, monkeypatch, uninterrupted, steps):
     """Where an epoch ends, too: no step is done twice, no validation left out."""

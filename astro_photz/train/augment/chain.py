@@ -17,7 +17,7 @@ from torch import nn
 from astro_photz.utils._settings import check_known
 
 from .geometry import JitterCrop, RotateFlip, SizeScaling
-from .light import Blur, MissingPixels, Noise, Reddening, noise_rms
+from .light import Blur, MissingPixels, Noise, Normalisation, Reddening, noise_rms
 
 __all__ = ["STEPS", "augmentation_settings", "make_augmentation"]
 
@@ -27,6 +27,7 @@ STEPS = {
     "crop": JitterCrop,
     "redden": Reddening,
     "blur": Blur,
+    "normalise": Normalisation,
     "noise": Noise,
     "missing": MissingPixels,
 }
@@ -81,18 +82,18 @@ def make_augmentation(settings):
     """
     Chain augmentations.
 
-    They are in the order of nature: place and shape of the galaxy first, on the whole stamp, then dust, seeing, noise,
-    and missing pixels last. Noise is in units of the stamp's own.
+    They are in the order of nature: place and shape of the galaxy first, on the whole stamp, then dust, seeing,
+    brightness, noise, and missing pixels last. Noise is in units of the stamp's own.
 
     Parameters
     ----------
     settings : dict of dict
-        Options of each step by its name: ``scale``, ``rotate``, ``crop``, ``redden``, ``blur``, ``noise``,
-        ``missing``. Steps that are not named are left out, but the crop never is. They are
+        Options of each step by its name: ``scale``, ``rotate``, ``crop``, ``redden``, ``blur``, ``normalise``,
+        ``noise``, ``missing``. Steps that are not named are left out, but the crop never is. They are
         `~astro_photz.train.augment.geometry.SizeScaling`, `~astro_photz.train.augment.geometry.RotateFlip`,
         `~astro_photz.train.augment.geometry.JitterCrop`, `~astro_photz.train.augment.light.Reddening`,
-        `~astro_photz.train.augment.light.Blur`, `~astro_photz.train.augment.light.Noise` and
-        `~astro_photz.train.augment.light.MissingPixels`.
+        `~astro_photz.train.augment.light.Blur`, `~astro_photz.train.augment.light.Normalisation`,
+        `~astro_photz.train.augment.light.Noise` and `~astro_photz.train.augment.light.MissingPixels`.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Augmentations of light: dust, seeing, noise, and pixels that are missing.
+Augmentations of light: dust, seeing, brightness, noise, and pixels that are missing.
 """
 
 import math
@@ -8,11 +8,15 @@ import math
 import torch
 from torch import nn
 
+from astro_photz.sdss import BANDS
 from astro_photz.train.networks.dereddening import deredden
+from astro_photz.utils._settings import check_one_of
 
 from ._draws import checked, uniform
 
-__all__ = ["Blur", "MissingPixels", "Noise", "Reddening", "noise_rms"]
+__all__ = ["Blur", "MissingPixels", "Noise", "Normalisation", "Reddening", "noise_rms"]
+
+_R = BANDS.index("r")
 
 
 class Reddening(nn.Module):
@@ -48,17 +52,26 @@ class Reddening(nn.Module):
 
 class Blur(nn.Module):
     """
-    Blur all bands alike, like worse seeing.
+    Blur, like worse seeing.
 
     Parameters
     ----------
     sigma : float, optional
         Largest width of the Gaussian (pixels, one standard deviation), drawn evenly from 0.
+    bands : {'alike', 'each'}, optional
+        Whether all bands are blurred alike, or each by a draw of its own, which changes the colours of small apertures.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown.
     """
 
-    def __init__(self, sigma=1.0):
+    def __init__(self, sigma=1.0, *, bands="alike"):
         super().__init__()
+        check_one_of("bands", bands, ("alike", "each"))
         self.sigma = checked("sigma", sigma)
+        self.bands = bands
 
     def forward(self, flux):
         """
@@ -76,11 +89,58 @@ class Blur(nn.Module):
         if not self.training:
             return flux
         along = torch.arange(flux.shape[-1], dtype=flux.dtype, device=flux.device)
-        width = uniform(flux, 0, self.sigma).clamp(min=1e-3)[:, None, None, None]
+        draws = flux.flatten(0, 1) if self.bands == "each" else flux
+        width = uniform(draws, 0, self.sigma).clamp(min=1e-3).view(len(flux), -1, 1, 1)
         kernel = torch.exp(-0.5 * ((along[:, None] - along) / width).square())  # a matrix that blurs columns or rows
         there = ~torch.isnan(flux)
         light = kernel @ torch.where(there, flux, 0) @ kernel
         return torch.where(there, light / (kernel @ there.to(flux.dtype) @ kernel), torch.nan)
+
+
+class Normalisation(nn.Module):
+    """
+    Bring galaxies to a common brightness in *r*, and so take away what tells them apart without colours.
+
+    All bands and pixels of a stamp are multiplied by one number, so colours and shape stay; its noise grows or
+    shrinks with it. The flux of the stamp is what it holds in *r* under a Gaussian about the centre (6 pixels, one
+    standard deviation) or, if there is next to no light, three times the noise of that. A stamp without pixels in *r*
+    stays as it is.
+
+    Parameters
+    ----------
+    magnitude : float, optional
+        Magnitude in *r*, of the light under the Gaussian.
+    spread : float, optional
+        Largest difference from it (mag), drawn evenly on either side for each stamp: the brightness of a view says
+        nothing, and a network still sees those that there are. With 0, all are alike.
+    """
+
+    def __init__(self, magnitude=18.0, *, spread=1.0):
+        super().__init__()
+        self.magnitude = checked("magnitude", magnitude)
+        self.spread = checked("spread", spread)
+
+    def forward(self, flux):
+        """
+        Normalise.
+
+        Parameters
+        ----------
+        flux : `torch.Tensor` (B, 5, S, S)
+
+        Returns
+        -------
+        `torch.Tensor` (B, 5, S, S)
+        """
+        if not self.training:
+            return flux
+        magnitude = self.magnitude
+        if self.spread:
+            magnitude = magnitude + uniform(flux, -self.spread, self.spread)
+        wanted = flux.new_tensor(10.0) ** (0.4 * (22.5 - magnitude))
+        own = _flux_r(flux)
+        factor = torch.where(own > 0, wanted / own, 1.0)
+        return flux * factor[:, None, None, None]
 
 
 class Noise(nn.Module):
@@ -93,12 +153,16 @@ class Noise(nn.Module):
         Range of the rms that is added, over the rms of the band (`noise_rms`); drawn evenly for each stamp and band. In
         a chain (`~astro_photz.train.augment.chain.make_augmentation`), the rms is that before all other steps: turning
         and blurring make noise smoother, and dust does not dim that of the sky.
+    fill : bool, optional
+        Whether that range is of the rms in all: only what the stamp lacks is added, in quadrature. With ``low`` equal
+        to ``high``, all stamps have the same noise then, unless they have more.
     """
 
-    def __init__(self, low=0.0, high=1.0):
+    def __init__(self, low=0.0, high=1.0, *, fill=False):
         super().__init__()
         self.low = checked("low", low)
         self.high = checked("high", high, least=low)
+        self.fill = fill
 
     def forward(self, flux, rms=None):
         """
@@ -118,6 +182,8 @@ class Noise(nn.Module):
             return flux
         rms = noise_rms(flux) if rms is None else rms
         added = rms * (self.low + (self.high - self.low) * torch.rand_like(rms))
+        if self.fill:
+            added = (added.square() - noise_rms(flux).square()).clamp(min=0).sqrt()
         # randn_like would keep the strides of what was turned, for which numbers are drawn one at a time
         noise = torch.randn(flux.shape, dtype=flux.dtype, device=flux.device)
         return torch.addcmul(flux, added[:, :, None, None], noise)
@@ -169,6 +235,21 @@ def _beyond_an_edge(flux):
     first = torch.randint(size // 2, size, (n, 1), device=flux.device)
     beyond = torch.arange(size, device=flux.device) >= first
     return torch.where(uniform(flux)[:, None] < 0.5, beyond, beyond.flip(1))
+
+
+_APERTURE = 6.0  # pixels, one standard deviation: most of a galaxy, little of its neighbours
+
+
+_FAINTEST = 3.0  # signal to noise
+
+
+def _flux_r(flux):
+    """Measure the flux in r under a Gaussian (B,), at least three times its noise; 0 without pixels."""
+    axis = torch.arange(flux.shape[-1], dtype=flux.dtype, device=flux.device) - (flux.shape[-1] - 1) / 2
+    weight = torch.exp(-0.5 * (axis / _APERTURE).square())
+    light = weight @ flux[:, _R].nan_to_num() @ weight
+    noise = noise_rms(flux[:, [_R]])[:, 0] * weight.square().sum()
+    return torch.maximum(light, _FAINTEST * noise)
 
 
 _SCATTER = 1.4826  # of a Gaussian, over its median absolute deviation

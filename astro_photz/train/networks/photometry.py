@@ -4,7 +4,8 @@ Brightness and colours of galaxies: as a layer beside a network's convolutions, 
 
 `AperturePhotometry` adds up the light in apertures about the centre; `StandardPhotometry` makes brightness and colours
 of it, each in units of its own scatter. Pretraining has a network predict `aperture_photometry`, the same of stamps, or
-`catalog_photometry`, that of a catalogue: neither needs labels.
+`catalog_photometry`, that of a catalogue: neither needs labels. `brightness_and_size` of either tell which galaxies are
+alike in what is not colour.
 """
 
 import functools
@@ -22,6 +23,7 @@ __all__ = [
     "AperturePhotometry",
     "StandardPhotometry",
     "aperture_photometry",
+    "brightness_and_size",
     "catalog_photometry",
     "colours",
 ]
@@ -204,6 +206,34 @@ def catalog_photometry(flux, radius, ebv):
     return (measured - magnitude.new_tensor(_CATALOG_MEAN)) / magnitude.new_tensor(_CATALOG_SCATTER)
 
 
+def brightness_and_size(measured):
+    """
+    Take brightness and size of galaxies out of their photometry.
+
+    Parameters
+    ----------
+    measured : `torch.Tensor` (B, 15) or (B, 6)
+        By `aperture_photometry` or by `catalog_photometry`.
+
+    Returns
+    -------
+    `torch.Tensor` (B, 2)
+        *r*, and the logarithm of the radius or, of apertures, by how much the largest holds more light than the
+        smallest; of order one, NaN where they are not known.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.networks.photometry import brightness_and_size
+    >>> brightness_and_size(torch.tensor([[0.7, 0.0, 0.3, 0.2, -0.3, 0.1]]))
+    tensor([[0.7000, 0.1000]])
+    """
+    if measured.shape[1] == len(_CATALOG_MEAN):
+        return measured[:, [0, -1]]
+    r_mag = measured[:, :: len(_MEAN[0])]
+    return torch.stack([r_mag[:, 1], (r_mag[:, 0] - r_mag[:, 2]) / _CONCENTRATION_SCATTER], dim=1)
+
+
 @functools.cache
 def _photometer(size, device):
     return StandardPhotometry(size).to(device)
@@ -223,6 +253,10 @@ _SCATTER = (
     (0.63, 0.35, 0.27, 0.08, 0.10),
     (0.67, 0.39, 0.27, 0.08, 0.10),
 )
+
+
+# Half of the range that holds 68 %, of r in the smallest aperture less r in the largest, over the same galaxies.
+_CONCENTRATION_SCATTER = 0.4
 
 
 # The same of the light in all (magnitudes), and of the radius's logarithm, over the main sample (--faintest 17.8).

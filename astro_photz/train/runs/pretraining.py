@@ -117,14 +117,14 @@ def pretrain(
 
 
 def _needs_catalogue(settings, data):
-    """Tell whether the network predicts a catalogue's photometry; refuse a file that lacks it."""
-    if settings.photometry_weight == 0 or settings.photometry != "catalog":
+    """Tell whether a task takes a catalogue's photometry; refuse a file that lacks it."""
+    if settings.photometry != "catalog" or not (settings.photometry_weight or settings.similar_negatives):
         return False
     with open_cutouts(data) as file:
         if not {"catalog_flux", "catalog_radius"} <= set(file):
             raise ValueError(
                 f"{data} has no catalog_flux (N, 5) and catalog_radius (N,), the survey's photometry, which the recipe "
-                "has the network predict: add them to the file, or let the stamps' own do "
+                "has the network predict or know similar galaxies by: add them to the file, or let the stamps' own do "
                 "(--set pretrain.photometry=apertures --set encoder.bottleneck=0, the latter for finetune too)"
             )
     return True

@@ -5,16 +5,18 @@ Parts of contrastive learning: the loss, the queue of keys, and groups for batch
 - Batch norm leaks which key matches a query, if both go through it in the same company. So a batch goes through the
   encoders in groups, and the keys' groups are drawn anew (`in_groups`).
 - The queue must forget an image before the image comes by again (`queue_length`).
+- Brightness and size tell galaxies apart with no need for colours. Negatives that are alike in both take that way out
+  (`most_similar`).
 """
 
 import torch
 from torch import distributed, nn
 from torch.nn import functional as F
 
-__all__ = ["KeyQueue", "contrastive_loss", "in_groups", "queue_length"]
+__all__ = ["KeyQueue", "contrastive_loss", "in_groups", "most_similar", "queue_length"]
 
 
-def contrastive_loss(query, key, others, *, temperature):
+def contrastive_loss(query, key, others, *, temperature, negatives=None):
     """
     Compute the loss of queries that seek their keys: InfoNCE (van den Oord et al. 2018, arXiv 1807.03748, equation 4).
 
@@ -26,6 +28,8 @@ def contrastive_loss(query, key, others, *, temperature):
         Keys of other galaxies, of length one.
     temperature : float
         Unit of the similarities.
+    negatives : `torch.Tensor` (B, N) of int, optional
+        Places among ``others`` of the keys that each query must tell from its own; all of them by default.
 
     Returns
     -------
@@ -44,8 +48,40 @@ def contrastive_loss(query, key, others, *, temperature):
     1.386
     """
     own = (query * key).sum(dim=1, keepdim=True)
-    scores = torch.cat([own, query @ others.T], dim=1) / temperature
+    wrong = query @ others.T
+    wrong = wrong if negatives is None else wrong.gather(1, negatives)
+    scores = torch.cat([own, wrong], dim=1) / temperature
     return F.cross_entropy(scores, torch.zeros(len(query), dtype=torch.long, device=query.device))
+
+
+def most_similar(query, others, *, n):
+    """
+    Find the galaxies that are nearest to each of a batch in brightness and size.
+
+    Parameters
+    ----------
+    query : `torch.Tensor` (B, 2)
+        Brightness and size, each in a unit in which they count alike; NaN where they are not known.
+    others : `torch.Tensor` (K, 2)
+        Those of the galaxies to choose from. A galaxy of unknown brightness or size is chosen last.
+    n : int
+        Number of galaxies; all where there are fewer.
+
+    Returns
+    -------
+    `torch.Tensor` (B, n) of int
+        Places among ``others``, the nearest first.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.tasks.contrastive import most_similar
+    >>> others = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 3.0], [torch.nan, 0.0]])
+    >>> most_similar(torch.tensor([[0.9, 0.1]]), others, n=2)
+    tensor([[1, 0]])
+    """
+    square = (query[:, None] - others).square().sum(dim=2)
+    return square.nan_to_num(nan=torch.inf).topk(min(n, len(others)), largest=False).indices
 
 
 def queue_length(wanted, *, n_images, batch_size):
@@ -97,14 +133,18 @@ class KeyQueue(nn.Module):
         Number of keys; of no galaxy at first.
     dim : int
         Of a key.
+    with_photometry : bool, optional
+        Whether brightness and size of each key's galaxy are kept beside it.
     """
 
-    def __init__(self, length, dim):
+    def __init__(self, length, dim, *, with_photometry=False):
         super().__init__()
         self.register_buffer("keys", F.normalize(torch.randn(length, dim), dim=1))
         self.register_buffer("place", torch.zeros((), dtype=torch.long))
+        if with_photometry:
+            self.register_buffer("photometry", torch.full((length, 2), torch.nan))
 
-    def append(self, keys):
+    def append(self, keys, photometry=None):
         """
         Put keys in the place of the oldest ones.
 
@@ -112,6 +152,8 @@ class KeyQueue(nn.Module):
         ----------
         keys : `torch.Tensor` (B, D)
             Those of this process; B is the same on all.
+        photometry : `torch.Tensor` (B, 2), optional
+            Brightness and size of their galaxies, for a queue that keeps them.
 
         Raises
         ------
@@ -123,6 +165,8 @@ class KeyQueue(nn.Module):
         if length % len(keys):
             raise ValueError(f"the queue of {length} keys must be a multiple of the batch of {len(keys)}")
         self.keys[start : start + len(keys)] = keys
+        if photometry is not None:
+            self.photometry[start : start + len(keys)] = _of_all_processes(photometry.to(self.photometry.dtype))
         self.place.fill_((start + len(keys)) % length)
 
 

@@ -6,8 +6,9 @@ Random changes that leave the redshift alone make two views of each galaxy. The 
 the *key* encoder, a slowly following copy, embeds the other. A query shall be like the key of its own galaxy and unlike
 those of others; the last few thousand wait in a queue.
 
-Images may be told apart by what does not matter (brightness, surroundings) better than by what does. So an auxiliary
-task, switched on by its weight, is to predict the galaxy's photometry from each view: it needs no labels either.
+Images may be told apart by what does not matter (brightness, surroundings) better than by what does. So a query may be
+compared with those keys only whose galaxies are as bright and as large. And an auxiliary task, switched on by its
+weight, is to predict the galaxy's photometry from each view: it needs no labels either.
 """
 
 from typing import Any
@@ -21,9 +22,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from astro_photz.train.augment.chain import make_augmentation
 from astro_photz.train.networks.dereddening import deredden
 from astro_photz.train.networks.encoder import Bottleneck, make_encoder
-from astro_photz.train.networks.photometry import aperture_photometry, catalog_photometry
+from astro_photz.train.networks.photometry import aperture_photometry, brightness_and_size, catalog_photometry
 
-from .contrastive import KeyQueue, contrastive_loss, in_groups
+from .contrastive import KeyQueue, contrastive_loss, in_groups, most_similar
 from .optimizer import Optimizer, total_steps
 from .representation import alignment, uniformity
 
@@ -84,7 +85,7 @@ def photometry_loss(predicted, measured):
 
 class ContrastiveModel(lightning.LightningModule):
     """
-    MoCo v2, with an auxiliary task if wanted.
+    MoCo v2, with an auxiliary task if wanted, or that task alone.
 
     Parameters
     ----------
@@ -92,8 +93,13 @@ class ContrastiveModel(lightning.LightningModule):
         Keywords of `~astro_photz.train.make_encoder`.
     augment : dict, optional
         Of `~astro_photz.train.augment.chain.make_augmentation`: how views are made of dereddened stamps.
+    contrastive_weight : float, optional
+        Of the contrastive loss; 0 for the auxiliary task alone.
     queue_length : int, optional
         Number of keys in the queue; see `~astro_photz.train.tasks.contrastive.queue_length`.
+    similar_negatives : int, optional
+        Number of keys in the queue that a query is told from: those whose galaxies are nearest to its own in brightness
+        and size (`~astro_photz.train.tasks.contrastive.most_similar`). 0 for all.
     momentum : float, optional
         How much of itself the key encoder keeps in a step.
     temperature : float, optional
@@ -108,7 +114,8 @@ class ContrastiveModel(lightning.LightningModule):
         Groups that batch normalisation sees a batch in, on each process. With 1, it leaks which key matches.
     photometry : {'apertures', 'catalog'}, optional
         Photometry that the auxiliary task predicts: the untouched stamp's brightness and colours in three apertures, or
-        those of the galaxy as a whole, and its size, in a catalogue, which the batches then hold.
+        those of the galaxy as a whole, and its size, in a catalogue, which the batches then hold. Similar negatives are
+        chosen by the same.
     photometry_weight : float, optional
         Of the auxiliary loss; 0 for none.
     photometry_hidden : int, optional
@@ -129,7 +136,9 @@ class ContrastiveModel(lightning.LightningModule):
         *,
         encoder: dict[str, Any],
         augment: dict[str, Any] | None = None,
+        contrastive_weight: float = 1.0,
         queue_length: int = 4096,
+        similar_negatives: int = 0,
         momentum: float = 0.999,
         temperature: float = 0.1,
         projection_dim: int = 128,
@@ -159,7 +168,9 @@ class ContrastiveModel(lightning.LightningModule):
             made.expand.requires_grad_(False)  # no task here teaches it
         self.key = AveragedModel(self.query, multi_avg_fn=get_ema_multi_avg_fn(momentum), use_buffers=True)
         self.key.requires_grad_(False)
-        self.queue = KeyQueue(queue_length, projection_dim)
+        self.queue = KeyQueue(queue_length, projection_dim, with_photometry=similar_negatives > 0)
+        if contrastive_weight == 0:
+            self.query.projection.requires_grad_(False)  # which no task teaches then
 
     @property
     def encoder(self):
@@ -171,39 +182,56 @@ class ContrastiveModel(lightning.LightningModule):
         clean = deredden(batch["flux"], batch["ebv"])
         with torch.no_grad(), torch.autocast(clean.device.type, enabled=False):  # fluxes need all their digits
             views = self.augment(clean), self.augment(clean)
-            measured = None if self.predict is None else self._measure(batch, clean)
+            measured = self._measure(batch, clean)
+            similar, negatives = self._choose(measured)
         others = self.queue.keys.clone()  # as it is now: the backward pass needs it, and new keys join before
         pairs = [views, views[::-1]] if self.hparams.symmetric else [views]
-        steps = [self._match(*pair, others, measured) for pair in pairs]
+        steps = [self._match(*pair, others, negatives, measured) for pair in pairs]
         loss = torch.stack([loss for loss, _ in steps]).mean()
-        self.queue.append(steps[0][1])
+        if self.hparams.contrastive_weight:
+            self.queue.append(steps[0][1], similar)
         self.log("train_loss", loss, prog_bar=True)
         return loss
 
     def _measure(self, batch, clean):
-        """Measure the photometry that the auxiliary task is to predict."""
+        """Measure the photometry that the auxiliary task is to predict, and that tells similar galaxies."""
+        if self.predict is None and not self.hparams.similar_negatives:
+            return None
         if self.hparams.photometry == "catalog":
             return catalog_photometry(batch["catalog_flux"], batch["catalog_radius"], batch["ebv"])
         return aperture_photometry(clean)
 
-    def _match(self, view, other, others, measured):
+    def _choose(self, measured):
+        """Measure brightness and size, and choose the keys that each query is told from; None for all."""
+        if not self.hparams.similar_negatives:
+            return None, None
+        own = brightness_and_size(measured)
+        return own, most_similar(own, self.queue.photometry, n=self.hparams.similar_negatives)
+
+    def _match(self, view, other, others, negatives, measured):
         """Compute the loss of one view as the query, and the keys of the other."""
         features, query = in_groups(self.query, view, groups=self.hparams.groups)
-        with torch.no_grad():
-            _, key = in_groups(self.key, other, groups=self.hparams.groups, shuffle=True)
-        with torch.autocast(query.device.type, enabled=False):  # similarities are to a unit of a tenth
-            loss = contrastive_loss(query, key, others, temperature=self.hparams.temperature)
-            auxiliary = None if measured is None else photometry_loss(self.predict(features.float()), measured)
-        self._log_representation(loss, query, key)
-        if auxiliary is not None:
+        loss, key = 0.0, None
+        if self.hparams.contrastive_weight:
+            loss, key = self._contrast(query, other, others, negatives)
+        if self.predict is not None:
+            with torch.autocast(query.device.type, enabled=False):
+                auxiliary = photometry_loss(self.predict(features.float()), measured)
             self.log("photometry_loss", auxiliary)
             loss = loss + self.hparams.photometry_weight * auxiliary
         return loss, key
 
-    def _log_representation(self, loss, query, key):
+    def _contrast(self, query, other, others, negatives):
+        """Compute the contrastive loss of queries, and the keys of the other view."""
+        with torch.no_grad():
+            _, key = in_groups(self.key, other, groups=self.hparams.groups, shuffle=True)
+        with torch.autocast(query.device.type, enabled=False):  # similarities are to a unit of a tenth
+            temperature = self.hparams.temperature
+            loss = contrastive_loss(query, key, others, temperature=temperature, negatives=negatives)
         quantities = {"alignment": alignment(query.detach(), key), "uniformity": uniformity(query.detach())}
         self.log_dict(quantities, on_step=False, on_epoch=True, sync_dist=True)
         self.log("contrastive_loss", loss.detach())
+        return self.hparams.contrastive_weight * loss, key
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step the query encoder; the key encoder follows."""
