@@ -10,8 +10,8 @@ Two corrections are learnt on the validation set and folded into the head, so th
   outlier in a small sample does not widen all PDFs.
 - The *recalibration* maps the cumulative probability F of every PDF to G(F), where G is the distribution of the PIT
   (Bordoloi et al. 2010, arXiv 0910.5735; Kuleshov et al. 2018, arXiv 1807.00263). It corrects errors that no width can,
-  such as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it, beyond chance, and
-  nearer to uniform with it on galaxies that it was not learnt on.
+  such as PDFs that all lie a little too low. It is taken only if the PIT is not uniform without it, beyond what a
+  model's card calls chance, and nearer to uniform with it on galaxies that it was not learnt on.
 """
 
 import copy
@@ -38,10 +38,7 @@ _KNOTS = 12  # intervals of the PIT: few, so that each holds many galaxies
 _LEVELS = 256  # straight pieces that stand for the curve through the knots
 
 
-_BY_CHANCE = 0.01  # how often a correction may be thought needed where it is not
-
-
-_BEYOND_CHANCE = chi2.isf(_BY_CHANCE, 1)
+_BEYOND_CHANCE = chi2.isf(0.01, 1)  # how often a temperature may be thought needed where it is not
 
 
 _STEP = 0.01  # of the temperature, relative, for a slope
@@ -85,7 +82,7 @@ def calibrate(head, embedding, redshift, *, groups=None, seed=0):
     pit, pit_groups = _held_out_pit(head, embedding, redshift, together, seed)
     distance = {name: pit_ks(values) for name, values in pit.items()}
     alike = None if groups is None else pit_groups
-    by_chance = pit_ks_by_chance(pit["temperature"], groups=alike, level=1 - _BY_CHANCE)
+    by_chance = pit_ks_by_chance(pit["temperature"], groups=alike)  # what a card sets beside the distance
     needed = distance["recalibration"] < distance["temperature"] > by_chance
 
     calibrated, temperature = _with_temperature(head, embedding, redshift, together)
