@@ -4,14 +4,14 @@ Make the table of real galaxies with measured light that simulated galaxies are 
 
 Numbers out of four catalogues, of ``../shared`` and of kcorrect's: model magnitudes, freed of our Galaxy's extinction
 by the coefficients of Schlafly & Finkbeiner (2011) as well as E(B-V) is known; their errors, by those of galaxies as
-bright where none are listed; spectroscopic redshifts. A galaxy that two catalogues have by the same numbers or position
-is kept once. Galaxies of BOSS are left out: the colours that are listed for them are in another system, as the tool
-prints.
+bright where none are listed; spectroscopic redshifts. A galaxy that two catalogues have by the same position, or by the
+same numbers as well as two reductions agree, is kept once (with some that are only alike). Galaxies of BOSS are left
+out: the colours that are listed for them are in another system, as the tool prints.
 
 Each galaxy belongs to one split. The odd rows of the main sample are for tests alone, as is a tenth of each other
 catalogue (kcorrect's: the simulation's own split). The density (extreme deconvolution, by pygmmis: ``pip install
-pygmmis``) and the weights are fitted to the training galaxies. The weights are the odds by which a logistic
-regression tells the even rows of the main sample from all of them (Qin 1998, Biometrika 85, 619).
+pygmmis``) and the weights are fitted to the training galaxies. The weights are the odds by which a logistic regression
+tells the even rows of the main sample from all of them (Qin 1998, Biometrika 85, 619).
 """
 
 import argparse
@@ -51,7 +51,9 @@ LARGEST_ERROR = 1.0  # mag
 KNOWN_TO_BE = 20.0  # of r: fainter ones are of no use here
 SCALE = np.array([0.05, 1.0, 0.3, 0.2, 0.08, 0.08])  # of the values, for the fit
 TESTED = {"validation": 0.1, "test": 0.1}
-SAME_REDSHIFT, SAME_PLACE = 2e-6, 1 * u.arcsec
+SAME_REDSHIFT = 2e-6, 3e-5  # of one reduction, and of two
+SAME_PLACE = 1 * u.arcsec
+EBV_SCATTER = 0.03  # mag
 OLD_COEFFICIENTS = EXTINCTION_COEFFICIENTS["DR12"]
 TEMPLATES = [f"template_{number}" for number in range(5)]
 NAMES = "origin", "split"  # by their number
@@ -154,22 +156,25 @@ def error_model(table):
     return errors
 
 
-def same_numbers(one, other, ebv_scatter):
+def same_numbers(table, other, within):
     """
-    Rows of ``other`` (magnitudes, redshift) that ``one`` has as well, to the errors of two reductions.
+    Mask the rows of another catalogue that a table has as well.
 
-    Their magnitudes may differ by the extinction of some E(B-V), if that scatters.
+    Their redshifts agree ``within`` a difference, their magnitudes to the errors of two reductions, but for the
+    extinction of some E(B-V).
     """
-    (magnitude, redshift), (others, other_redshift) = one, other
+    (magnitude, redshift), (others, other_redshift) = (
+        (listed(one, BANDS), np.asarray(one["redshift"])) for one in (table, other)
+    )
     order = np.argsort(other_redshift)
-    first, last = (np.searchsorted(other_redshift[order], redshift + sign * SAME_REDSHIFT) for sign in (-1, 1))
+    first, last = (np.searchsorted(other_redshift[order], redshift + sign * within) for sign in (-1, 1))
     tolerance = np.array([0.05, 0.02, 0.02, 0.02, 0.04])
     same = np.zeros(len(others), dtype=bool)
     slope = R_UGRIZ / tolerance
     for row in np.flatnonzero(last > first):
         rows = order[first[row] : last[row]]
         difference = (others[rows] - magnitude[row]) / tolerance
-        ebv = np.clip(difference @ slope / (slope @ slope), -3 * ebv_scatter, 5 * ebv_scatter)
+        ebv = np.clip(difference @ slope / (slope @ slope), -3 * EBV_SCATTER, 5 * EBV_SCATTER)
         same[rows] |= np.sqrt(np.mean((difference - ebv[:, None] * slope) ** 2, axis=1)) < 1
     return same
 
@@ -183,14 +188,13 @@ def collected(rng):
     main = main_sample(ebv, rng)
     others, _ = skyserver("sdss_ugriz_specz_41k.fits", errors, rng, origin="SkyServer", ebv=ebv)
 
-    def numbers(table):
-        return listed(table, BANDS), np.asarray(table["redshift"])
-
-    dr14 = dr14[~same_numbers(numbers(main), numbers(dr14), 0.03)]
+    alike, reduced_again = SAME_REDSHIFT
+    dr14 = dr14[~same_numbers(main, dr14, alike)]
     place, known = (SkyCoord(table["ra"], table["dec"], unit=u.deg) for table in (dr14, own))
     dr14 = dr14[place.match_to_catalog_sky(known)[1] > SAME_PLACE]
-    for table in (main, dr14):
-        others = others[~same_numbers(numbers(table), numbers(others), 0.03)]
+    own = own[~same_numbers(main, own, reduced_again)]
+    for table, within in ((main, alike), (dr14, alike), (own, reduced_again)):
+        others = others[~same_numbers(table, others, within)]
     print(f"the mean E(B-V) of DR14's galaxies is {ebv:.4f}, its scatter {np.std(dr14['ebv']):.4f}")
     return vstack([main, own, others, dr14])
 

@@ -134,6 +134,11 @@ symmetric, photometry, photometry_weight, photometry_hidden
             check_at_least(name, getattr(self, name), 0)
         if not (self.contrastive_weight or self.photometry_weight):
             raise ValueError("contrastive_weight must be above 0 if photometry_weight is 0: there is no other task")
+        if self.similar_negatives > (self.queue_length if self.contrastive_weight else 0):
+            raise ValueError(
+                f"similar_negatives must be at most queue_length ({self.queue_length}), and 0 if contrastive_weight "
+                f"is, got {self.similar_negatives}"
+            )
         check_one_of("photometry", self.photometry, tuple(PHOTOMETRY))
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be 0 or more and below 1, got {self.momentum}")

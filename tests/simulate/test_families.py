@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from astropy.cosmology import FlatLambdaCDM
 from scipy.stats import kstest
 
 torch = pytest.importorskip("torch")
@@ -17,6 +18,7 @@ from astro_photz.simulate.population.features import Parts, draw_arms, draw_bars
 from astro_photz.simulate.population.morphology import draw_morphology
 from astro_photz.simulate.population.sersic import draw_sersic, projected_axis_ratio
 from astro_photz.simulate.population.shapes import Shapes
+from astro_photz.simulate.population.sizes import shen_radius
 from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.fourier import render
 from astro_photz.simulate.scene.neighbours import draw_neighbours
@@ -118,6 +120,9 @@ def test_strips_of_frames_hold_galaxies_of_the_second_family():
     assert light.have_profile("sersic").any()
     assert not (light.have_profile("exponential") | light.have_profile("devaucouleurs")).any()
     assert any((strip.objects["redshift"] > 0).any() for strip in strips)
+    for strip in strips:  # the index is that of the galaxies with a shape of their own
+        index, redshift = (np.asarray(strip.objects[name]) for name in ("sersic_index", "redshift"))
+        np.testing.assert_array_equal(np.isfinite(index), np.isfinite(redshift))
 
 
 # The second family
@@ -129,6 +134,16 @@ def test_components_add_up_to_the_galaxy():
     assert (shape.components.flux >= 0).all()
     body = np.sum([part.flux for part in bodies(shape)], axis=0)
     assert (body / population.flux).min() > 0.2
+
+
+def test_the_bulge_fraction_is_the_share_of_the_bulge():
+    """Of those too whose features take so much light that all get less; the bulge comes after the body."""
+    population, shape = make_galaxies(5000)
+    bulged = np.flatnonzero(np.isfinite(shape.bulge_fraction))
+    assert len(bulged) > 1000
+    bulge = shape.components[shape.first[bulged] + 2]
+    np.testing.assert_array_equal(bulge.scene, bulged)
+    np.testing.assert_allclose(bulge.flux[:, 2] / population.flux[bulged, 2], shape.bulge_fraction[bulged])
 
 
 def test_light_in_the_blue_is_more_extended():
@@ -169,6 +184,19 @@ def test_half_of_the_light_lies_within_the_half_light_radius():
     # a disc's radius is that at the mean inclination
     assert np.median(measured[:, 2]) == pytest.approx(1, abs=0.06)
     assert (np.diff(np.median(measured, axis=0)) < 0).all()
+
+
+def test_sizes_follow_luminosity_and_fading():
+    """Radii of early types, and of late ones of low index, are log-normal about parabolas in their faded magnitude."""
+    population, shape = make_galaxies(6000, seed=3)
+    faded = population.absolute_magnitude + 1.6 * (population.redshift - 0.04)
+    fainter = np.clip(faded, -23.0, -17.5) + 20.5
+    _, scatter = shen_radius(faded, shape.early)
+    kpc = shape.radius / FlatLambdaCDM(H0=70, Om0=0.3).arcsec_per_kpc_proper(population.redshift).value
+    plain = ~shape.early & np.isnan(shape.bulge_fraction) & (shape.sersic_index < 1.1)
+    for some, law, part in ((shape.early, (0.015, -0.223, 0.314), 0.65), (plain, (0.019, -0.186, 0.614), 0.67)):
+        pull = (np.log(kpc) - np.log(10) * np.polyval(law, fainter)) / (part * scatter)
+        assert kstest(pull[some], "norm").statistic < 0.05
 
 
 def test_sizes_fall_with_concentration():

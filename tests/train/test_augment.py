@@ -343,6 +343,7 @@ def test_without_a_recipe_the_middle_is_left():
         ({"blur": {"bands": "some"}}, r"bands must be one of alike, each, got 'some'"),
         ({"normalise": {"magnitude": "r"}}, r"magnitude must be a number of 0 or more, got 'r'"),
         ({"normalise": {"spread": -1}}, r"spread must be a number of 0 or more, got -1"),
+        ({"noise": {"fill": "no"}}, r"fill must be true or false, got 'no'"),
         ({"crop": {"jitter": 1.5}}, r"jitter must be a whole number of 0 or more, got 1.5"),
         ({"crop": {"size": 0}}, r"size must be a whole number of 1 or more, got 0"),
         ({"missing": {"band": 1.5}}, r"band must be a number from 0 to 1, got 1.5"),

@@ -69,6 +69,7 @@ def test_the_reference_method_is_as_published():
         ("pretrain.momentum = 1.0", r"momentum must be 0 or more and below 1, got 1.0"),
         ("pretrain.temperature = 0", r"temperature must be above 0"),
         ("pretrain.similar_negatives = -1", r"similar_negatives must be at least 0, got -1 in \[pretrain\]"),
+        ("pretrain.similar_negatives = 9999", r"similar_negatives must be at most queue_length \(\d+\).* got 9999"),
         ("pretrain.contrastive_weight = -1", r"contrastive_weight must be at least 0, got -1"),
         ("pretrain = {contrastive_weight = 0, photometry_weight = 0}", r"contrastive_weight must be above 0 if"),
         ("pretrain.batch_size = 31", r"batch_size must be a multiple of groups \(2\), got 31"),

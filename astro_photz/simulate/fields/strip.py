@@ -193,7 +193,7 @@ def sample_objects(places, truth, ebv):
     `~astropy.table.QTable` (N,)
     """
     observed = truth["flux"] * 10 ** (-0.4 * R_UGRIZ * ebv)
-    names = ("redshift", "bulge_fraction", "half_light_radius", "inclination", "seed_index")
+    names = ("redshift", "bulge_fraction", "half_light_radius", "inclination", "sersic_index", "seed_index")
     kind = np.full(len(truth), "galaxy")
     return _objects(*places.T, kind, observed.value, **{name: truth[name] for name in names})
 
@@ -212,6 +212,7 @@ def _plain_objects(components, extended):
         half_light_radius=np.where(extended, components.radius * np.sqrt(components.axis_ratio) * PIXEL_SCALE, 0)
         * u.arcsec,
         inclination=unknown * u.deg,
+        sersic_index=unknown,
         seed_index=np.full(n, -1),
     )
 

@@ -51,6 +51,7 @@ _NUMBER_SLOPE = {"blue": -0.01, "red": -0.41}  # d log(number in a comoving volu
 _DUSTIEST = 0.5  # E(B-V), mag
 _FEWEST = 20  # that a sample flat in redshift spreads over any redshift
 _TRIES = 1000
+_FEW_TRIES = 100  # after these there is one at least, or there is none
 _MARGIN = 0.1  # mag: ample for the scatter of the light that is drawn
 _GALAXIES = {"fitted": load_progenitors, "measured": load_measured}
 
@@ -65,9 +66,9 @@ class Population:
     progenitor : `~numpy.ndarray` (N,)
         Row of the real galaxy in kcorrect's table, or in that of the measured galaxies; -1 for one of a catalogue.
     ra, dec : `~numpy.ndarray` (N,)
-        Position of the progenitor (deg); NaN where it is not known.
+        Position (deg): the progenitor's or, where that is not known, that of another one; NaN for one of a catalogue.
     ebv : `~numpy.ndarray` (N,)
-        E(B-V) of our Galaxy towards it (mag, SFD98 scale).
+        E(B-V) of our Galaxy towards that position (mag, SFD98 scale).
     redshift : `~numpy.ndarray` (N,)
     flux : `~numpy.ndarray` (N, 5)
         Total flux in *ugriz* (nanomaggies), free of our Galaxy's extinction.
@@ -206,7 +207,7 @@ def _draw(n, rng, galaxies, sample, candidates):
     rows, redshift, flux = np.empty(n, dtype=int), np.empty(n), np.empty((n, 5))
     wanted = rng.uniform(*candidates.reach, n) if sample.flat_redshift else None
     missing = np.arange(n)
-    for _ in range(_TRIES):
+    for number in range(_TRIES):
         if not len(missing):
             return rows, redshift, flux
         if sample.flat_redshift:
@@ -219,7 +220,9 @@ def _draw(n, rng, galaxies, sample, candidates):
         thinning = _volume_thinning(*moved) * number_thinning(galaxies.rest_colour[rows[missing]], *moved)
         kept &= rng.uniform(size=len(missing)) < thinning
         missing = missing[~kept]
-    raise _out_of_reach(sample, f"hardly any after {_TRIES} tries")
+        if number > _FEW_TRIES and len(missing) == n:
+            break
+    raise _out_of_reach(sample, f"hardly any after {number + 1} tries")
 
 
 def _volume_thinning(near, far):
@@ -342,8 +345,9 @@ class _Candidates:
         """Redshifts between which enough galaxies can be seen within the limits."""
         nearest, furthest = self._shift
         if furthest == nearest:
-            few = min(_FEWEST, len(self.rows)) - 1
-            return self._redshift[few], self._redshift[-1 - few]
+            if len(self.rows) < 2 * _FEWEST:
+                raise _out_of_reach(sample, f"flat in redshift wants {_FEWEST} progenitors at a redshift")
+            return self._redshift[_FEWEST - 1], self._redshift[-_FEWEST]
         slope = (faint - bright) / (furthest - nearest)
         first = redshift_at(self._modulus + np.maximum(nearest + (sample.brightest - bright) / slope, nearest))
         last = redshift_at(self._modulus + np.minimum(nearest + (sample.faintest - bright) / slope, furthest))

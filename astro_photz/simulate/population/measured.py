@@ -115,7 +115,7 @@ class MeasuredGalaxies:
     weight : `~numpy.ndarray` (N,)
         Frequency in the Main Galaxy Sample relative to that in the table; 0 for those beyond its limit.
     ra, dec, ebv : `~numpy.ndarray` (N,)
-        Position (deg) and E(B-V) (mag, SFD98 scale); of another galaxy where they are not known.
+        Position (deg) and E(B-V) (mag, SFD98 scale); of another galaxy of the split where they are not known.
     rest_colour, absolute_magnitude : `~numpy.ndarray` (N,)
         g - r and *r* in the bands shifted to z = 0.1, h = 0.7, by the template fit (mag).
     """
@@ -128,7 +128,8 @@ class MeasuredGalaxies:
         self.origin = columns["origin"].astype(int)
         self.split = np.array(list(SPLITS))[columns["split"].astype(int)]
         self.weight = columns["weight"]
-        self.ra, self.dec, self.ebv = _lines_of_sight(*(columns[name] for name in ("ra", "dec", "ebv")))
+        seen = _lines_of_sight(columns["ebv"] >= 0, self.split)
+        self.ra, self.dec, self.ebv = (columns[name][seen] for name in ("ra", "dec", "ebv"))
         self.rest_colour, self.absolute_magnitude = columns["rest_colour"], columns["absolute_magnitude"]
         self._share = np.stack([columns[f"template_{number}"] for number in range(5)], axis=1)
         self._density = density
@@ -249,12 +250,14 @@ class MeasuredGalaxies:
         return self._share / template_light()
 
 
-def _lines_of_sight(ra, dec, ebv):
-    """Positions and E(B-V), another galaxy's where E(B-V) is not known (below 0): the same one each time."""
-    known = ebv >= 0
-    seen = np.arange(len(ebv))
-    seen[~known] = np.random.default_rng(SPLIT_SEED).choice(seen[known], (~known).sum())
-    return ra[seen], dec[seen], ebv[seen]
+def _lines_of_sight(known, split):
+    """Rows (N,) whose position and E(B-V) galaxies have: their own if ``known``, or one of the same split."""
+    rows = np.arange(len(known))
+    rng = np.random.default_rng(SPLIT_SEED)
+    for name in np.unique(split):
+        own = split == name
+        rows[own & ~known] = rng.choice(rows[own & known], (own & ~known).sum())
+    return rows
 
 
 def template_light():

@@ -2,22 +2,22 @@
 """
 The second family of shapes: one Sersic profile of free index, with features on some.
 
-It has nothing of the first family (`~astro_photz.simulate.population.morphology`) but the median sizes, and follows
-other measurements:
+It has nothing of the first family (`~astro_photz.simulate.population.morphology`), and follows other measurements:
 
 - Type: a part of the red galaxies are discs, and a few blue ones spheroids (Masters et al. 2010, MNRAS 405, 783;
   Schawinski et al. 2009, MNRAS 396, 818).
-- Profile: Sersic's. The index of ellipticals grows with luminosity, about 4 in the mean; that of late types is a little
-  above 1 (Simard et al. 2011, ApJS 196, 11; Blanton & Moustakas 2009, ARA&A 47, 159).
-- Bulges: two thirds of the early types and many late ones have none. The others are lenticulars, half bulge, and
-  luminous spirals, whose bulges have a tenth of the light, and an index and a size of their own (Gadotti 2009, MNRAS
-  393, 1531).
+- Profile: Sersic's. The index of ellipticals grows with luminosity, about 4 in the mean; that of late types is about 1,
+  with a wide scatter (Simard et al. 2011, ApJS 196, 11; Blanton & Moustakas 2009, ARA&A 47, 159).
+- Bulges: three quarters of the early types and many late ones have none. The others are lenticulars, mostly bulge, and
+  luminous spirals, whose bulges have nearly a tenth of the light, and an index and a size of their own (Gadotti 2009,
+  MNRAS 393, 1531).
 - Colour: it changes with radius because the half-light radius falls, and the index grows, with wavelength, as power
   laws (Kelvin et al. 2012, MNRAS 421, 1007; Vulcani et al. 2014, MNRAS 441, 1340; Kennedy et al. 2015, MNRAS 454,
   806). The body is drawn with its profiles in u and in z; in between it is a mixture of the two.
 - Flattening: all are triaxial, seen from anywhere; ellipticals have a mean thickness of 0.43, discs of 0.21 and an
   ellipticity of a tenth (Padilla & Strauss 2008, MNRAS 388, 1321). The redder of the late types are more inclined.
-- Size: at one luminosity and type, the more concentrated galaxies are the smaller.
+- Size: the logarithm of the half-light radius is a parabola in magnitude, by type. Among late types of one luminosity,
+  the more concentrated are the smaller. Further away, galaxies of a size were more luminous: they have faded since.
 - Features (`~astro_photz.simulate.population.features`): bars in three of ten late types (Masters et al. 2011, MNRAS
   411, 2026), grand-design arms, rings, and clumps, which are the more frequent the fainter the galaxy.
 """
@@ -32,10 +32,11 @@ from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.profiles import PROFILES
 from astro_photz.simulate.render.sersic import nearest_index
 
+from ._cosmology import distance_modulus
 from .draw import red_share
 from .features import GAUSSIAN_INDEX, Parts, draw_arms, draw_bars, draw_clumps, draw_rings
 from .shapes import Shapes
-from .sizes import draw_radius
+from .sizes import shen_radius
 
 __all__ = ["draw_sersic", "projected_axis_ratio"]
 
@@ -44,17 +45,17 @@ _R, _Z = 2, 4
 # Share of the light of the body that has the profile of u; the rest has that of z.
 _LIKE_U = np.log(_WAVELENGTH[_Z] / _WAVELENGTH) / np.log(_WAVELENGTH[_Z] / _WAVELENGTH[0])
 
-_EARLY_SHARE = 0.04, 0.86  # of the blue galaxies that are early, and of the red ones
-_LENTICULAR = 0.35  # share of the early types
-_BULGED = -20.6, 0.8  # M_r at which half of the late types have a bulge, and the width of the transition (mag)
-_SPIRAL_BULGE = 0.11, 0.7, 0.5  # of the light in r: median, scatter of the logarithm, most
-_LENTICULAR_BULGE = 4.0, 4.0  # parameters of a beta distribution
-_BULGE_INDEX = {"early": (3.0, 0.3), "late": (1.7, 0.35)}  # median and scatter of the logarithm
+_EARLY_SHARE = 0.035, 0.87  # of the blue galaxies that are early, and of the red ones
+_LENTICULAR = 0.27  # share of the early types
+_BULGED = -20.5, 0.56  # M_r at which half of the late types have a bulge, and the width of the transition (mag)
+_SPIRAL_BULGE = 0.085, 0.54, 0.5  # of the light in r: median, scatter of the logarithm, most
+_LENTICULAR_BULGE = 5.8, 2.3  # parameters of a beta distribution
+_BULGE_INDEX = {"early": (3.5, 0.3), "late": (1.6, 0.35)}  # median and scatter of the logarithm
 _BULGE_RADIUS = {"early": (0.35, 0.3), "late": (0.16, 0.3)}  # in that of the body
 _BULGE_DEPTH = 0.6
 _BULGE_REDDENING = {"early": 0.0, "late": 0.5}  # power of wavelength of its share
 # Sersic indices: median at a magnitude, change of the logarithm per magnitude, scatter of it; limits.
-_INDEX = {"elliptical": (4.3, -21.8, -0.18, 0.35), "disc": (0.9, -20.5, 0.0, 0.25), "late": (1.1, -20.5, -0.08, 0.45)}
+_INDEX = {"elliptical": (4.0, -20.5, -0.175, 0.33), "disc": (0.85, -20.5, 0.0, 0.23), "late": (1.03, -20.5, 0.0, 0.49)}
 _INDEX_LIMITS = 0.55, 5.6
 # Powers of wavelength of half-light radius and index: mean, scatter.
 _RADIUS_POWER = {"early": (-0.25, 0.12), "late": (-0.38, 0.20)}
@@ -66,11 +67,16 @@ _THICKNESS = {
     "disc": (0.21, 0.05, 0.08, 0.5),
 }
 _ELLIPTICITY = {"elliptical": (-2.2, 1.0, 0.5), "lenticular": (-2.33, 0.79, 0.4), "disc": (-2.33, 0.79, 0.4)}
-# Sizes relative to Shen et al.: of the least concentrated; by how much their logarithm falls with each magnitude
-# fainter, with the logarithm of the index, and with the bulge's share; scatter. Set so that Petrosian radii and
-# concentrations are those of real galaxies (benchmarks/simulation/shapes.py, even rows).
-_SIZE = {"early": (0.93, 0.08, 0.0, 0.4, 0.95), "late": (1.26, 0.02, 0.7, 1.2, 0.65)}
-_SIZE_AT = -20.5
+# Sizes: logarithm (dex, of kpc) at a magnitude, its change with magnitude and with the square of it; by how much the
+# natural logarithm falls with that of the index, above an index, and with the bulge's share; scatter, in that of Shen
+# et al. They, the indices and the bulges are set so that Petrosian radii and concentrations are those of real galaxies
+# (benchmarks/simulation/shapes.py, even rows).
+_SIZE = {"early": (0.314, -0.223, 0.015, 0.0, 0.0, 0.65), "late": (0.614, -0.186, 0.019, 1.0, 0.9, 0.67)}
+_SIZE_AT, _SMALLER_ABOVE = -20.5, 1.1
+_SIZE_MAGNITUDES = -23.0, -17.5  # beyond which sizes are those at the limit
+_RADIUS_LIMITS = 0.3, 20.0  # arcsec
+_FADING = 1.6  # mag per unit of redshift (Blanton et al. 2003, ApJ 592, 819)
+_NEARBY_REDSHIFT = 0.04  # median of the galaxies that the sizes were set by
 _MEAN_DISC_AXIS_RATIO = 0.6
 _LATE_COLOUR = 0.62, 0.165  # mean and scatter of g - r at z = 0.1 (mag)
 _REDDER_INCLINED = 0.22
@@ -128,14 +134,15 @@ def draw_sersic(population, rng):
     body = _draw_body(population, rng)
     bulges = _draw_bulges(body, rng)
     features = Parts.join([bulges, *_draw_features(population, body, rng)])
-    flux = _flux(features, population.flux)
+    share, left = _shares(features, n)
+    flux = share * population.flux[features.galaxy]
     parts, flux = _with_bodies(body, features, flux, population.flux)
     radius = _draw_radius(population, body, bulges, rng)
     unit = radius / _half_light_radius(parts, flux[:, _R] / population.flux[parts.galaxy, _R], n)
     # The sizes hold for circular apertures; a disc's radius along the major axis does not depend on its inclination.
     unit = unit / np.sqrt(np.where(body.early, body.axis_ratio, _MEAN_DISC_AXIS_RATIO)) / PIXEL_SCALE
     bulge_fraction = np.full(n, np.nan)
-    bulge_fraction[bulges.galaxy] = bulges.share
+    bulge_fraction[bulges.galaxy] = bulges.share * left[bulges.galaxy]
     return Shapes(
         early=body.early,
         bulge_fraction=bulge_fraction,
@@ -237,13 +244,21 @@ def _axis_ratio(kind, cosine, rng):
 
 
 def _draw_radius(population, body, bulges, rng):
-    """Half-light radii (N,) (arcsec): at one luminosity and type, the more concentrated galaxies are smaller."""
-    largest, change, by_index, by_bulge, scatter = _by(np.where(body.early, "early", "late"), _SIZE)
+    """Half-light radii (N,) (arcsec), log-normal about the median of galaxies as luminous and as concentrated."""
+    middle, slope, curvature, by_index, by_bulge, scatter = _by(np.where(body.early, "early", "late"), _SIZE)
+    faded = population.absolute_magnitude + _FADING * (population.redshift - _NEARBY_REDSHIFT)
+    fainter = np.clip(faded, *_SIZE_MAGNITUDES) - _SIZE_AT
     bulge_share = np.zeros(len(body))
     bulge_share[bulges.galaxy] = bulges.share
-    concentrated = np.maximum(np.log(body.index / _INDEX["late"][0]), 0)
-    smaller = change * (population.absolute_magnitude - _SIZE_AT) + by_index * concentrated + by_bulge * bulge_share
-    return largest * np.exp(-smaller) * draw_radius(population, body.early, rng, scatter=scatter)
+    smaller = by_index * np.maximum(np.log(body.index / _SMALLER_ABOVE), 0) + by_bulge * bulge_share
+    scatter = scatter * shen_radius(faded, body.early)[1]
+    kpc = 10 ** (middle + slope * fainter + curvature * fainter**2)
+    radius = kpc * np.exp(scatter * rng.standard_normal(len(body)) - smaller) * _arcsec_per_kpc(population.redshift)
+    return np.clip(radius, *_RADIUS_LIMITS)
+
+
+def _arcsec_per_kpc(redshift):
+    return np.rad2deg(3600) * (1 + redshift) ** 2 / 10 ** (0.2 * distance_modulus(redshift) - 2)
 
 
 def _draw_bulges(body, rng):
@@ -276,14 +291,14 @@ def _draw_features(population, body, rng):
     return bars, draw_arms(armed, rng), draw_rings(ringed, bars, rng), draw_clumps(np.flatnonzero(clumpy), rng)
 
 
-def _flux(features, total):
-    """Fluxes (M, 5) of parts, which leave some to the body in every band."""
+def _shares(features, n):
+    """Shares of the light (M, 5) in parts, which leave some to the body in every band; what is left of theirs (N,)."""
     share = features.share[:, None] * (_WAVELENGTH / _WAVELENGTH[_R]) ** features.reddening[:, None]
-    together = np.zeros_like(total)
+    together = np.zeros((n, len(_WAVELENGTH)))
     np.add.at(together, features.galaxy, share)
     # one factor for all bands, so that colours stay as they are
-    factor = np.minimum(1, _MOST_IN_FEATURES / np.maximum(together.max(axis=1), _MOST_IN_FEATURES))
-    return share * factor[features.galaxy, None] * total[features.galaxy]
+    left = np.minimum(1, _MOST_IN_FEATURES / np.maximum(together.max(axis=1), _MOST_IN_FEATURES))
+    return share * left[features.galaxy, None], left
 
 
 def _with_bodies(body, features, flux, total):

@@ -13,7 +13,8 @@ import numpy as np
 
 from astro_photz.sdss import R_UGRIZ, ZERO_POINT
 
-from .progenitors import load_progenitors, robust_fit
+from ._robust import robust_fit
+from .progenitors import load_progenitors
 
 __all__ = ["model_from_total", "total_from_model"]
 
@@ -71,7 +72,11 @@ def model_from_total(magnitude, redshift):
 
 @cache
 def _difference():
-    """Coefficients (5, 5) of the mean difference of total and model magnitudes, by terms and bands."""
+    """
+    Coefficients (5, 5) of the mean difference of total and model magnitudes, by terms and bands.
+
+    Progenitors of all splits are used: five numbers for a band hold no single galaxy.
+    """
     progenitors = load_progenitors()
     model = ZERO_POINT - 2.5 * np.log10(np.asarray(progenitors.table["MODELFLUX"], dtype=float).clip(1e-3))
     model -= R_UGRIZ * progenitors.ebv[:, None]

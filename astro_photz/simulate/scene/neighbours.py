@@ -122,7 +122,7 @@ def _shape_galaxies(scene, x, y, magnitude, rng, split, shapes):
     scatter[:, 2] = 0
     flux = population.flux * 10 ** (-0.4 * (magnitude - own_magnitude)[:, None] + 0.4 * scatter)
     # one component stands for the whole: the larger one of bulge and disc, or the main body
-    main = shape.components[shape.first + (shape.bulge_fraction < 0.5)]
+    main = shape.components[shape.first + (np.isnan(shape.sersic_index) & (shape.bulge_fraction < 0.5))]
     radius = shape.radius / PIXEL_SCALE * 10 ** (-0.1 * (magnitude - own_magnitude))
     return replace(main, scene=scene, x=x, y=y, flux=flux, radius=np.clip(radius, 0.8, 30))
 

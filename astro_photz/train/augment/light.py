@@ -154,14 +154,21 @@ class Noise(nn.Module):
         a chain (`~astro_photz.train.augment.chain.make_augmentation`), the rms is that before all other steps: turning
         and blurring make noise smoother, and dust does not dim that of the sky.
     fill : bool, optional
-        Whether that range is of the rms in all: only what the stamp lacks is added, in quadrature. With ``low`` equal
-        to ``high``, all stamps have the same noise then, unless they have more.
+        Whether that range is of the rms in all: only what the view lacks is added, in quadrature. With ``low`` equal
+        to ``high``, the views of a stamp have the same noise then, unless one has more.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of its range.
     """
 
     def __init__(self, low=0.0, high=1.0, *, fill=False):
         super().__init__()
         self.low = checked("low", low)
         self.high = checked("high", high, least=low)
+        if not isinstance(fill, bool):
+            raise ValueError(f"fill must be true or false, got {fill!r}")
         self.fill = fill
 
     def forward(self, flux, rms=None):

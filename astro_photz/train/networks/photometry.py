@@ -255,7 +255,7 @@ _SCATTER = (
 )
 
 
-# Half of the range that holds 68 %, of r in the smallest aperture less r in the largest, over the same galaxies.
+# Half of the range that holds 68 %, of the one less the other, each standardised, over the same galaxies.
 _CONCENTRATION_SCATTER = 0.4
 
 
