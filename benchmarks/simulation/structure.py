@@ -79,11 +79,11 @@ def point_spread(growth):
     return np.exp(least_squares(residual, start, bounds=(start - 1.0, start + 1.0)).x)
 
 
-def simulated(stars, rng):
+def simulated(stars, rng, *, sersic=0.0):
     """Magnitudes (n, 5), axis ratios (n,) and aperture fluxes (n, 5, radii) of simulated galaxies, each alone."""
     population = replace(draw_population(DRAWN, rng, sample=SAMPLE), ebv=np.zeros(DRAWN))
     xy = (SIZE - 1) / 2 + rng.uniform(-0.5, 0.5, (DRAWN, 2))
-    targets, _ = draw_targets(population, rng, xy)
+    targets, _ = draw_targets(population, rng, xy, sersic=sersic)
     growth = np.median(stars / stars[..., -1:], axis=0)
     sigma, width, height = np.array([point_spread(band) for band in growth]).T
     conditions = replace(
@@ -136,11 +136,13 @@ def print_row(name, real, drawn):
 
 def main():
     """Print the tables."""
-    argparse.ArgumentParser(description=__doc__.splitlines()[1]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--sersic", type=float, default=0.0, help="share of galaxies of the second family of shapes")
+    arguments = parser.parse_args()
     require(CATALOGUES)
     magnitude, ratio, apertures, stars = single_epoch()
     fields = [(magnitude, ratio), deep()]
-    drawn, drawn_ratio, drawn_apertures = simulated(stars, np.random.default_rng(SEED))
+    drawn, drawn_ratio, drawn_apertures = simulated(stars, np.random.default_rng(SEED), sersic=arguments.sersic)
     both, both_ratio = (np.concatenate(part) for part in zip(*fields, strict=True))
 
     def is_blue(magnitude):
