@@ -139,7 +139,7 @@ def skyserver(name, error_of, rng, *, origin, ebv=None):
     free = magnitude - np.multiply.outer(np.broadcast_to(ebv, len(table)), R_UGRIZ)
     split = drawn_splits(len(table), rng)
     redshift = listed(table, ["redshift"])[:, 0]
-    return galaxies(free, redshift, error=error_of(magnitude), origin=origin, split=split, **own), magnitude
+    return galaxies(free, redshift, error=error_of(magnitude), origin=origin, split=split, **own)
 
 
 def error_model(table):
@@ -183,10 +183,10 @@ def collected(rng):
     """All galaxies, each once."""
     own = kcorrect()
     errors = error_model(main_sample(0.0, np.random.default_rng(0)))
-    dr14, _ = skyserver("sdss_dr14_spectra_10k.fits", errors, rng, origin="DR14")
+    dr14 = skyserver("sdss_dr14_spectra_10k.fits", errors, rng, origin="DR14")
     ebv = float(np.mean(dr14["ebv"]))  # of the same survey, selected alike
     main = main_sample(ebv, rng)
-    others, _ = skyserver("sdss_ugriz_specz_41k.fits", errors, rng, origin="SkyServer", ebv=ebv)
+    others = skyserver("sdss_ugriz_specz_41k.fits", errors, rng, origin="SkyServer", ebv=ebv)
 
     alike, reduced_again = SAME_REDSHIFT
     dr14 = dr14[~same_numbers(main, dr14, alike)]

@@ -129,8 +129,8 @@ class Settings:
         if not Path(path).is_file():
             raise FileNotFoundError(f"no file {path} with settings")
         try:
-            return cls.of(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-        except tomllib.TOMLDecodeError as error:
+            return cls.of(tomllib.loads(Path(path).read_text(encoding="utf-8-sig")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path} is not TOML: {error}") from error
         except (ValueError, TypeError) as error:
             raise type(error)(f"{path}: {error}") from error

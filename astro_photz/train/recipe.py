@@ -296,11 +296,11 @@ class Recipe:
         """
         path = _path_of(name_or_path)
         try:
-            table = tomllib.loads(path.read_text(encoding="utf-8"))
+            table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
             for change in changes:
                 table = _merged(table, _parsed(change))
             return built(cls, table)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"recipe {str(name_or_path)!r} is not TOML: {error}") from error
         except (ValueError, TypeError) as error:
             raise type(error)(f"recipe {str(name_or_path)!r}: {error}") from error

@@ -37,6 +37,8 @@ def test_settings_are_read_from_any_form(tmp_path):
     assert settings == Settings.of({"sample": {"faintest": 19, "redshift": (0.1, 0.2)}})
     assert settings == Settings.of(settings)
     assert settings != Settings.of(None)
+    path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")  # as on Windows
+    assert settings == Settings.of(path)
     assert Settings.of(settings.as_dict()) == settings
 
 
@@ -79,6 +81,9 @@ def test_a_bad_file_of_settings_is_named(tmp_path, text, message):
     path = tmp_path / "sky.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=message):
+        Settings.read(path)
+    path.write_text("[sample]", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"sky.toml is not TOML: 'utf-8' codec"):
         Settings.read(path)
     with pytest.raises(FileNotFoundError, match=r"no file absent.toml with settings"):
         Settings.read("absent.toml")

@@ -20,6 +20,8 @@ def test_a_recipe_survives_being_written(tmp_path, name):
     assert recipe.name == name
     (tmp_path / "again.toml").write_text(recipe.as_toml(), encoding="utf-8")
     assert Recipe.read(tmp_path / "again.toml") == recipe
+    (tmp_path / "again.toml").write_text(recipe.as_toml(), encoding="utf-8-sig", newline="\r\n")  # as on Windows
+    assert Recipe.read(tmp_path / "again.toml") == recipe
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -115,6 +117,9 @@ def test_a_file_that_is_none_is_told(tmp_path):
         Recipe.read("absent")
     (tmp_path / "bad.toml").write_text("[encoder\n")
     with pytest.raises(ValueError, match=r"bad.toml' is not TOML"):
+        Recipe.read(tmp_path / "bad.toml")
+    (tmp_path / "bad.toml").write_text("[encoder]", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"bad.toml' is not TOML: 'utf-8' codec"):
         Recipe.read(tmp_path / "bad.toml")
     (tmp_path / "kindless.toml").write_text("[encoder]\nwidth = 3\n")
     with pytest.raises(ValueError, match=r"kindless.toml': encoder must say its kind"):

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["distance_modulus", "redshift_at", "volume_per_modulus"]
+__all__ = ["arcsec_per_kpc", "distance_modulus", "redshift_at", "volume_per_modulus"]
 
 _REDSHIFT = 1e-3, 1.0, 2000  # range and number of the table's redshifts
 
@@ -38,3 +38,9 @@ def volume_per_modulus(redshift):
     """Comoving volume per unit of the distance modulus (Mpc^3 per mag, whole sky)."""
     grid, _, volume = _table()
     return np.interp(redshift, grid, volume)
+
+
+def arcsec_per_kpc(redshift):
+    """Angle (arcsec) of a length of 1 kpc, by the angular diameter distance."""
+    angular_distance = 10 ** (0.2 * distance_modulus(redshift) - 2) / (1 + redshift) ** 2  # kpc
+    return np.rad2deg(3600) / angular_distance

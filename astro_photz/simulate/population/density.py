@@ -52,7 +52,7 @@ class GaussianMixture:
 
         References
         ----------
-        Bovy, Hogg & Roweis 2011, AnnApplStat 5, 1657, equations 15 and 16.
+        Bovy, Hogg & Roweis 2011, AnnApplStat 5, 1657, section 3: the E-step of the algorithm.
 
         Examples
         --------

@@ -32,7 +32,7 @@ from astro_photz.simulate.render.components import Components
 from astro_photz.simulate.render.profiles import PROFILES
 from astro_photz.simulate.render.sersic import nearest_index
 
-from ._cosmology import distance_modulus
+from ._cosmology import arcsec_per_kpc
 from .draw import red_share
 from .features import GAUSSIAN_INDEX, Parts, draw_arms, draw_bars, draw_clumps, draw_rings
 from .shapes import Shapes
@@ -253,12 +253,8 @@ def _draw_radius(population, body, bulges, rng):
     smaller = by_index * np.maximum(np.log(body.index / _SMALLER_ABOVE), 0) + by_bulge * bulge_share
     scatter = scatter * shen_radius(faded, body.early)[1]
     kpc = 10 ** (middle + slope * fainter + curvature * fainter**2)
-    radius = kpc * np.exp(scatter * rng.standard_normal(len(body)) - smaller) * _arcsec_per_kpc(population.redshift)
+    radius = kpc * np.exp(scatter * rng.standard_normal(len(body)) - smaller) * arcsec_per_kpc(population.redshift)
     return np.clip(radius, *_RADIUS_LIMITS)
-
-
-def _arcsec_per_kpc(redshift):
-    return np.rad2deg(3600) * (1 + redshift) ** 2 / 10 ** (0.2 * distance_modulus(redshift) - 2)
 
 
 def _draw_bulges(body, rng):

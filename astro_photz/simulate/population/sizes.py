@@ -5,7 +5,7 @@ Sizes of galaxies: half-light radii by luminosity and type.
 
 import numpy as np
 
-from ._cosmology import distance_modulus
+from ._cosmology import arcsec_per_kpc
 
 __all__ = ["draw_radius", "shen_radius"]
 
@@ -69,10 +69,5 @@ def draw_radius(population, early, rng, *, scatter=1.0):
         In arcsec.
     """
     median, usual = shen_radius(population.absolute_magnitude, early)
-    radius = median * np.exp(scatter * usual * rng.standard_normal(len(early))) * _arcsec_per_kpc(population.redshift)
+    radius = median * np.exp(scatter * usual * rng.standard_normal(len(early))) * arcsec_per_kpc(population.redshift)
     return np.clip(radius, *_LIMITS)
-
-
-def _arcsec_per_kpc(redshift):
-    angular_distance = 10 ** (0.2 * distance_modulus(redshift) - 2) / (1 + redshift) ** 2  # kpc
-    return np.rad2deg(3600) / angular_distance
