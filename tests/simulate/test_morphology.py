@@ -13,7 +13,7 @@ from astropy.cosmology import FlatLambdaCDM
 from astro_photz.sdss import PIXEL_SCALE
 from astro_photz.simulate.population.draw import draw_population
 from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.population.sizes import shen_radius
+from astro_photz.simulate.population.sizes import FADING, nearby_radius, shen_radius
 from astro_photz.simulate.render.fourier import render
 from astro_photz.simulate.render.profiles import PROFILES, light_within
 from astro_photz.simulate.scene.targets import draw_targets
@@ -129,14 +129,24 @@ def test_light_is_centred_on_the_galaxy():
     assert np.median(apart[late] / scale_length) == pytest.approx(0.1, abs=0.02)
 
 
-def test_sizes_follow_the_published_relation():
-    """Half-light radii at given luminosity and type are log-normal about the relation of Shen et al. (2003)."""
+def test_sizes_follow_the_relation():
+    """Half-light radii at given luminosity, type and bulge are log-normal about the relation of nearby galaxies."""
     population, shape = make_galaxies(4000, seed=3)
-    radius, scatter = shen_radius(population.absolute_magnitude, shape.early)
+    radius, scatter = nearby_radius(population.absolute_magnitude + FADING * (population.redshift - 0.04), shape.early)
     kpc = shape.radius / FlatLambdaCDM(H0=70, Om0=0.3).arcsec_per_kpc_proper(population.redshift).value
-    pull = np.log(kpc / radius) / scatter
-    for some in (shape.early, ~shape.early):
+    for some, change in ((shape.early, -0.21), (~shape.early, -0.375)):
+        larger = change * (shape.bulge_fraction - shape.bulge_fraction[some].mean())
+        pull = (np.log(kpc / radius) - np.log(10) * larger) / scatter
         assert kstest(pull[some], "norm").statistic < 0.1
+
+
+def test_size_relation_has_the_slopes_of_its_ends():
+    """R is proportional to a power of L that is alpha at faint magnitudes and beta at bright ones."""
+    ten_times = np.array([-2.5, 0.0])
+    for early, alpha, beta in ((True, 0.32, 0.68), (False, 0.24, 0.60)):
+        for at, slope in ((-30.0, beta), (-10.0, alpha)):
+            bright, faint = nearby_radius(at + ten_times, np.full(2, early))[0]
+            assert np.log10(bright / faint) == pytest.approx(slope, abs=0.01)
 
 
 def test_size_relation_is_steeper_for_early_types():

@@ -4,11 +4,12 @@ Shapes of galaxies: a bulge, a disc and clumps in its arms, by type, luminosity 
 
 - Type: galaxies on the red sequence are early, those in the blue cloud late
   (`~astro_photz.simulate.population.draw.red_share`).
-- Size: the half-light radius follows the size-luminosity relations of Shen et al. (2003, MNRAS 343, 978; equations
-  14-16 with the parameters of their figure 4, for types by Sersic index and half-light radii of Sersic fits), scatter
-  included.
+- Size: the half-light radius follows size-luminosity relations of the form of Shen et al. (2003, MNRAS 343, 978),
+  scatter included, set so that drawn galaxies have the Petrosian radii and the concentration that real ones of z < 0.06
+  have at their luminosity (benchmarks/simulation/shapes.py). At one luminosity and type, the more concentrated galaxies
+  are smaller. Further away, galaxies of a size were more luminous: they have faded since.
 - Concentration: the mixture of two profiles stands for the range of Sersic indices, mostly 2.5 to 4 for early types and
-  0.6 to 2 for late ones. In early types the bulge has de Vaucouleurs' profile and most of the light, with a wide
+  0.6 to 2 for late ones. In early types the bulge has de Vaucouleurs' profile and four fifths of the light, with a wide
   scatter from lenticulars to ellipticals. In two late types of three it has less than a fifth of the light, and in
   three of four its profile is nearer to an exponential (Weinzirl et al. 2009, ApJ 696, 411).
 - Discs are exponential, but three of five late ones bend down, most often between two and three scale lengths (Pohlen &
@@ -45,9 +46,12 @@ __all__ = ["disc_inclination", "draw_morphology"]
 # radius: set so that colours at 1 and at 2.5 arcsec differ as in the galaxies of four real fields. The catalogue of
 # another field (benchmarks/simulation/structure.py) asks for redder bulges; but light in the outskirts would then be so
 # blue that apertures, which miss it, would not return the colours (tests/simulate/test_camera.py).
-_BULGE_REDDER = {"early": (0.26, 0.08), "late": (0.55, 0.15)}
+_BULGE_REDDER = {"early": (0.33, 0.08), "late": (0.60, 0.15)}
 _RADIUS_RATIO = {"early": (-0.30, 0.15), "late": (-0.45, 0.15)}
-_BULGE_SHARE = {"early": (2.2, 1.4), "late": (0.7, 3.4)}  # parameters of a beta distribution
+_BULGE_SHARE = {"early": (1.96, 0.49), "late": (0.29, 1.26)}  # parameters of a beta distribution
+# Change of the logarithm of the half-light radius with the bulge's share: at one luminosity and type, the more
+# concentrated galaxies are smaller.
+_SMALLER_BY_BULGE = {"early": -0.21, "late": -0.375}
 _DISC_LIKE = 0.76  # share of late types whose bulge is exponential
 _BENT_DOWN = 0.3  # share of late types whose disc is Gaussian
 _DISC_THICKNESS = 0.2
@@ -118,8 +122,8 @@ def draw_morphology(population, rng):
     """
     n = len(population)
     early = rng.uniform(size=n) < red_share(population.rest_colour)
-    radius = draw_radius(population, early, rng)
     bulge_fraction = np.clip(_beta(rng, _BULGE_SHARE, early), 0.002, 0.998)
+    radius = draw_radius(population, early, rng) * _by_bulge(bulge_fraction, early)
     profile = _profiles(early, rng)
     axis_ratio = _draw_axis_ratio(population, early, rng)
     major = _major_axes(radius, bulge_fraction, 10 ** _normal(rng, _RADIUS_RATIO, early), profile, axis_ratio, early)
@@ -152,6 +156,13 @@ def draw_morphology(population, rng):
         sersic_index=np.full(n, np.nan),
         components=Components.concatenate([smooth, _as_components(late, clump_offset, clump_flux, clump_radius)]),
     )
+
+
+def _by_bulge(bulge_fraction, early):
+    """Half-light radii (N,) relative to those of galaxies with a mean bulge."""
+    mean = np.where(early, *(a / (a + b) for a, b in (_BULGE_SHARE[kind] for kind in ("early", "late"))))
+    change = np.where(early, _SMALLER_BY_BULGE["early"], _SMALLER_BY_BULGE["late"])
+    return 10 ** (change * (bulge_fraction - mean))
 
 
 def _as_components(galaxies, offset, flux, radius):
