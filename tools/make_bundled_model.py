@@ -50,14 +50,16 @@ ROOT = HERE.parent
 SPLITS = ("train", "validation", "test")
 EVALUATION, INTEGERS, SETTINGS, STEPS = "evaluation.json", "int8.json", "settings.json", "steps.json"
 
-DESCRIPTION = (
-    "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of {:,} real Main Galaxy "
-    "Sample galaxies (of kcorrect's), seen from distances of their own"
-)
+DESCRIPTION = {
+    "fitted": "Simulated SDSS images of galaxies drawn from the colours, magnitudes and redshifts of {:,} real Main "
+    "Galaxy Sample galaxies (of kcorrect's), seen from distances of their own",
+    "measured": "Simulated SDSS images of galaxies with the colours, magnitudes and redshifts of {:,} real Main Galaxy "
+    "Sample galaxies, less the noise of the catalogues that list them",
+}
 LIMITS = [
     "Trained and calibrated on simulated images, and measured on them, but for a few real galaxies: its figures hold "
     "for those, not for the real sky.",
-    "Simulated galaxies are bulges and discs with arms or clumps: no dust lanes, mergers or active nuclei.",
+    "Simulated galaxies are smooth profiles with arms, bars, rings or clumps: no dust lanes, mergers or active nuclei.",
     "Galaxies are assumed to be like those of the SDSS Main Galaxy Sample, seen from further away, to a total r of "
     "{faintest:g}, free of extinction; fainter, bluer or more distant ones are pulled towards it.",
     "Redshifts of 0.4 and more cannot be expressed.",
@@ -232,7 +234,7 @@ def facts(run, settings, data):
     return {
         "version": settings["version"],
         "training_data": {
-            "description": DESCRIPTION.format(numbers["train"]["n_independent"]) + begun,
+            "description": DESCRIPTION[sample.colours].format(numbers["train"]["n_independent"]) + begun,
             **numbers["train"],
             "splits": numbers | {"split_seed": SPLIT_SEED},
         },
