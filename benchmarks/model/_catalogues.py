@@ -10,71 +10,65 @@ import numpy as np
 
 from astro_photz.sdss import BANDS, R_UGRIZ, ZERO_POINT
 from astro_photz.simulate.population.draw import catalogue_population
-from astro_photz.simulate.population.morphology import draw_morphology
-from astro_photz.simulate.population.progenitors import INTRINSIC_SCATTER, load_progenitors
-from benchmarks.simulation._main_sample import SELECTED, ModelMagnitudes, main_sample
+from astro_photz.simulate.population.measured import MEASURED_TO, ORIGINS, load_measured, magnitudes_of
+from astro_photz.simulate.population.progenitors import load_progenitors
+from astro_photz.simulate.population.total_light import total_from_model
+from benchmarks.simulation._main_sample import SELECTED
 
 from ._photometry import least_error, magnitude_features, magnitudes
-from ._stamps import generator, simulation_of
+from ._stamps import generator, shapes, simulation_of
 
-__all__ = ["Catalogue", "CatalogueNoise", "main_sample_halves", "progenitor_halves"]
+__all__ = ["Catalogue", "CatalogueNoise", "halves"]
 
 _R = BANDS.index("r")
-_SCATTER_SEED = 0
+_EARLY, _LUMINOUS = 0.8, -21.5  # g - r and absolute magnitude r, in bands shifted to z = 0.1
 _BRIGHTNESS = np.array([14.0, 16.0, 16.5, 17.0, 17.4, 17.77])  # edges of bins in r
 
 
 class Catalogue(NamedTuple):
-    """Real galaxies: total flux (N, 5) in *ugriz* (nanomaggies, free of extinction) and redshift (N,)."""
+    """
+    Real galaxies of one catalogue.
+
+    Total flux (N, 5) in *ugriz* (nanomaggies, free of extinction), redshift, g - r and absolute magnitude r (N,) in the
+    bands shifted to z = 0.1.
+    """
 
     flux: np.ndarray
     redshift: np.ndarray
+    rest_colour: np.ndarray
+    absolute_magnitude: np.ndarray
 
     def of(self, rows):
         """Some of the galaxies: `Catalogue`."""
-        return Catalogue(self.flux[rows], self.redshift[rows])
+        return Catalogue(*(values[rows] for values in self))
+
+    def types(self):
+        """Masks (N,) of the galaxies, by type."""
+        early = self.rest_colour > _EARLY
+        luminous = self.absolute_magnitude < _LUMINOUS
+        return {"all": np.ones_like(early), "early": early, "late": ~early, "luminous late": ~early & luminous}
 
 
-def progenitor_halves(*, fitted=False):
+def halves(origin, *, test, true, rng):
     """
-    kcorrect's galaxies: training progenitors and test progenitors to the main sample's limit.
+    Galaxies of a catalogue to the main sample's limit: those to learn from, and those to judge by.
 
-    If ``fitted``, they have the light of their template fits, free of most of the catalogue's noise, and galaxies'
-    scatter about them, as simulations are drawn, instead of the measured light.
+    The latter are of the validation split, or of the test split. Light is moved from the catalogue's system, model
+    magnitudes, to the total light of images. It is as measured, or, if ``true``, as the galaxies may truly be: a draw
+    without the catalogue's noise, as simulated galaxies have it.
     """
-    progenitors = load_progenitors()
-    measured = Catalogue(progenitors.measured_flux, progenitors.redshift)
-    return tuple(
-        _selected(
-            measured.of(progenitors.usable & (progenitors.redshift > 0) & (progenitors.split == split)), fitted=fitted
+    galaxies = load_measured()
+    of_it = (galaxies.origin == ORIGINS.index(origin)) & (galaxies.r < MEASURED_TO) & (galaxies.redshift > 0)
+    for split in ("train", "test" if test else "validation"):
+        rows = np.flatnonzero(of_it & (galaxies.split == split))
+        values = galaxies.draw_true(rows, rng) if true else galaxies.values[rows]
+        total = total_from_model(magnitudes_of(values), values[:, 0])
+        yield Catalogue(
+            10 ** (0.4 * (ZERO_POINT - total)),
+            galaxies.redshift[rows],
+            galaxies.rest_colour[rows],
+            galaxies.absolute_magnitude[rows],
         )
-        for split in ("train", "test")
-    )
-
-
-def main_sample_halves(*, fitted=False):
-    """
-    The catalogue in ``../shared``: its even rows, with kcorrect's training progenitors, which the model has learnt from
-    too, and its odd ones, which nothing was chosen by; ``fitted`` as in `progenitor_halves`.
-    """
-    carry = ModelMagnitudes()
-    even, odd = (_selected(_total(carry, *main_sample(rows)), fitted=fitted) for rows in ("even", "odd"))
-    progenitors, _ = progenitor_halves(fitted=fitted)
-    return Catalogue(*(np.concatenate(both) for both in zip(even, progenitors, strict=True))), odd
-
-
-def _total(carry, magnitude, _, redshift):
-    flux = 10 ** (0.4 * (ZERO_POINT - carry.to_total(magnitude, redshift)))
-    return Catalogue(flux, redshift).of(np.isfinite(flux).all(axis=1) & (redshift > 0))
-
-
-def _selected(catalogue, *, fitted):
-    """Those of the main sample."""
-    if fitted:
-        fits = load_progenitors().fitted_flux(*catalogue)
-        scatter = np.random.default_rng(_SCATTER_SEED).standard_normal(fits.shape)
-        catalogue = catalogue._replace(flux=fits * 10 ** (0.4 * INTRINSIC_SCATTER * scatter))
-    return catalogue.of(SELECTED.contains(*catalogue))
 
 
 class CatalogueNoise:
@@ -98,7 +92,7 @@ class CatalogueNoise:
         flux = model_flux[rows]  # the listed errors are of these
         simulation = simulation_of(model, seed=seed, split="train")
         population = catalogue_population(flux, progenitors.redshift[rows], ebv=progenitors.ebv[rows])
-        shape = draw_morphology(population, generator(simulation, "shape"))
+        shape = shapes(population, simulation)
         least = least_error(simulation, population, shape, generator(simulation, "catalogue"))
         ratio = flux * _relative_error(progenitors.table[rows]) / least
         bins = np.digitize(magnitudes(progenitors.measured_flux[rows])[:, _R], _BRIGHTNESS[1:-1])

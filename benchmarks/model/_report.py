@@ -53,7 +53,8 @@ def bootstrap_error(statistic, *samples, groups=None):
 def measured(name, statistic, *samples, groups=None):
     """A number of a row, and its error by bootstrap, where that tells one: dict."""
     error = bootstrap_error(statistic, *samples, groups=groups)
-    return {name: float(statistic(*samples))} | ({f"{name}_err": error} if error else {})  # all cases were alike
+    told = {f"{name}_err": error} if error > 0 else {}  # not if all cases were alike, or one had no such number
+    return {name: float(statistic(*samples))} | told
 
 
 def judged(method, scores, *, groups=None, **others):

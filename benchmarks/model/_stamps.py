@@ -7,25 +7,27 @@ from astro_photz import metrics
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.simulate import Settings
 from astro_photz.simulate.population.draw import draw_population
-from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.population.families import draw_shapes
 from astro_photz.simulate.simulation import BLOCK, Simulation
 
-__all__ = ["cropped", "drawn", "estimates", "generator", "observed", "scored", "simulation_of"]
+__all__ = ["cropped", "drawn", "estimates", "generator", "observed", "scored", "shapes", "simulation_of"]
 
 _PURPOSES = "population", "shape", "observation", "catalogue"
 
 
-def simulation_of(model, *, seed, split="test", size=64):
+def simulation_of(model, *, seed, split="test", size=64, **sections):
     """
     Simulation of a model's training set, for another seed, and for galaxies that it was not trained on; but for what
-    was changed for one of its parts alone, such as more dust to learn from.
+    was changed for one of its parts alone, such as more dust to learn from, and for changes in ``sections``.
     """
     # cards of models made before there were recipes for all of it tell it under "recipe"
     told = (model.card.made_by, model.card.recipe)
     made = next((one for one in told if "simulate" in one), None)
     if made is None:
         raise SystemExit(f"the card of {model.name} does not tell how its training set was simulated")
-    return Simulation(seed=seed, split=split, size=size, settings=Settings.of(made["simulate"]["settings"]))
+    told = made["simulate"]["settings"]
+    settings = Settings.of(told | {name: told.get(name, {}) | changes for name, changes in sections.items()})
+    return Simulation(seed=seed, split=split, size=size, settings=settings)
 
 
 def generator(simulation, purpose, *key):
@@ -37,7 +39,12 @@ def drawn(simulation, n):
     """Draw n galaxies, and their shapes."""
     rng = generator(simulation, "population")
     population = draw_population(n, rng, split=simulation.split, sample=simulation.settings.sample)
-    return population, draw_morphology(population, generator(simulation, "shape"))
+    return population, shapes(population, simulation)
+
+
+def shapes(population, simulation):
+    """Draw shapes of given galaxies, of the families of the simulation."""
+    return draw_shapes(population, generator(simulation, "shape"), **simulation.settings.shapes)
 
 
 def observed(simulation, population, shape):

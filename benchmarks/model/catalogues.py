@@ -2,23 +2,24 @@
 """
 A model on stamps drawn with the light of real galaxies, beside gradient boosting that learnt from real galaxies.
 
-    python -m benchmarks.model.catalogues [--model bundled] [--adapt]
+    python -m benchmarks.model.catalogues [--model bundled] [--test] [--sersic SHARE] [--true] [--adapt]
 
-The galaxies are real, with the magnitudes of their catalogues and spectroscopic redshifts: kcorrect's test progenitors,
-which no training stamp was drawn from, and the odd rows of the main sample in ``../shared``, if that is there. Only
-their shapes, sky and noise are simulated. Boosting learns from the other half of the same catalogue, for the main
-sample from kcorrect's training progenitors besides, each with several draws of the noise, and is judged by the
-magnitudes of the same galaxies; these get noise besides that of the catalogue, as much as SDSS lists for galaxies as
-bright in images as deep, which is about the least that there can be.
+The galaxies are real, of four catalogues, with their magnitudes and spectroscopic redshifts to r = 17.77
+(`astro_photz.simulate.population.measured`); only their shapes, sky and noise are simulated. They are those of the
+validation split, or, with ``--test``, those for a last look: kcorrect's test progenitors, the odd rows of the main
+sample, a tenth of the others. No training stamp was drawn from either. Boosting learns from the same catalogue's
+training galaxies, with several draws of the noise, and is judged by the magnitudes of the same galaxies; these get
+noise besides that of the catalogue, as much as SDSS lists for galaxies as bright in images as deep, which is about the
+least that there can be. A catalogue's own noise is drawn as if it were light, which boosting has learnt to allow for
+and a model has not; with ``--true``, galaxies have the light that they may truly have, as simulated galaxies do.
 
-Galaxies are taken twice: as measured, and in the light of their template fits with a scatter about them, as simulated
-galaxies are drawn. In the first, a catalogue's noise is drawn as if it were light, which boosting has learnt to allow
-for and a model has not. With ``--adapt``, the model learns to allow for it too: all of it is adapted, by the recipe
-``gentle``, to stamps of the galaxies that boosting learns from, as many of each as that has draws of the noise.
+``--sersic`` sets the share of the second family of shapes, by default that of the training. With ``--adapt``, the
+model learns to allow for a catalogue's noise too: all of it is adapted, by the recipe ``gentle``, to stamps of the
+galaxies that boosting learns from.
 
-Ratios are σ_MAD and η over those of boosting with noise, with errors by a paired bootstrap; each galaxy is seen
-``--views`` times, and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without
-noise besides, is told too: its galaxies are seen better than the stamps show them.
+Ratios are σ_MAD and η over those of boosting, with errors by a paired bootstrap; each galaxy is seen ``--views`` times,
+and all views of a galaxy are drawn together. Boosting on magnitudes as they are listed, without noise besides, is told
+too: its galaxies are seen better than the stamps show them.
 """
 
 import tempfile
@@ -29,38 +30,39 @@ import numpy as np
 from astro_photz import load_model, metrics, train
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.simulate.population.draw import catalogue_population
-from astro_photz.simulate.population.morphology import draw_morphology
+from astro_photz.simulate.population.measured import ORIGINS
 from astro_photz.simulate.population.progenitors import load_progenitors
-from benchmarks.common.data import SHARED
 
 from ._boosting import Boosting
-from ._catalogues import CatalogueNoise, main_sample_halves, progenitor_halves
+from ._catalogues import CatalogueNoise, halves
 from ._photometry import magnitude_features, magnitudes
 from ._report import arguments_of, judged, measured, report
-from ._stamps import estimates, generator, observed, simulation_of
+from ._stamps import estimates, generator, observed, shapes, simulation_of
 
 TEXT = (
     "Simulated stamps with the magnitudes and spectroscopic redshifts of real galaxies that no training stamp was "
-    "drawn from (among the odd rows of the main sample may be a few of kcorrect's); boosting on the magnitudes of the "
-    "same galaxies, trained on the other half of their catalogue, as listed, or with the stamps' noise besides: that "
-    "which SDSS lists for galaxies as bright, {least} times the least that there can be, of a fit that knows profile "
-    "and blur. As fitted: in the light of their template fits, with a scatter about them, as simulated galaxies are "
-    "drawn; as measured, a catalogue's noise is drawn as if it were light, which boosting has learnt to allow for. "
-    "Each galaxy that boosting learns from is given {draws} draws of the noise; for the main sample, kcorrect's "
-    "training progenitors are among them, from which the model has learnt too. Shapes are drawn, by the relations of "
-    "the training, of the luminosity that a galaxy has at its redshift: what they tell of it is in the stamps, and not "
-    "in the magnitudes. Adapted: all of the network, with as many stamps of the galaxies that boosting learnt from. "
-    "The rows of the main sample, 5,000 of SDSS's, do not come with the source tree, without which this command leaves "
-    "them out."
+    "drawn from; boosting on the magnitudes of the same galaxies, trained on other galaxies of their catalogue, as "
+    "listed, or with the stamps' noise besides: that which SDSS lists for galaxies as bright, {least} times the least "
+    "that there can be, of a fit that knows profile and blur. Each galaxy that boosting learns from is given {draws} "
+    "draws of the noise. {light}. Shapes are drawn, by the relations of the training, of the luminosity that a galaxy "
+    "has at its redshift: what they tell of it is in the stamps, and not in the magnitudes. Luminous late galaxies are "
+    "those of absolute magnitude r below -21.5. Adapted: all of the network, with as many stamps of the galaxies that "
+    "boosting learnt from."
 )
+LIGHT = {
+    False: "A catalogue's own noise is drawn as if it were light, which boosting has learnt to allow for",
+    True: "The light is a draw of what the galaxies may truly have, without their catalogue's noise",
+}
 DRAWS = 4
+FEWEST = 30  # galaxies of a type
 AS_IT_IS, ADAPTED = "the model", "the model, adapted"
 BOOSTING, AS_LISTED = "boosting, a catalogue's noise", "boosting, as listed"
 RATIOS = {
-    "sigma_ratio": ("σ_MAD over boosting's", metrics.sigma_mad),
-    "eta_ratio": ("η over boosting's", metrics.eta),
+    "sigma_ratio": ("σ_MAD over boosting's", metrics.sigma_mad, BOOSTING),
+    "eta_ratio": ("η over boosting's", metrics.eta, BOOSTING),
+    "sigma_listed": ("σ_MAD over boosting's as listed", metrics.sigma_mad, AS_LISTED),
 }
-"""Headings and metrics; of `BOOSTING`, which gets what the survey's catalogue would have of such images."""
+"""Headings, metrics, and what they are compared with."""
 
 
 def main():
@@ -68,34 +70,33 @@ def main():
         __doc__,
         views={"type": int, "default": 4, "help": "stamps of a galaxy (default: %(default)s)"},
         adapt={"action": "store_true", "help": "adapt the model to each catalogue, too"},
+        test={"action": "store_true", "help": "judge by the galaxies that are for tests alone"},
+        true={"action": "store_true", "help": "draw the light without the catalogue's noise"},
+        sersic={"type": float, "help": "share of the second family of shapes (default: that of the training)"},
+        catalogues={"nargs": "+", "choices": ORIGINS, "default": ORIGINS, "help": "default: all"},
     )
     model = load_model(arguments.model)
     noise = CatalogueNoise(model, arguments.seed)
     rows = []
-    for name, halves in catalogues():
-        deviation = compare(*halves, model, noise, arguments)
-        rows += [row(name, method, deviation) for method in deviation]
+    for origin in arguments.catalogues:
+        rng = np.random.default_rng([arguments.seed, ORIGINS.index(origin)])
+        learning, judging = halves(origin, test=arguments.test, true=arguments.true, rng=rng)
+        judging = judging.of(slice(arguments.n))
+        deviation = compare(learning, judging, model, noise, arguments)
+        for kind, mask in judging.types().items():
+            if mask.sum() >= FEWEST:
+                of_kind = {method: one[mask] for method, one in deviation.items()}
+                rows += [row(f"{origin}, {kind}", method, of_kind) for method in of_kind]
     columns = {name: heading for name, (heading, *_) in RATIOS.items()}
-    text = TEXT.format(draws=DRAWS, least=noise.range)
+    text = TEXT.format(draws=DRAWS, least=noise.range, light=LIGHT[arguments.true])
     report("Real catalogues", rows, arguments, text=text, columns=columns)
-
-
-def catalogues():
-    """Names and halves of what is at hand."""
-    yield "kcorrect's test progenitors, as measured", progenitor_halves()
-    yield "kcorrect's test progenitors, as fitted", progenitor_halves(fitted=True)
-    if SHARED.is_dir():
-        yield "odd rows of the main sample, as measured", main_sample_halves()
-        yield "odd rows of the main sample, as fitted", main_sample_halves(fitted=True)
-    else:
-        print(f"Without the main sample: there is no folder {SHARED}.\n")
 
 
 def compare(learning, judging, model, noise, arguments):
     """Deviations (N, views) of the model and of boosting on one catalogue, by the name of the method."""
-    learning, judging = (half.of(slice(arguments.n)) for half in (learning, judging))
     rows = np.tile(np.arange(len(learning.redshift)), DRAWS)
-    simulation = simulation_of(model, seed=arguments.seed, split="train")
+    changes = {} if arguments.sersic is None else {"shapes": {"sersic": arguments.sersic}}
+    simulation = simulation_of(model, seed=arguments.seed, split="train", **changes)
     galaxies = as_galaxies(learning.of(rows), simulation)
     listed = listed_of(simulation, *galaxies, noise)
     boosting = {name: Boosting(one, learning.redshift[rows], groups=rows) for name, one in listed.items()}
@@ -104,7 +105,7 @@ def compare(learning, judging, model, noise, arguments):
         models[ADAPTED] = adapted(arguments.model, simulation, *galaxies, groups=rows)
     deviations = []
     for view in range(arguments.views):
-        simulation = simulation_of(model, seed=arguments.seed + 1 + view)
+        simulation = simulation_of(model, seed=arguments.seed + 1 + view, **changes)
         galaxies = as_galaxies(judging, simulation)
         listed = listed_of(simulation, *galaxies, noise)
         redshift = estimated(models, simulation, *galaxies)
@@ -117,8 +118,8 @@ def row(catalogue, method, deviation):
     """Make the row of a method, with a model's ratios to boosting, from deviations of all methods by name."""
     ratios = {}
     if method in (AS_IT_IS, ADAPTED):
-        for name, (_, metric) in RATIOS.items():
-            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[BOOSTING])
+        for name, (_, metric, other) in RATIOS.items():
+            ratios |= measured(name, ratio_of(metric), deviation[method], deviation[other])
     return judged(f"{catalogue}: {method}", deviation[method], **ratios)
 
 
@@ -126,7 +127,7 @@ def as_galaxies(catalogue, simulation):
     """A catalogue's galaxies, behind the dust of some place in the survey, and shapes for them."""
     ebv = generator(simulation, "population").choice(load_progenitors().ebv, len(catalogue.redshift))
     population = catalogue_population(catalogue.flux, catalogue.redshift, ebv=ebv)
-    return population, draw_morphology(population, generator(simulation, "shape"))
+    return population, shapes(population, simulation)
 
 
 def listed_of(simulation, population, shape, noise):
