@@ -12,6 +12,8 @@ from astropy.table import MaskedColumn
 from astro_photz import __version__
 from astro_photz.flags import MISSING
 from astro_photz.pdf import RedshiftPDF
+from astro_photz.pdf.columns import pdf_column
+from astro_photz.pdf.grids import EDGES, compact_edges
 
 __all__ = ["QUANTITIES", "ColumnValues", "Quantity", "earlier_columns", "record_of"]
 
@@ -98,6 +100,7 @@ class ColumnValues:
     def __init__(self, n, edges, *, pdf):
         self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in QUANTITIES}  # where a mask is lost
         self._flags = np.zeros(n, dtype=np.int32)
+        self._edges = edges
         self._p = np.full((n, len(edges) - 1), np.nan, dtype=np.float32) if pdf else None
 
     def put(self, part):
@@ -140,8 +143,7 @@ class ColumnValues:
         )
         columns["_flags"] = MaskedColumn(self._flags, description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
         if self._p is not None:
-            mask = np.repeat(missing[:, np.newaxis], self._p.shape[1], axis=1)
-            columns["_pdf"] = MaskedColumn(self._p, mask=mask, description="Probability in each bin of redshift")
+            columns["_pdf"] = pdf_column(self._p, self._edges)
         return {f"{prefix}{name}": column for name, column in columns.items()}
 
 
@@ -167,5 +169,5 @@ def record_of(model, source):
         "trained_on": model.trained_on,
         "source": getattr(source, "name", "cutouts"),
         "data_release": getattr(source, "data_release", -1),
-        "z_edges": model.edges.tolist(),
+        EDGES: compact_edges(model.edges),
     }

@@ -9,12 +9,11 @@ and images made the redshifts. It is no second table: astropy would warn of one 
 import errno
 import os
 
-import numpy as np
 from astropy.io import fits
 from astropy.table import Table
 
 from ._names import unique_names
-from ._record import EDGES, split_records
+from ._record import edges_of, split_records, with_edges
 
 __all__ = ["read_fits", "write_fits"]
 
@@ -55,8 +54,7 @@ def read_fits(file):
 def _take_record(table, hdu):
     prefix = hdu.header[_PREFIX]
     record = {key: hdu.header[card] for key, card in _CARDS.items() if card in hdu.header}
-    record[EDGES] = hdu.data.tolist()
-    table.meta[prefix] = record
+    table.meta[prefix] = with_edges(record, hdu.data)
     comments = [line for line in table.meta.get("comments", []) if not line.startswith(f"{prefix} ")]
     table.meta.pop("comments", None)
     if comments:
@@ -83,7 +81,7 @@ def write_fits(table, path):
 
 
 def _extension(prefix, record):
-    hdu = fits.ImageHDU(np.asarray(record[EDGES], dtype=float), name=f"{prefix}_edges".upper())
+    hdu = fits.ImageHDU(edges_of(record), name=f"{prefix}_edges".upper())
     hdu.header[_PREFIX] = prefix, "of the columns' names"
     for key, value in record.items():
         if key in _CARDS:

@@ -8,7 +8,7 @@ The table is the data set ``table``; ``z_phot_edges``, after the prefix, are the
 import numpy as np
 from astropy.table import Table
 
-from ._record import EDGES, split_records
+from ._record import edges_of, split_records
 
 __all__ = ["read_hdf5", "write_hdf5"]
 
@@ -64,4 +64,4 @@ def write_hdf5(table, path):
     table.write(path, format="hdf5", path="table", serialize_meta=True, overwrite=True)
     with h5py.File(path, "a") as file:
         for prefix, record in records.items():
-            file[f"{prefix}_edges"] = np.asarray(record[EDGES], dtype=float)
+            file[f"{prefix}_edges"] = edges_of(record)

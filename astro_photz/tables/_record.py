@@ -3,10 +3,19 @@
 Records of how redshifts were made, ``meta["z_phot"]``, in a table's meta.
 """
 
-__all__ = ["EDGES", "split_records"]
+from astro_photz.pdf.grids import EDGES, compact_edges, expand_edges
 
-EDGES = "z_edges"
-"""Key of a record that holds the edges of the bins of redshift."""
+__all__ = ["EDGES", "edges_of", "split_records", "with_edges"]
+
+
+def edges_of(record):
+    """Edges of the bins of redshift in a record, all of them, as other programs read them."""
+    return expand_edges(record[EDGES])
+
+
+def with_edges(record, edges):
+    """Record with edges out of a file, as few numbers as hold them."""
+    return record | {EDGES: compact_edges(edges)}
 
 
 def split_records(meta):

@@ -11,7 +11,7 @@ from astropy.io.votable.tree import Param
 from astropy.table import Table
 
 from ._names import unique_names
-from ._record import EDGES, split_records
+from ._record import EDGES, edges_of, split_records, with_edges
 
 __all__ = ["read_votable", "write_votable"]
 
@@ -58,7 +58,8 @@ def _take_params(table, params):
     for edges in sorted(records, key=len, reverse=True):  # z_phot is the beginning of z_phot_b
         prefix = edges.removesuffix(EDGES)
         names = [name for name in found if name.startswith(prefix)]
-        table.meta[prefix[:-1]] = {name.removeprefix(prefix): found.pop(name) for name in names}
+        record = {name.removeprefix(prefix): found.pop(name) for name in names}
+        table.meta[prefix[:-1]] = with_edges(record, record[EDGES])
     if _COMMENTS in found:
         found[_COMMENTS] = str(found[_COMMENTS]).split("\n")
     table.meta.update(found)
@@ -77,6 +78,7 @@ def write_votable(table, path):
     (written,) = document.iter_tables()
     for prefix, record in records.items():
         for key, value in record.items():
+            value = edges_of(record) if key == EDGES else value
             written.params.append(_param(document, f"{prefix}_{key}", value))
     comments = rest.pop(_COMMENTS, [])
     if comments:
@@ -89,7 +91,7 @@ def write_votable(table, path):
 
 def _param(document, name, value):
     kinds = {int: ("long", None), float: ("double", None)}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, np.ndarray)):
         array = np.asarray(value, dtype=float)
         return Param(document, name=name, datatype="double", arraysize=str(array.size), value=array)
     kind, size = kinds.get(type(value), ("unicodeChar", "*"))

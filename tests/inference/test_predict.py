@@ -108,7 +108,8 @@ def test_coordinates_and_cutouts_give_a_qtable():
 def test_numbers_are_those_of_the_pdf():
     cutouts = gaussian_cutouts(30)
     table = astro_photz.predict(cutouts, pdf=True)
-    pdf = astro_photz.RedshiftPDF(table["z_phot_pdf"], table.meta["z_phot"]["z_edges"])
+    pdf = astro_photz.RedshiftPDF.from_table(table)
+    assert pdf == astro_photz.RedshiftPDF(table["z_phot_pdf"], table.meta["z_phot"]["z_edges"])
     np.testing.assert_allclose(table["z_phot"], pdf.mean(), rtol=1e-5)
     np.testing.assert_allclose(table["z_phot_err"], pdf.std(), rtol=1e-4)
     np.testing.assert_allclose(table["z_phot_mode"], pdf.mode(), rtol=1e-5)
@@ -283,7 +284,7 @@ def test_what_made_the_table_is_recorded():
         "trained_on": "simulated images",
         "source": "memory",
         "data_release": 17,
-        "z_edges": model.card.z_edges,
+        "z_edges": {"start": 0.0, "stop": 0.4, "num": 181},
     }
     record = astro_photz.predict(cutouts).meta["z_phot"]
     assert (record["source"], record["data_release"]) == ("cutouts", -1)
