@@ -7,14 +7,19 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 from astropy.table import Table
 
 from .cutouts import CutoutFile, Cutouts
 from .inference.tables import predict
+from .metrics import deviation, sigma_mad
+from .utils._arrays import filled
 from .utils._files import aside
 from .utils._types import PathLike
 
-__all__ = ["demo_path", "run_demo"]
+__all__ = ["demo_path", "demo_verdict", "run_demo"]
+
+_OUTLIER = 0.05  # of 1 + z, as in the literature on the SDSS main sample
 
 
 def demo_path() -> Path:
@@ -66,6 +71,44 @@ def run_demo(folder: PathLike) -> tuple[Table, list[Path]]:
         with aside(written[1]) as part:
             _draw(source, table).savefig(part, dpi=110)
     return table, written
+
+
+def demo_verdict(table: Table) -> str:
+    """
+    Judge the estimates of the demonstration set by the true redshifts.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        As `run_demo` returns it.
+
+    Returns
+    -------
+    str
+        A line: scatter (`~astro_photz.metrics.sigma_mad`), true redshifts within the 68 % interval, and the outliers by
+        their identifiers: those that are off by more than 0.05 (1 + z).
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from astro_photz.demo import demo_verdict, run_demo
+    >>> with TemporaryDirectory() as folder:
+    ...     table, _ = run_demo(folder)
+    >>> demo_verdict(table).startswith("These 24 galaxies are simulated: sigma_MAD ")
+    True
+    """
+    off = deviation(table["z_phot"], table["redshift"])
+    known = ~np.isnan(off)
+    true, low, high = (filled(table[name])[known] for name in ("redshift", "z_phot_lo68", "z_phot_hi68"))
+    within = np.count_nonzero((low <= true) & (true <= high))
+    outliers = [str(name) for name in table["objid"][known & (np.abs(np.nan_to_num(off)) > _OUTLIER)]]
+    named = f"galax{'y' if len(outliers) == 1 else 'ies'} {', '.join(outliers)}" if outliers else "none"
+    n = np.count_nonzero(known)
+    return (
+        f"These {n} galaxies are simulated: sigma_MAD {sigma_mad(off[known]):.3f}, {within} of {n} "
+        f"({100 * within / n:.0f} %) true redshifts within the 68 % interval, "
+        f"outliers beyond {_OUTLIER} (1 + z): {named}"
+    )
 
 
 def _draw(source, table):

@@ -15,6 +15,7 @@ _PREDICT_EXAMPLES = [
     ("astro-photz predict hosts.csv hosts_z.ecsv", "images from the SDSS archive"),
     ("astro-photz predict hosts.vot z.fits --ra RA_host --dec DE_host --pdf", "columns with names of their own"),
     ("astro-photz predict hosts.ecsv z.ecsv --source frames/ --dust-map sfddata/", "frames and dust from the disk"),
+    ("astro-photz predict hosts.csv z.csv --flags names", "flags in words, for people"),
     ("astro-photz predict z.ecsv z.ecsv --replace --overwrite", "once more, in the same file"),
     ("zcat hosts.dat.gz | astro-photz predict - - --ra col2 --dec col3 > z.ecsv", "in a pipe"),
 ]
@@ -53,6 +54,12 @@ def add_commands(commands):
     predict.add_argument("--model", help="name or folder of a model (default: the bundled one; see astro-photz models)")
     predict.add_argument("--prefix", default="z_phot", help="prefix of the new columns' names (default: %(default)s)")
     predict.add_argument("--pdf", action="store_true", help="add the probability in each bin of redshift")
+    predict.add_argument(
+        "--flags",
+        choices=("numbers", "names"),
+        default="numbers",
+        help="how flags are written: as sums of bits, or by name, as in LOW_SNR|CROWDED (default: %(default)s)",
+    )
     predict.add_argument(
         "--replace", action="store_true", help="replace the columns that an earlier run with this prefix added"
     )
@@ -126,21 +133,25 @@ def _add_input(parser):
 
 
 def _demo(arguments):
-    from astro_photz.demo import run_demo
+    from astro_photz.demo import demo_verdict, run_demo
+    from astro_photz.flags import with_names
 
     table, written = run_demo(arguments.output)
+    verdict, table = demo_verdict(table), with_names(table)
     shown = table["objid", "redshift", *(f"z_phot{name}" for name in ("", "_err", "_lo68", "_hi68", "_odds", "_flags"))]
     for name in shown.colnames[1:-1]:
         shown[name].info.format = ".3f"
     shown.rename_column("redshift", "true redshift")
     print("Simulated galaxies, with the colours and redshifts of real ones (the model has not seen them):\n")
     print_table(shown)
+    print(f"\n{verdict}")
     print("\nwritten: " + ", ".join(str(path) for path in written))
     if len(written) == 1:
         print('no picture without matplotlib: pip install "astro-photz[plot]"')
 
 
 def _predict(arguments):
+    from astro_photz.flags import with_names
     from astro_photz.inference.tables import predict
     from astro_photz.tables import check_writable, output_format, read_table, write_table
 
@@ -161,7 +172,8 @@ def _predict(arguments):
         replace=arguments.replace,
         **_options(arguments),
     )
-    write_table(table, arguments.output, format=form)
+    written = with_names(table, arguments.prefix) if arguments.flags == "names" else table
+    write_table(written, arguments.output, format=form)
     estimated = len(table) - int(table[arguments.prefix].mask.sum())
     name = arguments.output if to_file else "standard output"
     say(f"{name}: {len(table)} galaxies, {estimated} with a redshift")
@@ -222,9 +234,8 @@ def _source(arguments):
 
 
 def _tell_flags(flags):
-    from astro_photz.flags import FLAG_MEANINGS, PhotozFlag
+    from astro_photz.flags import to_table
 
-    for name, meaning in FLAG_MEANINGS.items():
-        count = int(((flags & getattr(PhotozFlag, name)) != 0).sum())
-        if count:
-            say(f"  {count:6d} {name}: {meaning}")
+    for flag in to_table(flags):
+        if flag["n"]:
+            say(f"  {flag['n']:6d} {flag['name']}: {flag['meaning']}")
