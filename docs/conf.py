@@ -28,8 +28,8 @@ extensions.remove("sphinx_astropy.ext.changelog_links")  # the change log names 
 # must resolve: a reference to one that does not exist is an error.
 intersphinx_mapping = {}
 nitpicky = True
-libraries = "astropy|astroquery|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|photutils|torch"
-others = rf"astro_photz\.utils|collections|http|pathlib|{libraries}"
+libraries = "astropy|astroquery|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|photutils|qp|torch"
+others = rf"astro_photz\.utils|collections|enum|http|markupsafe|pathlib|warnings|{libraries}"
 builtin = r"bool|bytes|callable|dict|float|int|list|object|str|tuple|type|None|True|False|[A-Z]\w*(Error|Warning)"
 nitpick_ignore_regex = [("py:.*", rf"({others})\..*"), ("py:.*", builtin)]
 
@@ -38,6 +38,11 @@ automodsumm_inherited_members = False
 autodoc_typehints = "none"  # docstrings tell shapes and units too
 autodoc_inherit_docstrings = False  # those of torch and Lightning refer to their own pages
 modindex_common_prefix = ["astro_photz."]
+
+plot_formats = [("png", 110)]
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
 
 html_title = f"{project} {release}"
 html_last_updated_fmt = None  # two builds of one tree are the same

@@ -41,7 +41,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_photz.models import PhotozModel, load_model
 from astro_photz.models.card import CARD
-from astro_photz.plots.evaluation import plot_bins, plot_calibration, plot_label_efficiency
+from astro_photz.plots import plot_all_bins, plot_calibration, plot_label_efficiency
 from astro_photz.utils._files import aside
 from astro_photz.utils._types import PathLike
 
@@ -177,7 +177,7 @@ def _figures(path, evaluation, labels):
     try:
         figures = {"calibration": plot_calibration(evaluation)}
         if any(evaluation.bins.values()):
-            figures["bins"] = plot_bins(evaluation)
+            figures["bins"] = plot_all_bins(evaluation)
         return figures | {one.name: plot_label_efficiency(one.result) for one in labels}
     except ImportError as error:
         warnings.warn(f"{path} has no figures: {error}", AstropyUserWarning, stacklevel=3)

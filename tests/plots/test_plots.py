@@ -5,26 +5,16 @@ import sys
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
 pytest.importorskip("matplotlib")
 
-from astro_photz import plots
+from made_up_galaxies import bin_of, galaxies, validation
+
+from astro_photz import metrics, plots
 from astro_photz.evaluation import Evaluation
 from astro_photz.testing.factories import gaussian_cutouts
-
-
-def bin_of(low, high, sigma_mad, n=100):
-    return {
-        "low": low,
-        "high": high,
-        "n": n,
-        "bias": -sigma_mad / 10,
-        "sigma_mad": sigma_mad,
-        "coverage68": 0.7,
-        "errors": {"bias": 0.001, "sigma_mad": 0.002, "coverage68": 0.003},
-    }
-
 
 EVALUATION = Evaluation(
     model={"name": "mine"},
@@ -91,7 +81,7 @@ def test_the_pit_is_drawn_as_shares_and_the_coverage_at_its_levels():
 
 
 def test_bins_have_their_values_and_errors_in_a_panel_for_each_quantity():
-    figure = plots.plot_bins(EVALUATION)
+    figure = plots.plot_all_bins(EVALUATION)
     panels = np.reshape(figure.axes, (3, 2))  # a row for each metric; the empty quantity has none
     assert [axes.get_xlabel() for axes in panels[-1]] == ["dereddened $r$ (mag)", "type"]
     for row, metric, level in zip(panels, ("bias", "sigma_mad", "coverage68"), (0, 0.015, 0.68), strict=True):
@@ -105,6 +95,71 @@ def test_bins_have_their_values_and_errors_in_a_panel_for_each_quantity():
                 np.testing.assert_allclose(np.diff(tall[:, 1]), 2 * one["errors"][metric])
             assert axes.lines[-1].get_ydata()[0] == level
     assert [text.get_text() for text in panels[-1, 1].get_xticklabels()] == ["late", "early"]
+
+
+def test_one_quantity_is_drawn_with_the_numbers_of_galaxies():
+    ax = plots.plot_bins(EVALUATION, "r_mag", "coverage68")
+    (points, _, _) = ax.containers[0]
+    np.testing.assert_allclose(points.get_xydata().astype(float), [[16.5, 0.7], [18, 0.7]])
+    assert ax.lines[-1].get_ydata()[0] == 0.68
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("dereddened $r$ (mag)", "in 68 % interval")
+    assert [text.get_text() for text in ax.texts] == ["100", "100"]
+    flags = plots.plot_bins(validation(), "by_flag")
+    assert [text.get_text() for text in flags.get_xticklabels()] == ["LOW_SNR"]
+    assert flags.lines[-1].get_ydata()[0] == 0.0123  # that of all galaxies
+
+
+def test_a_table_is_binned_by_any_of_its_columns():
+    table, _ = galaxies(300, masked=[7])
+    table["r_mag"][3] = np.nan
+    ax = plots.plot_bins(table, "r_mag", "sigma_mad", edges=[15, 17, 19, 30])
+    deviation = metrics.deviation(table["z_phot"], table["z_spec"])
+    inside = deviation[(table["r_mag"] >= 15) & (table["r_mag"] < 17) & ~np.isnan(deviation)]
+    points, _, (_, along) = ax.containers[0]
+    assert points.get_xydata().astype(float)[0] == pytest.approx([16, metrics.sigma_mad(inside)])
+    assert ax.texts[0].get_text() == str(len(inside))
+    error = np.ptp(along.get_segments()[0][:, 1]) / 2
+    assert error == pytest.approx(1.2 * metrics.sigma_mad(inside) / np.sqrt(len(inside)), rel=0.4)
+    by_default = plots.plot_bins(table, "r_mag", "coverage68")
+    assert sum(int(text.get_text()) for text in by_default.texts) == 298
+    assert 0.5 < np.mean(by_default.containers[0][0].get_ydata()) < 0.85
+
+
+def test_errors_of_large_bins_are_those_of_all_their_galaxies():
+    rng = np.random.default_rng(0)
+    n = 40_000
+    table = Table({"z_spec": np.full(n, 0.1), "z_phot": 0.1 + 0.022 * rng.normal(size=n), "r": rng.uniform(16, 17, n)})
+    ax = plots.plot_bins(table, "r", "bias", edges=[16, 17])
+    (along,) = ax.containers[0][2][1].get_segments()
+    assert np.ptp(along[:, 1]) / 2 == pytest.approx(0.02 / np.sqrt(n), rel=0.2)
+
+
+def test_units_of_a_column_are_on_its_axis():
+    table, _ = galaxies(60)
+    table["sep"] = np.linspace(0, 3, 60) * u.arcsec
+    assert plots.plot_bins(table, "sep", "bias").get_xlabel() == "sep (arcsec)"
+
+
+def test_bins_that_are_not_there_are_an_error():
+    table, pdf = galaxies(60)
+    with pytest.raises(KeyError, match="quantity='mass': there are no such bins; there are r_mag, early"):
+        plots.plot_bins(EVALUATION, "mass")
+    with pytest.raises(ValueError, match="no bin of 'seeing' holds enough galaxies"):
+        plots.plot_bins(EVALUATION, "seeing")
+    with pytest.raises(KeyError, match="metric='crps' is not known in bins of 'r_mag': known are bias, sigma_mad"):
+        plots.plot_bins(EVALUATION, "r_mag", "crps")
+    with pytest.raises(KeyError, match="metric='crps' of a table is not known"):
+        plots.plot_bins(table, "r_mag", "crps")
+    with pytest.raises(KeyError, match="did you mean 'r_mag'"):
+        plots.plot_bins(table, "rmag")
+    with pytest.raises(ValueError, match="no bin holds 10 galaxies"):
+        plots.plot_bins(table, "r_mag", edges=[0, 1])
+    with pytest.raises(ValueError, match="edges must be two or more increasing"):
+        plots.plot_bins(table, "r_mag", edges=[17, 16])
+    with pytest.raises(TypeError, match="data must be an astropy Table"):
+        plots.plot_bins(pdf, "r_mag")
+    with pytest.raises(ValueError, match="there are no bins to draw"):
+        plots.plot_all_bins(validation(bins={}))
 
 
 def test_scatter_falls_over_the_number_of_labels():
@@ -139,5 +194,8 @@ def test_a_training_without_numbers_is_an_empty_picture():
 
 def test_pictures_name_what_they_need(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r'a picture needs matplotlib: pip install "astro-photz\[plot\]"'):
-        plots.plot_calibration(EVALUATION)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    table, _ = galaxies(3)
+    for draw in (lambda: plots.plot_calibration(EVALUATION), lambda: plots.plot_redshifts(table)):
+        with pytest.raises(ImportError, match=r'a picture needs matplotlib: pip install "astro-photz\[plot\]"'):
+            draw()
