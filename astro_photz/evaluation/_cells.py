@@ -18,11 +18,15 @@ __all__ = ["LabelEfficiency", "MethodTable", "escaped", "evaluation_rows", "imag
 _SYMBOLS = {
     "bias": "bias, mean Δz",
     "sigma_mad": "σ_MAD",
+    "sigma68": "σ68, half of the range from 16 to 84 %",
     "eta": r"η, share of \|Δz\| > 0.05",
     "crps": "CRPS",
+    "log_score": "mean ln p at the true redshift",
+    "cde_loss": "CDE loss",
     "coverage68": "true redshifts in the central 68 %",
     "coverage95": "true redshifts in the central 95 %",
     "pit_ks": "KS distance of the PIT from uniform",
+    "pit_ad": "Anderson–Darling distance of the PIT from uniform",
 }
 _BINS = {
     "r_mag": "*r* (mag)",
@@ -104,7 +108,9 @@ def evaluation_rows(evaluation):
     return {
         "evaluation": evaluation,
         "n_independent": evaluation.data.get("n_independent", overall["n"]),
-        "metric_rows": [(_SYMBOLS[name], with_error(overall[name], errors[name])) for name in METRICS],
+        "metric_rows": [  # an evaluation of an earlier version has fewer
+            (_SYMBOLS[name], with_error(overall[name], errors[name])) for name in METRICS if name in overall
+        ],
         "comparison_rows": [_compared(row) for row in comparison(evaluation)],
         "bin_rows": [_bin_row(name, one) for name, bins in evaluation.bins.items() for one in bins],
     }

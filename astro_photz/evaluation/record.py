@@ -33,6 +33,8 @@ class Evaluation(Document):
         the magnitude that the depth refers to.
     pit_ks_by_chance : float, optional
         KS distance of the PIT that one of twenty such samples of calibrated PDFs exceeds.
+    pit_ad_by_chance : float, optional
+        The same of its Anderson-Darling distance.
     pit : list of int, optional
         Histogram of the PIT, in equal bins from 0 to 1.
     coverage : dict of float, optional
@@ -59,6 +61,7 @@ class Evaluation(Document):
     errors: dict
     main_sample: list = field(default_factory=list)
     pit_ks_by_chance: float | int | None = None
+    pit_ad_by_chance: float | int | None = None
     pit: list = field(default_factory=list)
     coverage: dict = field(default_factory=dict)
     bins: dict = field(default_factory=dict)

@@ -20,6 +20,7 @@ from astro_photz.cutouts.hdf5.dataset import data_hash, read_groups
 from astro_photz.cutouts.hdf5.layout import is_simulated, open_cutouts, read_column
 from astro_photz.inference.engine import BATCH, estimate_batches
 from astro_photz.models import PhotozModel, load_model
+from astro_photz.models.lineage import check_unseen
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.photometry import aperture_flux, r_magnitude
 from astro_photz.sdss import BANDS
@@ -29,7 +30,7 @@ from astro_photz.utils._types import PathLike
 from .published import MAIN_SAMPLE
 from .record import Evaluation
 
-__all__ = ["BINS", "LEVELS", "evaluate", "evaluate_model"]
+__all__ = ["BINS", "evaluate", "evaluate_model"]
 
 BINS = {
     "r_mag": (12.0, 15.0, 16.0, 16.5, 17.0, 17.5, 18.0, 18.5, 19.0, 20.0, 22.0),
@@ -43,11 +44,6 @@ BINS = {
 Edges of the bins in which a model is judged: dereddened *r* within 8 pixels (mag), estimated and true redshift, E(B-V)
 (mag), seeing (FWHM in *r*, arcsec), and type, 0 for late and 1 for early. The latter two only where the file has them.
 """
-
-LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95, 0.99)
-"""Nominal levels of central intervals at which the coverage is reported."""
-
-_PIT_BINS = 20
 
 _R = BANDS.index("r")
 
@@ -76,6 +72,7 @@ def evaluate_model(
     at_least: int = 100,
     resamples: int = 200,
     seed: int = 0,
+    seen: bool = False,
     progress: bool | None = None,
 ) -> Evaluation:
     """
@@ -92,6 +89,8 @@ def evaluate_model(
         Bins with fewer galaxies are left out.
     resamples, seed : int, optional
         Of `astro_photz.metrics.resampled`.
+    seen : bool, optional
+        Whether galaxies may be among those that the model was trained or calibrated on: then nothing is said of that.
     progress : bool, optional
         Whether to draw a progress bar, on a terminal or in a notebook; by default for more than 100 galaxies.
 
@@ -105,7 +104,8 @@ def evaluate_model(
         If there is no such file, or it is not HDF5.
     ValueError
         If the file has no redshifts, one that is negative or no number, or no galaxy that can be estimated; or if the
-        model has no redshift head.
+        model has no redshift head. If it is the very file that the model was trained or calibrated on; galaxies that
+        such a file has in common are told in a `~astro_photz.models.lineage.TrainedOnWarning`.
     """
     model = load_model(model)
     edges = model.edges  # raises for a model that gives no redshifts
@@ -113,6 +113,8 @@ def evaluate_model(
         redshift = _labels(path, file)
         if not len(redshift):
             raise ValueError(f"{path}: there is no stamp in it")
+        if not seen:
+            check_unseen(model, path, stacklevel=3)
         with closing(estimate_batches(_batches(file, model.card.image_size, progress), model)) as parts:
             scores, values = _judged(parts, file, redshift)
         simulated, groups = is_simulated(file), read_groups(file)
@@ -133,8 +135,9 @@ def evaluate_model(
         errors=metrics.bootstrap(scores, **options),
         main_sample=_main_sample(scores, values, at_least=at_least, **options),
         pit_ks_by_chance=round(metrics.pit_ks_by_chance(scores.pit, **options), 6),
-        pit=np.histogram(scores.pit, bins=_PIT_BINS, range=(0, 1))[0].tolist(),
-        coverage={str(level): round(metrics.coverage(scores.pit, level=level), 6) for level in LEVELS},
+        pit_ad_by_chance=round(metrics.pit_ad_by_chance(scores.pit, **options), 6),
+        pit=metrics.pit_histogram(scores.pit),
+        coverage=metrics.coverage_by_level(scores.pit),
         bins={
             name: metrics.binned(scores, values[name], limits, at_least=at_least, **options)
             for name, limits in BINS.items()
@@ -177,7 +180,7 @@ def _judged(parts, file, redshift):
         scores.append(metrics.score(part.pdf, redshift[part.estimated]))
         values.append(_quantities(part, file, redshift))
     columns = {name: np.concatenate([one[name] for one in values]) for name in values[0]}
-    return metrics.Scores(*map(np.concatenate, zip(*scores, strict=True))), columns
+    return metrics.Scores.concatenate(scores), columns
 
 
 def _quantities(part, file, redshift):

@@ -1,102 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Scores of single galaxies, and the figures of merit that sum them up.
+Figures of merit of point estimates and intervals.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from astropy.stats import mad_std
 from numpy.typing import ArrayLike
 
-from astro_photz.pdf import RedshiftPDF
 from astro_photz.utils._arrays import filled
 
-__all__ = ["Scores", "bias", "coverage", "deviation", "eta", "pit_ks", "score", "sigma_mad"]
+__all__ = ["OUTLIER", "bias", "coverage", "eta", "sigma68", "sigma_mad"]
 
-
-class Scores(NamedTuple):
-    """
-    Scores of N galaxies.
-
-    Parameters
-    ----------
-    deviation : `~numpy.ndarray` (N,)
-        See `deviation`; the estimate is the mean of the PDF.
-    crps : `~numpy.ndarray` (N,)
-        Continuous ranked probability score: see `astro_photz.RedshiftPDF.crps`.
-    pit : `~numpy.ndarray` (N,)
-        Cumulative probability at the true redshift: see `astro_photz.RedshiftPDF.pit`.
-    """
-
-    deviation: np.ndarray
-    crps: np.ndarray
-    pit: np.ndarray
-
-    def of(self, rows: np.ndarray) -> "Scores":
-        """
-        Scores of some of the galaxies.
-
-        Parameters
-        ----------
-        rows : `~numpy.ndarray` (M,) of int, or (N,) of bool
-
-        Returns
-        -------
-        `Scores` (M,)
-        """
-        return Scores(*(values[rows] for values in self))
-
-
-def score(pdf: RedshiftPDF, redshift: ArrayLike) -> Scores:
-    """
-    Score each PDF by the true redshift.
-
-    Parameters
-    ----------
-    pdf : `~astro_photz.RedshiftPDF` (N,)
-    redshift : array_like (N,)
-
-    Returns
-    -------
-    `Scores` (N,)
-
-    Examples
-    --------
-    >>> from astro_photz import RedshiftPDF
-    >>> from astro_photz.metrics import score, summary
-    >>> pdf = RedshiftPDF([[0.25, 0.5, 0.25]] * 3, [0.0, 0.1, 0.2, 0.3])
-    >>> summary(score(pdf, [0.15, 0.15, 0.15]))["bias"]
-    0.0
-    """
-    redshift = filled(redshift)
-    if redshift.shape != (len(pdf),):
-        raise ValueError(f"redshift must have the shape ({len(pdf)},), a number for each PDF; got {redshift.shape}")
-    return Scores(deviation(pdf.mean(), redshift), pdf.crps(redshift), pdf.pit(redshift))
-
-
-def deviation(z_phot: ArrayLike, redshift: ArrayLike) -> np.ndarray:
-    """
-    Deviation of estimates in units of 1 + z: Δz = (z_phot - z) / (1 + z).
-
-    Parameters
-    ----------
-    z_phot, redshift : array_like (N,)
-        Estimated and true; columns of a table may be masked.
-
-    Returns
-    -------
-    `~numpy.ndarray` (N,)
-        NaN where one of them is masked.
-
-    Examples
-    --------
-    >>> from astro_photz.metrics import deviation
-    >>> deviation([0.21, 0.1], [0.1, 0.1]).round(6)
-    array([0.1, 0. ])
-    """
-    z_phot, redshift = filled(z_phot), filled(redshift)
-    return (z_phot - redshift) / (1 + redshift)
+OUTLIER = 0.05
+"""Absolute deviation that an outlier exceeds, in the literature on the SDSS main sample."""
 
 
 def bias(deviation: ArrayLike) -> float:
@@ -106,7 +22,7 @@ def bias(deviation: ArrayLike) -> float:
     Parameters
     ----------
     deviation : array_like (N,)
-        See `deviation`.
+        See `astro_photz.metrics.deviation`.
 
     Returns
     -------
@@ -122,7 +38,7 @@ def sigma_mad(deviation: ArrayLike) -> float:
     Parameters
     ----------
     deviation : array_like (N,)
-        See `deviation`.
+        See `astro_photz.metrics.deviation`.
 
     Returns
     -------
@@ -137,14 +53,40 @@ def sigma_mad(deviation: ArrayLike) -> float:
     return float(mad_std(filled(deviation)))
 
 
-def eta(deviation: ArrayLike, *, beyond: float = 0.05) -> float:
+def sigma68(deviation: ArrayLike) -> float:
+    """
+    Scatter: half of the range from the 16 % to the 84 % quantile.
+
+    It is that of Ilbert et al. (2013) and of many surveys since. Unlike `sigma_mad`, it is not cut to the core of the
+    distribution: of a normal one both are the standard deviation.
+
+    Parameters
+    ----------
+    deviation : array_like (N,)
+        See `astro_photz.metrics.deviation`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import sigma68
+    >>> round(sigma68([-0.02, -0.01, 0.0, 0.01, 0.02]), 4)
+    0.0136
+    """
+    low, high = np.quantile(filled(deviation), [0.16, 0.84])
+    return float(high - low) / 2
+
+
+def eta(deviation: ArrayLike, *, beyond: float = OUTLIER) -> float:
     """
     Share of outliers.
 
     Parameters
     ----------
     deviation : array_like (N,)
-        See `deviation`.
+        See `astro_photz.metrics.deviation`.
     beyond : float, optional
         Absolute deviation of an outlier, at least; 0.05 in the literature on the SDSS main sample.
 
@@ -177,27 +119,3 @@ def coverage(pit: ArrayLike, *, level: float) -> float:
 def _share(holds, values):
     """Share of values for which something holds; NaN, as other metrics, if one of them is."""
     return float(np.mean(np.where(np.isnan(values), np.nan, holds)))
-
-
-def pit_ks(pit: ArrayLike) -> float:
-    """
-    Kolmogorov-Smirnov distance of the PIT from the uniform distribution.
-
-    Parameters
-    ----------
-    pit : array_like (N,)
-
-    Returns
-    -------
-    float
-        0 is perfect; of N calibrated PDFs, 95 % of samples lie below 1.36 / sqrt(N).
-
-    Examples
-    --------
-    >>> from astro_photz.metrics import pit_ks
-    >>> pit_ks([0.25, 0.75])
-    0.25
-    """
-    from scipy.stats import kstest  # takes half a second to import
-
-    return float(kstest(pit, "uniform", method="asymp").statistic)

@@ -4,66 +4,123 @@ All figures of merit of a sample of galaxies, their errors by resampling, and bo
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from astro_photz.utils._arrays import filled
 
-from .figures import Scores, bias, coverage, eta, pit_ks, sigma_mad
+from ._drawn import Drawn, draws, group_numbers
+from .calibration import PIT_END, pit_ad, pit_ks
+from .figures import OUTLIER, bias, coverage, eta, sigma68, sigma_mad
+from .scores import Scores
 
-__all__ = ["METRICS", "binned", "bootstrap", "pit_ks_by_chance", "resampled", "summary"]
-
-METRICS = {
-    "bias": lambda scores: bias(scores.deviation),
-    "sigma_mad": lambda scores: sigma_mad(scores.deviation),
-    "eta": lambda scores: eta(scores.deviation),
-    "crps": lambda scores: np.mean(scores.crps),
-    "coverage68": lambda scores: coverage(scores.pit, level=0.68),
-    "coverage95": lambda scores: coverage(scores.pit, level=0.95),
-    "pit_ks": lambda scores: pit_ks(scores.pit),
-}
-"""Each metric of a `summary`, as a function of `Scores`."""
+__all__ = ["METRICS", "Metric", "binned", "bootstrap", "resampled", "summary"]
 
 
-def pit_ks_by_chance(
-    pit: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.95, resamples: int = 500, seed: int = 0
-) -> float:
+@dataclass(frozen=True)
+class Metric:
     """
-    KS distance from uniform that the PIT of calibrated PDFs has by chance alone.
-
-    For independent galaxies it follows from Kolmogorov's distribution. For others it is the distance from this sample
-    of samples that are drawn from it, which is larger than their number suggests.
+    A figure of merit: a function of one score of all galaxies.
 
     Parameters
     ----------
-    pit : array_like (N,)
-    groups, resamples, seed
-        See `resampled`.
-    level : float, optional
-        Share of such samples with a smaller distance.
-
-    Returns
-    -------
-    float
-        Of `pit_ks`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astro_photz.metrics import pit_ks_by_chance
-    >>> pit, galaxy = np.repeat(np.linspace(0, 1, 100), 10), np.repeat(np.arange(100), 10)  # ten views of each
-    >>> [round(pit_ks_by_chance(pit, groups=groups), 2) for groups in (None, galaxy)]
-    [0.04, 0.13]
+    score : str
+        Name of the score in `Scores`.
+    value : callable
+        Takes the scores (N,), and gives a float.
+    of_drawn : callable, optional
+        Takes samples that were drawn from the scores, a ``Drawn`` of ``metrics/_drawn.py``, and gives the value of each
+        (R,). It is for speed: without it, each sample is written out, and ``value`` called.
+    instead : str, optional
+        Name of a score whose mean is the metric where ``score`` is not known.
     """
-    from scipy.stats import ks_2samp, kstwobign
 
-    pit = np.asarray(pit)
-    if groups is None:
-        return float(kstwobign.ppf(level) / np.sqrt(len(pit)))
-    samples = resampled(len(pit), groups=groups, resamples=resamples, seed=seed)
-    return float(np.quantile([ks_2samp(pit[rows], pit, method="asymp").statistic for rows in samples], level))
+    score: str
+    value: Callable[[np.ndarray], float]
+    of_drawn: Callable[[Drawn], np.ndarray] | None = None
+    instead: str | None = None
+
+    def __call__(self, scores: Scores) -> float:
+        """
+        Value for galaxies with these scores.
+
+        Parameters
+        ----------
+        scores : `Scores` (N,)
+
+        Returns
+        -------
+        float
+        """
+        name = self.source(scores) or self.score
+        values = getattr(scores, name)
+        return float(self.value(values) if name == self.score else np.mean(values))
+
+    def source(self, scores: Scores) -> str | None:
+        """
+        Name of the score that the metric takes, or None if none of them is known.
+
+        Parameters
+        ----------
+        scores : `Scores` (N,)
+
+        Returns
+        -------
+        str or None
+        """
+        names = [name for name in (self.score, self.instead) if name and getattr(scores, name) is not None]
+        return names[0] if names else None
+
+    def drawn(self, scores: Scores, samples: dict[str, Drawn], weights: np.ndarray) -> np.ndarray:
+        """
+        Value for each of several samples that were drawn from galaxies with these scores.
+
+        Parameters
+        ----------
+        scores : `Scores` (N,)
+        samples : dict of ``Drawn``
+            The drawn samples of each score, by its name.
+        weights : `~numpy.ndarray` (R, N)
+            Number of times that each galaxy was drawn.
+
+        Returns
+        -------
+        `~numpy.ndarray` (R,)
+        """
+        name = self.source(scores) or self.score
+        if name != self.score:
+            return samples[name].mean()
+        if self.of_drawn is not None:
+            return self.of_drawn(samples[name])
+        values = getattr(scores, name)
+        return np.array([self.value(np.repeat(values, times.astype(int))) for times in weights])
+
+
+def _coverage(level, instead):
+    def of_drawn(drawn):
+        return drawn.mean_of(np.abs(drawn.values - 0.5) < level / 2)
+
+    return Metric("pit", partial(coverage, level=level), of_drawn, instead)
+
+
+METRICS = {
+    "bias": Metric("deviation", bias, Drawn.mean),
+    "sigma_mad": Metric("deviation", sigma_mad, Drawn.mad_std),
+    "sigma68": Metric("deviation", sigma68, Drawn.half_range),
+    "eta": Metric("deviation", eta, lambda drawn: drawn.mean_of(np.abs(drawn.values) > OUTLIER)),
+    "crps": Metric("crps", np.mean, Drawn.mean),
+    "log_score": Metric("log_score", np.mean, Drawn.mean),
+    "cde_loss": Metric("cde_loss", np.mean, Drawn.mean),
+    "coverage68": _coverage(0.68, "within68"),
+    "coverage95": _coverage(0.95, "within95"),
+    "pit_ks": Metric("pit", pit_ks, Drawn.ks_from_uniform),
+    "pit_ad": Metric("pit", pit_ad, partial(Drawn.ad_from_uniform, end=PIT_END)),
+}
+"""Each metric of a `summary`: a function of `Scores`."""
 
 
 def summary(scores: Scores) -> dict[str, float]:
@@ -77,20 +134,31 @@ def summary(scores: Scores) -> dict[str, float]:
     Returns
     -------
     dict of float
-        Those of `METRICS`, to six digits after the point, and ``n``, the number of galaxies.
+        Those of `METRICS` whose scores are known, to six digits after the point, and ``n``, the number of galaxies.
 
     Raises
     ------
     ValueError
         If there is no galaxy, or one without an estimate or a redshift.
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import Scores, deviation, summary
+    >>> summary(Scores(deviation([0.11, 0.19, 0.31], [0.10, 0.20, 0.30])))  # no PDFs
+    {'bias': 0.002817, 'sigma_mad': 0.002074, 'sigma68': 0.005924, 'eta': 0.0, 'n': 3}
     """
     n = len(scores.deviation)
     if n == 0:
         raise ValueError("there is no galaxy to judge by: scores is empty")
-    unknown = np.count_nonzero(np.isnan(scores).any(axis=0))
+    unknown = np.count_nonzero(scores.unknown)
     if unknown:
         raise ValueError(f"scores must be numbers; of {unknown} galaxies they are NaN: leave those out by Scores.of")
-    return {name: _rounded(metric(scores)) for name, metric in METRICS.items()} | {"n": n}
+    return {name: _rounded(metric(scores)) for name, metric in _known(scores).items()} | {"n": n}
+
+
+def _known(scores):
+    """Metrics for which there is a score."""
+    return {name: metric for name, metric in METRICS.items() if metric.source(scores) is not None}
 
 
 def resampled(n: int, *, groups: ArrayLike | None = None, resamples: int = 200, seed: int = 0) -> Iterator[np.ndarray]:
@@ -125,10 +193,11 @@ def resampled(n: int, *, groups: ArrayLike | None = None, resamples: int = 200, 
     if groups is None:
         yield from (rng.integers(n, size=n) for _ in range(resamples))
         return
-    order = np.argsort(groups, kind="stable")
-    members = np.split(order, 1 + np.flatnonzero(np.diff(np.asarray(groups)[order])))
+    member_of, n_groups = group_numbers(groups)
+    order = np.argsort(member_of, kind="stable")
+    members = np.split(order, 1 + np.flatnonzero(np.diff(member_of[order])))
     for _ in range(resamples):
-        yield np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
+        yield np.concatenate([members[group] for group in rng.integers(n_groups, size=n_groups)])
 
 
 def bootstrap(
@@ -141,12 +210,12 @@ def bootstrap(
     ----------
     scores : `Scores` (N,)
     groups, resamples, seed
-        See `resampled`.
+        See `resampled`, which draws the same samples.
 
     Returns
     -------
     dict of float
-        Those of `METRICS`.
+        Those of `METRICS` whose scores are known.
 
     Examples
     --------
@@ -156,9 +225,15 @@ def bootstrap(
     >>> round(bootstrap(Scores(deviation, np.abs(deviation), pit))["bias"], 4)  # 0.02 / sqrt(10000)
     0.0002
     """
-    samples = resampled(len(scores.deviation), groups=groups, resamples=resamples, seed=seed)
-    drawn = np.array([[metric(scores.of(rows)) for metric in METRICS.values()] for rows in samples])
-    return {name: _rounded(error) for name, error in zip(METRICS, drawn.std(axis=0), strict=True)}
+    metrics = _known(scores)
+    names = {metric.source(scores) for metric in metrics.values()}
+    orders = {name: np.argsort(getattr(scores, name)) for name in names}
+    drawn = []
+    for weights in draws(len(scores.deviation), groups=groups, resamples=resamples, seed=seed):
+        samples = {name: Drawn(getattr(scores, name), orders[name], weights) for name in names}
+        drawn.append([metric.drawn(scores, samples, weights) for metric in metrics.values()])
+    errors = np.concatenate(drawn, axis=1).std(axis=1)
+    return {name: _rounded(error) for name, error in zip(metrics, errors, strict=True)}
 
 
 def binned(

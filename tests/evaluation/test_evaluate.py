@@ -93,7 +93,8 @@ def test_a_masked_redshift_is_not_taken_for_a_number():
     np.testing.assert_allclose(metrics.deviation(z_phot, [0.1, 0.2, 0.3]), [0.01 / 1.1, 0.02 / 1.2, np.nan])
     np.testing.assert_allclose(metrics.deviation([0.11], MaskedColumn([0.1], mask=[True])), [np.nan])
     scores = metrics.score(gaussian_pdfs(3)[0], MaskedColumn([0.1, 0.2, -9999.0], mask=[False, False, True]))
-    assert np.isnan(scores).tolist() == [[False, False, True]] * 3
+    assert scores.unknown.tolist() == [False, False, True]
+    assert np.isnan(scores[:5]).tolist() == [[False, False, True]] * 5
     with pytest.raises(ValueError, match=r"of 1 galaxies they are NaN: leave those out by Scores.of"):
         metrics.summary(scores)
     assert metrics.summary(scores.of([0, 1]))["n"] == 2

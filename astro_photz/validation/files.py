@@ -1,0 +1,108 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The file of a validation: HDF5 with the numbers as JSON, the galaxies as a table, PDFs, and stamps.
+"""
+
+import json
+import warnings
+
+import h5py
+import numpy as np
+from astropy.io.misc.hdf5 import read_table_hdf5, write_table_hdf5
+from astropy.table import QTable
+
+from astro_photz.cutouts.container import read_rows
+from astro_photz.cutouts.hdf5.layout import ATTRIBUTES, is_simulated
+from astro_photz.pdf import RedshiftPDF
+from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._files import aside, expanded, full_disk_told
+
+__all__ = ["read_parts", "write_parts"]
+
+_KIND, _FORM = "validation", 1
+_NUMBERS = (
+    *("sample", "overall", "errors", "unflagged", "unflagged_errors", "bins", "pit", "pit_ks_by_chance"),
+    *("pit_ad_by_chance", "coverage"),
+)
+
+
+def write_parts(validation, path, *, overwrite):
+    """
+    Write a validation.
+
+    Parameters
+    ----------
+    validation : `~astro_photz.validation.Validation`
+    path : str or path-like
+    overwrite : bool
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file and ``overwrite`` is not set.
+    """
+    path = expanded(path)
+    check_not_there(path, overwrite=overwrite)
+    with full_disk_told(path), aside(path) as part, h5py.File(part, "w") as file:
+        file.attrs.update(kind=_KIND, form=_FORM)
+        file["numbers"] = json.dumps({name: getattr(validation, name) for name in _NUMBERS})
+        if validation.pdf is not None:
+            _write_pdf(file.create_group("pdf"), validation.pdf)
+        if validation.stamps is not None:
+            _write_stamps(file.create_group("stamps"), validation.stamps)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of attributes that are kept by serialize_meta
+            write_table_hdf5(validation.galaxies, file, "galaxies", serialize_meta=True)
+
+
+def _write_pdf(group, pdf):
+    group.create_dataset("p", data=pdf.p.astype(np.float32), compression="gzip", compression_opts=1)
+    group["edges"] = pdf.edges
+
+
+def _write_stamps(group, stamps):
+    group["images"] = stamps.flux
+    for name, values in stamps.datasets().items():
+        group[name] = values
+    group.attrs.update(ATTRIBUTES | {"simulated": stamps.simulated})
+
+
+def read_parts(path):
+    """
+    Read the parts of a validation.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    dict
+        By the names of its fields.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is not HDF5.
+    ValueError
+        If it is not a validation, or of a later form.
+    """
+    path = expanded(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    if not h5py.is_hdf5(path):
+        raise OSError(f"{path} is not an HDF5 file")
+    with h5py.File(path) as file:
+        if file.attrs.get("kind") != _KIND:
+            raise ValueError(f"{path} is not a validation, as Validation.write makes it")
+        if file.attrs["form"] > _FORM:
+            raise ValueError(f"{path} was written by a later version of astro-photz: update it")
+        parts = json.loads(file["numbers"][()])
+        parts["galaxies"] = QTable(read_table_hdf5(file, "galaxies"))
+        if "pdf" in file:
+            parts["pdf"] = RedshiftPDF(file["pdf/p"][()], file["pdf/edges"][()])
+        if "stamps" in file:
+            group = file["stamps"]
+            parts["stamps"] = read_rows(group, np.arange(len(group["images"])))
+            parts["stamps"].simulated = is_simulated(group)
+    return parts
