@@ -14,10 +14,13 @@ from astro_photz.utils._document import Document
 from astro_photz.utils._files import aside, sha256
 from astro_photz.utils._types import PathLike
 
-__all__ = ["CARD", "ModelCard", "ModelError"]
+__all__ = ["CARD", "LINEAGE", "ModelCard", "ModelError"]
 
 CARD = "card.json"
 """Name of the file, by which the folder of a model is known."""
+
+LINEAGE = "lineage.json"
+"""Name of the file with the galaxies that a model was trained on: `~astro_photz.models.lineage.Lineage`."""
 
 _IN_EVERY_FILE = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
 _HASHED = (".onnx", ".pt", ".safetensors")
@@ -160,7 +163,7 @@ class ModelCard(Document):
             As written.
         """
         folder = Path(folder)
-        files = sorted(file for file in folder.iterdir() if file.suffix in _HASHED)
+        files = sorted(file for file in folder.iterdir() if file.suffix in _HASHED or file.name == LINEAGE)
         card = self.updated(files={file.name: sha256(file) for file in files})
         with aside(folder / CARD) as part:
             part.write_text(json.dumps(card.entries(), indent=2) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ graph, so that they cannot differ from those of the training. ``head.onnx`` turn
 bins of redshift. A model that was pretrained without labels has no head yet: it embeds, and no more.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from astro_photz.utils._files import sha256
 from astro_photz.utils._types import PathLike
 
 from ._threads import in_threads
-from .card import ModelCard, ModelError
+from .card import LINEAGE, ModelCard, ModelError
+from .lineage import Lineage
 
 __all__ = ["IMAGE_SIZE", "PhotozModel"]
 
@@ -87,6 +89,11 @@ class PhotozModel:
     def trained_on(self) -> str:
         """Kind of the images that the weights were learnt from, in the order of the trainings, str."""
         return self.card.trained_on
+
+    @cached_property
+    def lineage(self) -> Lineage | None:
+        """The galaxies that it was trained and calibrated on, `Lineage`; None if its folder does not tell."""
+        return Lineage.read(self.path) if LINEAGE in self.card.files else None
 
     @property
     def edges(self) -> np.ndarray:
@@ -198,7 +205,8 @@ class PhotozModel:
 
 
 def _check_hashes(path, card):
-    for name in ("encoder.onnx", "head.onnx") if card.has_head else ("encoder.onnx",):
+    lineage = [LINEAGE] if LINEAGE in card.files or (path / LINEAGE).is_file() else []
+    for name in ("encoder.onnx", *(["head.onnx"] if card.has_head else []), *lineage):
         file = path / name
         if not file.is_file():
             raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")

@@ -35,6 +35,7 @@ def gaussian_cutouts(
     size : int, optional
         Side of a stamp (pixels).
     seed : int, optional
+        Another seed makes other galaxies, at other places on the sky.
     r_mag : tuple of float, optional
         Range of *r* magnitudes.
     ebv : float or array_like (n,), optional
@@ -57,5 +58,5 @@ def gaussian_cutouts(
     flux = np.einsum("nb,ny,nx->nbyx", total, profile[:, 1], profile[:, 0])
     if noise:
         flux += rng.normal(0, 1, flux.shape) * np.reshape(SKY_RMS, (5, 1, 1))
-    coord = SkyCoord(150 + np.arange(n) / 60, np.full(n, 2.0), unit="deg")
+    coord = SkyCoord((150 + np.arange(n) / 60) % 360, np.full(n, 2.0 + seed % 1000 / 20), unit="deg")
     return Cutouts(flux, ebv=ebv, coord=coord, target_xy=xy)

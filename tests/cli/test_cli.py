@@ -329,7 +329,7 @@ TINY = [
 @needs_training
 def test_a_model_of_ones_own_in_four_commands(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    for name, n in (("train.h5", 160), ("validation.h5", 128)):
+    for name, n in (("train.h5", 160), ("validation.h5", 128), ("test.h5", 100)):
         write_training_set(tmp_path / name, n, seed=n)
     smoke = ["--recipe", "smoke", *TINY, "--validation", "validation.h5", "--accelerator", "cpu", "--devices", "1"]
     assert run("pretrain", "train.h5", "pretrained", *smoke, "--quiet") == 0
@@ -340,9 +340,9 @@ def test_a_model_of_ones_own_in_four_commands(tmp_path, monkeypatch, capsys):
     assert "finetuned: 1 epochs, 4 steps\n  sigma_MAD on the validation set: " in said
     assert "mine: calibration: " in said
     assert "warning" not in said
-    assert run("evaluate", "mine", "validation.h5", "--output", "metrics.json", "--quiet") == 0
+    assert run("evaluate", "mine", "test.h5", "--output", "metrics.json", "--quiet") == 0
     assert "Pasquet" in capsys.readouterr().out
-    assert json.loads((tmp_path / "metrics.json").read_text())["overall"]["n"] == 128
+    assert json.loads((tmp_path / "metrics.json").read_text())["overall"]["n"] == 100
     write_training_set(tmp_path / "hosts.h5", 5)
     gaussian_cutouts(5).coord.to_table().write("hosts.ecsv")
     assert run("predict", "hosts.ecsv", "z.ecsv", "--source", "hosts.h5", "--model", "mine", "--quiet") == 0

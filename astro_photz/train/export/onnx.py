@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from astro_photz.models.card import ModelCard
+from astro_photz.models.lineage import Lineage
 from astro_photz.models.writing import new_model
 from astro_photz.sdss import R_UGRIZ
 from astro_photz.train.networks.heads import Z_EDGES
@@ -44,6 +45,7 @@ def export_model(
     path: PathLike,
     *,
     card: ModelCard,
+    lineage: Lineage | None = None,
     settings: dict[str, Any] | None = None,
     weights: bool = True,
     overwrite: bool = False,
@@ -65,6 +67,8 @@ def export_model(
         Folder to make.
     card : `~astro_photz.models.ModelCard`
         Description of the model; the facts of the graphs, and their difference from torch, are added here.
+    lineage : `~astro_photz.models.lineage.Lineage`, optional
+        The galaxies that the model was trained and calibrated on.
     settings : dict, optional
         Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card.
     weights : bool, optional
@@ -93,6 +97,8 @@ def export_model(
         difference = _write_graphs(encoder, head, part)
         if settings and weights:
             write_weights(part / WEIGHTS, encoder, settings, head=head)
+        if lineage:
+            lineage.write(part)
         facts = _facts(encoder, head, settings)
         card.updated(difference_from_torch=difference, **facts).write(part)
 

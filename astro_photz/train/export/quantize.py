@@ -21,6 +21,7 @@ from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.evaluation.scores import evaluate_model
 from astro_photz.models import PhotozModel, load_model
+from astro_photz.models.card import LINEAGE
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.models.writing import new_model
 from astro_photz.utils._checks import check_not_there
@@ -70,14 +71,16 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
     path = Path(path)
     check_not_there(path, overwrite=overwrite)
     model = load_model(model)
-    before = evaluate_model(model, validation, progress=False).overall  # refuses what cannot be used, at the start
+    measured = {"seen": True, "progress": False}  # the calibration's galaxies serve both, and are compared
+    before = evaluate_model(model, validation, **measured).overall  # refuses what cannot be used, at the start
     batches = _batches(stamps, n_stamps, seed)
     with new_model(path, overwrite=overwrite) as part:
-        shutil.copy(model.path / "head.onnx", part)
+        for name in ("head.onnx", *([LINEAGE] if LINEAGE in model.card.files else [])):
+            shutil.copy(model.path / name, part)
         _quantize(model.path / "encoder.onnx", part / "encoder.onnx", batches)
         # metrics and differences were measured in float32
         card = model.card.updated(name=f"{model.name}-int8", metrics={}, difference_from_torch={}).write(part)
-        after = evaluate_model(PhotozModel(part), validation, progress=False).overall
+        after = evaluate_model(PhotozModel(part), validation, **measured).overall
         loss = {
             "float32": {name: before[name] for name in _COMPARED},
             "int8": {name: after[name] for name in _COMPARED},
@@ -85,8 +88,8 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
         }
         method = "convolutions in static int8 (QDQ), weights per channel"
         sets = {"n_stamps": sum(len(batch["ebv"]) for batch in batches), "sha256": data_hash(stamps), "seed": seed}
-        measured = {"validation_sha256": data_hash(validation), "n_validation": after["n"], **loss}
-        card.updated(quantization={"method": method, **sets, **measured}).write(part)
+        judged = {"validation_sha256": data_hash(validation), "n_validation": after["n"], **loss}
+        card.updated(quantization={"method": method, **sets, **judged}).write(part)
     return loss
 
 

@@ -26,6 +26,7 @@ from astro_photz.train.networks.embedding import embed
 from astro_photz.train.networks.encoder import Bottleneck, make_encoder
 from astro_photz.train.networks.weights import read_head, read_weights
 from astro_photz.train.runs.folder import RunFolder
+from astro_photz.train.runs.lineage import run_lineage
 from astro_photz.train.tasks.calibration import calibrate
 from astro_photz.utils._checks import check_not_there
 from astro_photz.utils._types import PathLike
@@ -112,7 +113,9 @@ def export_run(
     judged_by = record.validation and _checked_file("validation", judged_by, record.validation)
     settings, encoder, head, report = _trained(run, record, stamps, judged_by)
     made = _card(run, record, stamps, name or path.name).updated(calibration=report, **(card or {}))
-    export_model(encoder, head, path, card=made, settings=settings, weights=weights, overwrite=overwrite)
+    lineage = run.lineage or run_lineage(record, data=stamps, validation=judged_by)
+    parts = {"card": made, "lineage": lineage, "settings": settings, "weights": weights}
+    export_model(encoder, head, path, **parts, overwrite=overwrite)
     if int8:
         with _validation_file(record, stamps, judged_by) as labelled:
             sets = {"stamps": stamps, "validation": labelled}

@@ -24,6 +24,7 @@ from astro_photz.train.tasks.shift import check_enough, fit_shift
 from astro_photz.utils._types import PathLike
 
 from .folder import RunFolder
+from .lineage import check_validation
 from .provenance import new_record
 
 __all__ = ["adapt"]
@@ -71,7 +72,8 @@ def adapt(
         If a file is not there or cannot be read, or the folder holds something else.
     ValueError
         If a file has no redshifts, or some that cannot be learnt, or too few galaxies; or if ``init`` is an encoder
-        without a head.
+        without a head; or if ``validation`` is the very file that is learnt from, here or by ``init``. Galaxies that
+        such files have in common are told in a `~astro_photz.models.lineage.TrainedOnWarning`.
     """
     settings, state = read_weights(init)
     head = read_head(init)
@@ -81,6 +83,7 @@ def adapt(
     run = RunFolder(folder)
     facts = {"init": init, "seed": seed, "n_labels": len(learn), "held_out": held}
     record = new_record("adapt", data, validation=validation, **facts)
+    check_validation(record)
     if overwrite:
         run.clear(*record.files.values())
     run.begin(record)

@@ -22,6 +22,7 @@ from astro_photz.utils._types import PathLike
 from ._trainer import make_trainer, quietly, share, stopping
 from .callbacks import BestCheckpoint, LastCheckpoint
 from .folder import RunFolder
+from .lineage import check_validation
 from .machine import Machine
 from .provenance import new_record
 from .training import Training
@@ -82,7 +83,8 @@ def finetune(
         If a file is not there or cannot be read, or the folder holds something else, or there is no room in it.
     ValueError
         If recipe, data, weights and machine do not go together, the data cannot be trained on, or the
-        training diverges.
+        training diverges; or if ``validation`` is the very file that is learnt from, here or by ``init``. Galaxies that
+        such files have in common are told in a `~astro_photz.models.lineage.TrainedOnWarning`.
     """
 
     recipe, machine, folder = _with_encoder(Recipe.of(recipe), init), machine or Machine(), RunFolder(folder)
@@ -111,12 +113,14 @@ def finetune(
             raise ValueError(f"validation must have the {FEWEST} galaxies that calibration takes, got {n}")
         held = 0 if validation else n
         facts = {"init": init, "seed": seed, "n_labels": n_labels, "held_out": held}
+        record = new_record("finetune", data, validation=validation, **facts)
+        check_validation(record, tell=trainer.is_global_zero)
         training = Training(
             trainer=trainer,
             model=model,
             stamps=stamps,
             folder=folder,
-            record=new_record("finetune", data, validation=validation, **facts),
+            record=record,
             recipe=recipe,
             keep=settings.keep,
             curves=_CURVES,

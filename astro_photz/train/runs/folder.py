@@ -4,6 +4,7 @@ The folder of a run: its record, its checkpoints and its results.
 
 ======================= ==============================================================================================
 ``run.json``            the record: seed, versions, data with their hashes
+``lineage.json``        the galaxies that it learns from, and those of what it began with: :doc:`/user/leaks`
 ``recipe.toml``         the recipe as run, every setting in it
 ``log/``                numbers of every tenth step and each epoch: a part for each start
 ``tensorboard/``        the same, for TensorBoard
@@ -13,7 +14,8 @@ The folder of a run: its record, its checkpoints and its results.
 ``learning_curve.png``  losses and scatters over the steps, with the extra ``[plot]``
 ======================= ==============================================================================================
 
-An adaptation has no steps: its folder holds ``run.json``, ``encoder.safetensors`` and ``metrics.json``.
+An adaptation has no steps: its folder holds ``run.json``, ``lineage.json``, ``encoder.safetensors`` and
+``metrics.json``.
 
 The same command given again resumes an unfinished run. A folder is never used for another one.
 """
@@ -27,17 +29,20 @@ from pathlib import Path
 
 import torch
 
+from astro_photz.models.card import LINEAGE
+from astro_photz.models.lineage import Lineage
 from astro_photz.plots.training import LOSSES, SCATTERS, plot_learning_curve
 from astro_photz.train.networks.weights import WEIGHTS
 from astro_photz.train.recipe import Recipe
 from astro_photz.utils._files import aside
 
+from .lineage import lineage_of, run_lineage
 from .record import RECORD, RunRecord, differences
 
 __all__ = ["RunFolder"]
 
 _OURS = {
-    *(RECORD, "recipe.toml", "log", "tensorboard", "checkpoints"),
+    *(RECORD, LINEAGE, "recipe.toml", "log", "tensorboard", "checkpoints"),
     *(WEIGHTS, "encoder.pt", "metrics.json", "learning_curve.png"),  # .pt is of earlier versions
 }
 
@@ -85,6 +90,11 @@ class RunFolder:
         return RunRecord.read(self.path)
 
     @property
+    def lineage(self):
+        """The `~astro_photz.models.lineage.Lineage`; None in a folder of an earlier version."""
+        return Lineage.read(self.path)
+
+    @property
     def resumed(self):
         """The checkpoint of another folder that the training was resumed from, str, or None."""
         return self.record.files.get("resume") if (self.path / RECORD).is_file() else None
@@ -114,6 +124,7 @@ class RunFolder:
             if recipe:
                 self.write("recipe.toml", recipe.as_toml())
             record.write(self.path)
+            run_lineage(record).write(self.path)
         self._check_same(record, recipe)
 
     @property
@@ -178,7 +189,9 @@ class RunFolder:
         self._take_over(checkpoint)
         for path in (self.last_path, self.path / "metrics.json"):  # of the run that is given up for it
             path.unlink(missing_ok=True)
-        record = self.record
+        record, lineage = self.record, self.lineage
+        if lineage:
+            lineage.joined(lineage_of(checkpoint), model=Path(checkpoint).name).write(self.path)
         replace(record, files=record.files | {"resume": str(Path(checkpoint).resolve())}).write(self.path)
 
     def _take_over(self, checkpoint):
