@@ -19,6 +19,7 @@ __all__ = [
     "PhotozFlag",
     "RedshiftPDF",
     "SDSSArchive",
+    "SimilarityIndex",
     "conf",
     "demo_path",
     "embed",
@@ -26,6 +27,7 @@ __all__ = [
     "list_models",
     "load_model",
     "predict",
+    "validate",
 ]
 
 # Where each public name lives. It is imported when it is first asked for: a user who reads a PDF waits neither for
@@ -37,6 +39,7 @@ _HOMES = {
     "PhotozFlag": "flags",
     "RedshiftPDF": "pdf",
     "SDSSArchive": "cutouts",
+    "SimilarityIndex": "similarity",
     "conf": "config",
     "demo_path": "demo",
     "embed": "inference",
@@ -44,6 +47,7 @@ _HOMES = {
     "list_models": "models",
     "load_model": "models",
     "predict": "inference",
+    "validate": "validation",
 }
 
 

@@ -153,7 +153,7 @@ def _is_broken(stream):
 def _command_line():
     from astro_photz import __version__
 
-    from . import _evaluate, _models, _predict, _simulate, _train
+    from . import _evaluate, _models, _predict, _report, _similarity, _simulate, _train, _validate
     from ._completion import PrintCompletion
     from ._help import CODES, EXAMPLES
     from ._parser import CommandParser
@@ -170,6 +170,6 @@ def _command_line():
         "--print-completion", action=PrintCompletion, metavar="SHELL", help="script for the Tab key: bash, zsh or tcsh"
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (_predict, _simulate, _train, _evaluate, _models):
+    for module in (_predict, _validate, _report, _similarity, _simulate, _train, _evaluate, _models):
         module.add_commands(commands)
     return parser

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Simulated galaxies, start to end: a `Simulation` makes them in blocks, `galaxies` joins the blocks in memory.
+Simulated galaxies, start to end: a `Simulation` makes them in blocks, and `~astro_photz.simulate.galaxies` joins them
+in memory.
 
 A block has 256 galaxies, and a random generator of its own that the seed and the block's number make. So a galaxy
 depends on the seed and its own number alone, not on how many are made, in what batches or by how many processes.

@@ -16,7 +16,7 @@ TRAINING = ("torch", "lightning", "onnx", "onnxscript", "kcorrect", "galsim", "m
 BEYOND = ("torch", "lightning", "faiss", "lsdb", "matplotlib", "kcorrect", "galsim", "pytest")
 """Packages that the plain install does not have, or need."""
 
-NOT_PLAIN = ("train", "simulate", "adapters", "testing.galsim_scene")
+NOT_PLAIN = ("train", "simulate", "adapters.rail", "testing.galsim_scene")
 """Rooms and modules that need more; the last one is of tests of `astro_photz.simulate`."""
 
 EVERY_MODULE = f"""

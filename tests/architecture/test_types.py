@@ -6,9 +6,12 @@ from importlib import import_module
 
 import pytest
 
-ROOMS = ("", ".cutouts", ".evaluation", ".inference", ".models", ".plots", ".testing")
+ROOMS = (
+    *("", ".cutouts", ".evaluation", ".inference", ".models", ".plots", ".report", ".similarity"),
+    *(".testing", ".validation"),
+)
 EXTRAS = {"train": ("torch", "lightning", "onnxscript"), "simulate": ("torch", "kcorrect")}
-MODULES = (".dust", ".metrics", ".pdf", ".photometry", ".positions", ".quality", ".tables")
+MODULES = (".adapters.qp", ".dust", ".flags", ".metrics", ".pdf", ".photometry", ".positions", ".quality", ".tables")
 
 
 def public(room):
