@@ -28,7 +28,7 @@ extensions.remove("sphinx_astropy.ext.changelog_links")  # the change log names 
 # must resolve: a reference to one that does not exist is an error.
 intersphinx_mapping = {}
 nitpicky = True
-libraries = "astropy|astroquery|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|photutils|qp|torch"
+libraries = "astropy|astroquery|faiss|h5py|lightning|matplotlib|numpy|onnx|onnxruntime|pandas|photutils|qp|torch"
 others = rf"astro_photz\.utils|collections|enum|http|markupsafe|pathlib|warnings|{libraries}"
 builtin = r"bool|bytes|callable|dict|float|int|list|object|str|tuple|type|None|True|False|[A-Z]\w*(Error|Warning)"
 nitpick_ignore_regex = [("py:.*", rf"({others})\..*"), ("py:.*", builtin)]

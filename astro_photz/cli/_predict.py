@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ._common import add_command, check_output, print_table, say
+from ._input import add_input, input_options, say_flags, source_of
 
 __all__ = ["add_commands"]
 
@@ -40,7 +41,7 @@ def add_commands(commands):
     demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
 
     predict = command("predict", _predict, "add photometric redshifts to a table of galaxies", _PREDICT_EXAMPLES)
-    _add_input(predict)
+    add_input(predict)
     predict.add_argument(
         "output",
         type=Path,
@@ -65,7 +66,7 @@ def add_commands(commands):
     )
 
     fetch = command("fetch", _fetch, "keep the images of a table's galaxies in an HDF5 file", _FETCH_EXAMPLES)
-    _add_input(fetch)
+    add_input(fetch)
     fetch.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
     fetch.add_argument("--size", type=int, default=64, help="side of a stamp in pixels (default: %(default)s)")
     fetch.add_argument(
@@ -85,51 +86,6 @@ def add_commands(commands):
         help="leave out galaxies without image, good E(B-V) or redshift: no training takes them",
     )
     training.add_argument("--whole", action="store_true", help=SUPPRESS)  # its name before 0.1
-
-
-def _add_input(parser):
-    parser.add_argument(
-        "input",
-        type=Path,
-        metavar="IN",
-        help="table of galaxies, in any format that astropy reads; - is standard input",
-    )
-    parser.add_argument(
-        "--format", metavar="FORMAT", help="format of IN, as astropy calls it (default: by the content of the file)"
-    )
-    parser.add_argument(
-        "--source",
-        default="sdss",
-        metavar="sdss|DIR|FILE.h5",
-        help="where the images come from: the SDSS archive (default), a folder of frames, an HDF5 file of cutouts",
-    )
-    parser.add_argument("--data-release", type=int, metavar="N", help="of SDSS (default: 17 for the archive)")
-    parser.add_argument(
-        "--dust-map",
-        metavar="DIR",
-        help="folder of the SFD map, for a folder of frames and a table without E(B-V) "
-        "(default: a coarse map that comes with the package)",
-    )
-    for name, what in (
-        ("coord", "of the coordinates"),
-        ("ra", "of the right ascension"),
-        ("dec", "of the declination"),
-        ("ebv", "of E(B-V)"),
-    ):
-        parser.add_argument(f"--{name}", metavar="COLUMN", help=f"name of the column {what}, if it is not a usual one")
-    parser.add_argument(
-        "--ra-unit",
-        metavar="UNIT",
-        help="unit of a right ascension whose column has none, such as hourangle (default: deg)",
-    )
-    parser.add_argument(
-        "--extinction-release",
-        type=int,
-        metavar="N",
-        help="data release of SDSS of the table's extinctions, if they do not show it themselves",
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
 def _demo(arguments):
@@ -165,19 +121,19 @@ def _predict(arguments):
         say(f"astro-photz: warning: {changes}")
     table = predict(
         table,
-        source=_source(arguments),
+        source=source_of(arguments),
         model=arguments.model,
         prefix=arguments.prefix,
         pdf=arguments.pdf,
         replace=arguments.replace,
-        **_options(arguments),
+        **input_options(arguments),
     )
     written = with_names(table, arguments.prefix) if arguments.flags == "names" else table
     write_table(written, arguments.output, format=form)
     estimated = len(table) - int(table[arguments.prefix].mask.sum())
     name = arguments.output if to_file else "standard output"
     say(f"{name}: {len(table)} galaxies, {estimated} with a redshift")
-    _tell_flags(table[f"{arguments.prefix}_flags"])
+    say_flags(table[f"{arguments.prefix}_flags"])
     return _NOTHING_ESTIMATED if len(table) and not estimated else 0
 
 
@@ -193,18 +149,18 @@ def _fetch(arguments):
     flags, kept = fetch_to_file(
         table,
         arguments.output,
-        source=_source(arguments),
+        source=source_of(arguments),
         size=arguments.size,
         dtype=arguments.dtype,
         columns=_training_columns(arguments, table),
         drop_incomplete=arguments.drop_incomplete,
         overwrite=arguments.overwrite,
-        **_options(arguments),
+        **input_options(arguments),
     )
     say(f"{arguments.output}: {kept.sum()} galaxies, {(flags[kept] == 0).sum()} with a whole image")
     if not kept.all():
         say(f"  {(~kept).sum():6d} left out, without image, good E(B-V) or redshift")
-    _tell_flags(flags)
+    say_flags(flags)
     return _NOTHING_ESTIMATED if len(table) and not ((flags & MISSING) == 0).any() else 0
 
 
@@ -219,23 +175,3 @@ def _training_columns(arguments, table):
         if values.shape != shape:
             raise ValueError(f"{name} must have the shape {shape}, got {values.shape} from {wanted[name]}")
     return columns
-
-
-def _options(arguments):
-    progress = False if arguments.quiet else None
-    names = ("coord", "ra", "dec", "ra_unit", "ebv", "extinction_release")
-    return {"progress": progress} | {name: getattr(arguments, name) for name in names}
-
-
-def _source(arguments):
-    from astro_photz.cutouts.sources.named import source_or_archive
-
-    return source_or_archive(arguments.source, data_release=arguments.data_release, dust_map=arguments.dust_map)
-
-
-def _tell_flags(flags):
-    from astro_photz.flags import to_table
-
-    for flag in to_table(flags):
-        if flag["n"]:
-            say(f"  {flag['n']:6d} {flag['name']}: {flag['meaning']}")

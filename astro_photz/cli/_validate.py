@@ -10,7 +10,7 @@ from pathlib import Path
 from astro_photz.utils._terminal import terminal_width
 
 from ._common import add_command, check_output, print_table, say
-from ._predict import _add_input, _options, _source
+from ._input import add_input, input_options, source_of
 from ._terminal import wrapped
 
 __all__ = ["add_commands"]
@@ -31,7 +31,7 @@ def add_commands(commands):
     """Add the command and its arguments."""
     command = partial(add_command, commands)
     validate = command("validate", _validate, "judge photometric redshifts by known ones", _EXAMPLES)
-    _add_input(validate)
+    add_input(validate)
     validate.set_defaults(source=None)
     validate.add_argument(
         "--redshift", default="z_spec", metavar="COLUMN", help="column of the known redshifts (default: %(default)s)"
@@ -67,7 +67,7 @@ def _validate(arguments):
         read_table(arguments.input, format=arguments.format) if from_pipe else arguments.input,
         source=_named_source(arguments),
         **{name: getattr(arguments, name) for name in _NAMES},
-        **_options(arguments),
+        **input_options(arguments),
     )
     print_table(_numbers(validation))
     print()
@@ -90,7 +90,7 @@ def _validate(arguments):
 def _named_source(arguments):
     """Source of images that the user names, or None for the usual one, which is opened only if it is needed."""
     named = (arguments.source, arguments.data_release, arguments.dust_map)
-    return None if all(one is None for one in named) else _source(arguments)
+    return None if all(one is None for one in named) else source_of(arguments)
 
 
 def _numbers(validation):

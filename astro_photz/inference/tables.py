@@ -16,6 +16,7 @@ from astropy.table import QTable
 
 from astro_photz.cutouts import Cutouts
 from astro_photz.cutouts.collect import collect_batches
+from astro_photz.cutouts.hdf5.layout import holds
 from astro_photz.cutouts.sources.named import source_or_archive
 from astro_photz.models import load_model
 from astro_photz.models.model import IMAGE_SIZE
@@ -199,19 +200,9 @@ def _galaxies(data):
     """Make a table or cutouts of what the user gives."""
     if isinstance(data, Cutouts):
         return data
-    if isinstance(data, str | os.PathLike) and _holds_cutouts(expanded(data)):
+    if isinstance(data, str | os.PathLike) and holds(expanded(data)):
         return Cutouts.read(expanded(data))
     return as_table(data)
-
-
-def _holds_cutouts(path):
-    """Tell whether a file is HDF5 with images, and not a table."""
-    import h5py
-
-    if not (path.is_file() and h5py.is_hdf5(path)):
-        return False
-    with h5py.File(path) as file:
-        return "images" in file
 
 
 def _output_table(data):

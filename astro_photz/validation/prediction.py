@@ -19,7 +19,7 @@ from astropy.table import QTable, Table
 from astro_photz.cutouts import Batch, Cutouts
 from astro_photz.cutouts.collect import collect_batches, completed
 from astro_photz.cutouts.container import read_rows
-from astro_photz.cutouts.hdf5.layout import open_cutouts, read_column, read_coord
+from astro_photz.cutouts.hdf5.layout import holds, open_cutouts, read_column, read_coord
 from astro_photz.inference.columns import ColumnValues, record_of
 from astro_photz.inference.engine import BATCH, batches_of, estimate_batches
 from astro_photz.metrics import OUTLIER, deviation
@@ -78,20 +78,11 @@ def read_given(data):
         columns = {"objid": data.ids, "ebv": data.ebv} | ({} if data.coord is None else {"coord": data.coord})
         return Given(QTable(columns), None, data)
     path = expanded(data) if isinstance(data, str | os.PathLike) else None
-    if path is not None and _holds_cutouts(path):
+    if path is not None and holds(path):
         return Given(_catalog(path), path.name, path)
     table = as_table(data)
     records = data.attrs if is_frame(data) else table.meta
     return Given(table, None if path is None else path.name, records=dict(records))
-
-
-def _holds_cutouts(path):
-    import h5py
-
-    if not (path.is_file() and h5py.is_hdf5(path)):
-        return False
-    with h5py.File(path) as file:
-        return "images" in file
 
 
 def _catalog(path):

@@ -25,6 +25,7 @@ __all__ = [
     "ATTRIBUTES",
     "MINIMUM_SIZE",
     "PROVENANCE",
+    "holds",
     "in_place",
     "is_simulated",
     "open_cutouts",
@@ -149,6 +150,25 @@ def _numbers(name, values):
     except ValueError:  # of a unit that is none, too
         own = getattr(values, "unit", None)
         raise ValueError(f"{name} has the unit {own}, which does not convert to {unit or 1}") from None
+
+
+def holds(path, name="images"):
+    """
+    Tell whether a file is HDF5 with a data set of a name: by default, of cutouts and not of a table.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+    name : str, optional
+
+    Returns
+    -------
+    bool
+    """
+    if not (path.is_file() and h5py.is_hdf5(path)):
+        return False
+    with h5py.File(path) as file:
+        return name in file
 
 
 def open_cutouts(path, *, needs=("images", "e_bv")):

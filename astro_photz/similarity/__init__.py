@@ -1,0 +1,11 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Search for similar galaxies, by their embeddings.
+"""
+
+from ._folder import IndexFolderError
+from .embeddings import Embeddings, read_embeddings
+from .index import SimilarityIndex
+from .space import SearchSpace
+
+__all__ = ["Embeddings", "IndexFolderError", "SearchSpace", "SimilarityIndex", "read_embeddings"]

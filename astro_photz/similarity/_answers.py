@@ -1,0 +1,121 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The answer to queries: a table of neighbours.
+"""
+
+import numpy as np
+from astropy.table import Column, QTable
+
+from ._exact import nearest, within
+from ._search import find
+
+__all__ = ["Found", "answer", "mutual_only", "search_all", "similarities"]
+
+_OWN = ("query", "rank", "distance", "similarity", "id")
+
+
+class Found:
+    """
+    Neighbours of M queries, L in all.
+
+    Parameters
+    ----------
+    query, row : `~numpy.ndarray` (L,) of int
+        Number of the query, and row of its neighbour, the nearest first.
+    distance : `~numpy.ndarray` (L,) float32
+    """
+
+    def __init__(self, query, row, distance):
+        self.query, self.row, self.distance = query, row, distance
+
+    def __getitem__(self, kept):
+        return Found(self.query[kept], self.row[kept], self.distance[kept])
+
+    @property
+    def rank(self):
+        """Place of each neighbour among those of its query, from 1, `~numpy.ndarray` (L,) of int."""
+        first = np.searchsorted(self.query, self.query)
+        return np.arange(len(self.query)) - first + 1
+
+
+def search_all(contents, queries, k, *, rows, own, radius, exact):
+    """
+    Find neighbours: the k nearest, those within a radius, or the k nearest within it.
+
+    Parameters
+    ----------
+    queries : `~numpy.ndarray` (M, K) float32
+    k : int or None
+        None for all within ``radius``.
+    rows, own, exact
+        As in `~astro_photz.similarity._search.find`.
+    radius : float or None
+
+    Returns
+    -------
+    `Found`
+    """
+    if k is None:
+        parts = list(within(contents.vectors, queries, radius, rows=rows, own=own))
+        lengths = [len(distance) for distance, _ in parts]
+        none = np.zeros(0)
+        distance, row = (
+            np.concatenate([none, *values]) for values in (zip(*parts, strict=True) if parts else ([], []))
+        )
+        return Found(np.repeat(np.arange(len(parts)), lengths), row.astype(int), distance.astype(np.float32))
+    distance, row = find(contents, queries, k, rows=rows, own=own, exact=exact)
+    kept = row >= 0
+    if radius is not None:
+        kept &= distance <= radius
+    query = np.broadcast_to(np.arange(len(queries))[:, None], row.shape)
+    return Found(query[kept], row[kept], distance[kept])
+
+
+def mutual_only(contents, found, k, *, rows):
+    """Keep neighbours for which the query, too, is among the k nearest: none of the others is nearer."""
+    several = np.unique(found.row)
+    vectors = contents.vectors[several].astype(np.float32)
+    distance, _ = nearest(contents.vectors, vectors, k, rows=rows, own=several)
+    limit = distance[np.searchsorted(several, found.row), -1]
+    return found[found.distance <= limit * (1 + 1e-6)]
+
+
+def similarities(contents, distance):
+    """
+    Convert distances (L,) to similarities: the fraction of random pairs of galaxies that are farther apart.
+
+    NaN for an index without pairs.
+    """
+    pairs = contents.pairs
+    if not len(pairs):
+        return np.full(len(distance), np.nan, dtype=np.float32)
+    return (1 - np.searchsorted(pairs, distance, side="right") / len(pairs)).astype(np.float32)
+
+
+def answer(contents, queries, found):
+    """
+    Tabulate neighbours, with what the catalogue tells of them.
+
+    Parameters
+    ----------
+    contents : `~astro_photz.similarity._contents.Contents`
+    queries : `~astro_photz.similarity._queries.Queries`
+    found : `Found`
+
+    Returns
+    -------
+    `~astropy.table.QTable` (L,)
+    """
+    table = QTable()
+    table["query"] = Column(queries.labels[found.query], description="Query")
+    table["rank"] = Column(found.rank, description="Place among the neighbours of the query")
+    table["distance"] = Column(found.distance, description="Distance between the vectors")
+    similarity = similarities(contents, found.distance)
+    table["similarity"] = Column(similarity, description="Fraction of random pairs of galaxies that are farther apart")
+    table["id"] = Column(np.asarray(contents.ids)[found.row], description="Neighbour")
+    for name in contents.catalogue.colnames:
+        if name == "id":
+            continue
+        own = f"{name}_catalogue" if name in _OWN else name
+        table[own] = contents.catalogue[name][found.row]
+    return table

@@ -1,0 +1,153 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+What is alike between a galaxy and those that a search finds, for several ways to compare galaxies.
+
+Simulated galaxies of the test split, which no training has seen, search among each other. Of the ten nearest, the table
+tells how often the type agrees, and how redshift, g - r, size and inclination scatter about those of the query. A
+changed copy of a galaxy, and the same galaxy observed anew (other noise, seeing, place and neighbours), shall find it
+first among all. The second table tells how well the ten nearest have a feature that the query has: nDCG@10.
+"""
+
+import argparse
+
+import numpy as np
+
+from astro_photz import Cutouts
+from astro_photz.dust import redden
+from astro_photz.photometry import sky_rms
+from astro_photz.simulate.render.sersic import nearest_index
+from astro_photz.utils._files import write_json
+from benchmarks.common.timing import print_table
+
+from ._figures import neighbours, rank_of_own
+from ._methods import methods
+from ._twice import observed_twice
+
+SEED = 2903
+K = 10
+EXTRA_EBV = 0.2
+MORE_NOISE = 1.4
+_GAUSSIANS_OF_ARMS, _GAUSSIANS_OF_RING, _BAR_INDEX = 44, 22, 0.65  # of the second family of shapes
+EDGE_ON = 75  # degrees
+BRIGHT_NEIGHBOURS = 0.5  # their light in r over that of the galaxy
+
+
+def copies(cutouts, seed=0):
+    """Yield names and changed copies of cutouts."""
+    flux, ebv = cutouts.flux, cutouts.ebv
+    yield "turned", Cutouts(np.ascontiguousarray(np.rot90(flux, axes=(2, 3))), ebv=ebv)
+    yield "mirrored", Cutouts(np.ascontiguousarray(flux[..., ::-1]), ebv=ebv)
+    more = np.full(len(cutouts), EXTRA_EBV, dtype=np.float32)
+    yield "reddened", Cutouts(redden(flux, ebv=more), ebv=ebv + more)
+    noise = np.random.default_rng(seed).standard_normal(flux.shape, dtype=np.float32)
+    added = np.sqrt(MORE_NOISE**2 - 1) * sky_rms(flux)[..., None, None]
+    yield "noisier", Cutouts(flux + noise * added.astype(np.float32), ebv=ebv)
+
+
+def labels_of(shape, truth):
+    """Features of galaxies by name: masks (N,), and the mask of those that could have one."""
+    parts = shape.components
+    second = np.isfinite(shape.sersic_index)
+    round_ones = np.bincount(parts.scene, np.isnan(parts.sersic_index), minlength=len(shape))
+    arms = second & (round_ones >= _GAUSSIANS_OF_ARMS)
+    ring = second & (round_ones - _GAUSSIANS_OF_ARMS * arms >= _GAUSSIANS_OF_RING)
+    later = np.arange(len(parts.scene)) - shape.first[parts.scene] >= 2  # the body comes first
+    of_bar = later & (parts.sersic_index == nearest_index(np.array(_BAR_INDEX)))
+    bar = second & (np.bincount(parts.scene, of_bar, minlength=len(shape)) > 0)
+    flux = truth["catalog_flux"][:, 2]
+    close = np.asarray(truth["neighbour_flux"][:, 2] / flux) > BRIGHT_NEIGHBOURS
+    every = np.ones(len(shape), dtype=bool)
+    edge_on = np.nan_to_num(shape.inclination) > EDGE_ON
+    return {
+        "bar": (bar, second),
+        "ring": (ring, second),
+        "arms": (arms, second),
+        "edge-on": (edge_on, every),
+        "bright neighbour": (close, every),
+    }
+
+
+def simulated(n, again):
+    """Observations of n galaxies, second ones of the first few, truth and labels."""
+    blocks = list(observed_twice(n, seed=SEED, split="test", again=again))
+    truth = {name: np.concatenate([np.asarray(one.truth[name]) for one in blocks]) for name in blocks[0].truth.colnames}
+    labels = [labels_of(one.shape, one.truth) for one in blocks]
+    labels = {name: tuple(np.concatenate([one[name][i] for one in labels]) for i in (0, 1)) for name in labels[0]}
+    first, second = _joined([one.first for one in blocks]), _joined([one.second for one in blocks])[:again]
+    return first, second, truth, labels
+
+
+def _joined(parts):
+    return Cutouts(np.concatenate([one.flux for one in parts]), ebv=np.concatenate([one.ebv for one in parts]))
+
+
+def scatter(values, found, rows):
+    """Scatter (1.48 times the median absolute difference) of values (N,) of neighbours (M, K) about the queries'."""
+    difference = np.abs(values[found] - values[rows][:, None])
+    return 1.4826 * np.nanmedian(difference)
+
+
+def ndcg(label, found, rows):
+    """Normalised discounted cumulative gain (Järvelin & Kekäläinen 2002, ACM TOIS 20, 422) of queries with a label."""
+    weight = 1 / np.log2(np.arange(2, K + 2))
+    return float((label[found[label[rows]]] * weight).sum(axis=1).mean() / weight.sum())
+
+
+def measured(method, first, second, changed, truth, labels):
+    """Figures of a method, by name."""
+    n = len(second)
+    vectors = method(first)
+    rows = np.arange(n)
+    found = neighbours(vectors, K, rows=rows)
+    magnitude = -2.5 * np.log10(truth["flux"])
+    redshift = truth["redshift"]
+    figures = {
+        "type": float(np.mean(truth["early"][found] == truth["early"][rows][:, None])),
+        "Δz/(1+z)": scatter(np.log1p(redshift), found, rows),
+        "g-r": scatter(magnitude[:, 1] - magnitude[:, 2], found, rows),
+        "ln R50": scatter(np.log(truth["half_light_radius"]), found, rows),
+        "inclination": scatter(truth["inclination"], found, rows),
+    }
+    rank = rank_of_own(vectors, method(second), rows)
+    figures |= {"anew, first": float(np.mean(rank == 0)), "anew, hundred": float(np.mean(rank < 100))}
+    for name, cutouts in changed.items():
+        figures[name] = float(np.mean(rank_of_own(vectors, method(cutouts), rows) == 0))
+    gains = {}
+    for name, (label, eligible) in labels.items():
+        among = np.flatnonzero(eligible)
+        some = np.flatnonzero(label[among])[:n]
+        gains[name] = ndcg(label[among], neighbours(vectors[among], K, rows=some), some)
+    return figures, gains
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--n", type=int, default=20_000, help="galaxies to search among (default: %(default)s)")
+    parser.add_argument("--queries", type=int, default=2_000, help="galaxies that search (default: %(default)s)")
+    parser.add_argument("--model", help="name or folder of a pretrained model (default: the bundled one)")
+    parser.add_argument("--output", metavar="FILE.json", help="file for the figures")
+    args = parser.parse_args()
+    first, second, truth, labels = simulated(args.n, args.queries)
+    queries = first[: args.queries]
+    changed = dict(copies(queries))
+    results = {}
+    for name, method in methods(args.model, first).items():
+        results[name] = measured(method, first, second, changed, truth, labels)
+    print(f"{args.n} simulated galaxies of the test split; {args.queries} search among them\n")
+    for part in (0, 1):
+        names = list(results["random"][part])
+        rows = [(name, *(_shown(figures[part][one], one) for one in names)) for name, figures in results.items()]
+        print_table(("nDCG@10" if part else "", *names), rows)
+    shares = ", ".join(f"{name} {label[among].mean():.3f}" for name, (label, among) in labels.items())
+    print(f"share of galaxies with a feature: {shares}")
+    if args.output:
+        write_json(args.output, {name: figures | {"ndcg": gains} for name, (figures, gains) in results.items()})
+
+
+def _shown(value, name):
+    return f"{value:.1f}" if name == "inclination" else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()

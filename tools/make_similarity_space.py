@@ -1,0 +1,80 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Make the space of similarity searches of a model, from simulated galaxies that are observed twice.
+
+    python -m tools.make_similarity_space MODEL [--n 24000] [--components 64] [--loading 0.03] [--pairs FILE.npz]
+
+writes ``similarity.npz`` into the folder of the model, and its hash into the card. The space is learnt from galaxies of
+the training split, and judged on 2,000 of the validation split: how often the second observation of a galaxy is found
+by the first, with the new space and with cosine similarity. Without a simulation of one's own images, pairs come from
+repeated observations, such as the overlaps of fields: ``--pairs`` takes the embeddings ``first`` and ``second`` (N, D)
+of any such pairs.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from astro_photz import load_model
+from astro_photz.similarity import SearchSpace
+from benchmarks.similarity._figures import rank_of_own
+from benchmarks.similarity._twice import SETTINGS, observed_twice
+
+SEEDS = {"train": 2901, "validation": 2902}
+VALIDATION = 2_000
+
+
+def embedded(model, n, split):
+    """Embeddings (n, D) of both observations of galaxies of a split."""
+    parts = [
+        (model.embed(block.first), model.embed(block.second))
+        for block in observed_twice(n, seed=SEEDS[split], split=split)
+    ]
+    return tuple(map(np.concatenate, zip(*parts, strict=True)))
+
+
+def figures(space, first, second):
+    """Shares of galaxies whose other observation is found first, and among a hundred."""
+    rank = rank_of_own(space.map(first), space.map(second))
+    return {"first": round(float(np.mean(rank == 0)), 4), "hundred": round(float(np.mean(rank < 100)), 4)}
+
+
+def main():
+    """Make the space, print its figures, and write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a model")
+    parser.add_argument("--n", type=int, default=24_000, help="galaxies to learn from (default: %(default)s)")
+    parser.add_argument("--components", type=int, default=64, help="length of a vector (default: %(default)s)")
+    parser.add_argument("--loading", type=float, help="as in SearchSpace.fit (default: its own)")
+    parser.add_argument("--pairs", type=Path, metavar="FILE.npz", help="embeddings of pairs, instead of simulated ones")
+    parser.add_argument("--keep", type=Path, metavar="FILE.npz", help="keep the embeddings of the simulated pairs")
+    args = parser.parse_args()
+    model = load_model(args.model)
+    if args.pairs:
+        with np.load(args.pairs, allow_pickle=False) as file:
+            first, second = file["first"], file["second"]
+    else:
+        first, second = embedded(model, args.n, "train")
+    test = embedded(model, VALIDATION, "validation")
+    if args.keep:
+        np.savez(args.keep, first=first, second=second, test_first=test[0], test_second=test[1])
+    loading = {} if args.loading is None else {"loading": args.loading}
+    spaces = {
+        "cosine": SearchSpace.cosine(model.card.embedding_dim),
+        "observations": SearchSpace.fit(first, second, n_components=args.components, **loading),
+    }
+    validation = {name: figures(space, *test) for name, space in spaces.items()}
+    for name, found in validation.items():
+        print(f"{name:14s} other observation first {found['first']:.3f}, among a hundred {found['hundred']:.3f}")
+    learnt = {
+        "pairs": len(first),
+        "origin": str(args.pairs.name) if args.pairs else {"simulated": SETTINGS, "seeds": SEEDS},
+    }
+    report = {"validation_galaxies": VALIDATION, "validation": validation}
+    spaces["observations"].install(args.model, learnt_from=learnt, **report)
+    print(f"wrote {args.model / 'similarity.npz'}")
+
+
+if __name__ == "__main__":
+    main()
