@@ -10,7 +10,10 @@ from astro_photz.utils._files import expanded
 
 from ._terminal import print_table, say
 
-__all__ = ["FROM_DOWNLOADS", "add_command", "check_output", "print_table", "say"]
+__all__ = ["ANEW", "FROM_DOWNLOADS", "add_command", "check_output", "print_table", "say"]
+
+ANEW = "give the same command again"
+"""Advice after an interrupt of a command that begins anew."""
 
 FROM_DOWNLOADS = "give the same command again, which takes what was downloaded from the cache"
 """Advice after an interrupt of a command that keeps its downloads."""
@@ -38,9 +41,12 @@ def add_command(commands, name, run, summary, examples=None, *, notes=(), resume
     return made
 
 
-def check_output(output, *, overwrite):
-    """Refuse an output that cannot be written, before the work and not after it."""
+def check_output(output, *, overwrite, inputs=()):
+    """Refuse an output that cannot be written, or is one of the ``inputs``, before the work and not after it."""
     output = expanded(output)
+    for path in filter(None, inputs):
+        if _same_file(output, expanded(path)):
+            raise ValueError(f"{output} is read by this command: choose another name for what it writes")
     if output.is_dir():
         raise IsADirectoryError(f"{output} is a folder: give the name of a file")
     if output.exists() and not output.is_file():  # a device or a pipe
@@ -52,3 +58,7 @@ def check_output(output, *, overwrite):
         raise FileNotFoundError(f"{output}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"{output}: no permission to write in {folder}")
+
+
+def _same_file(one, other):
+    return one.resolve() == other.resolve() or (one.is_file() and other.is_file() and one.samefile(other))

@@ -6,7 +6,7 @@ The commands that judge a model: ``evaluate`` and ``card``.
 from functools import partial
 from pathlib import Path
 
-from ._common import add_command, check_output, print_table, say
+from ._common import ANEW, add_command, check_output, print_table, say
 
 __all__ = ["add_commands"]
 
@@ -14,12 +14,11 @@ _EXAMPLES = [
     ("astro-photz evaluate mine/ test.h5 --output metrics.json", "measure the quality of a model"),
     ("astro-photz card mine/ metrics.json --output mine_card.rst", "write the page about it"),
 ]
-_ANEW = "give the same command again"
 
 
 def add_commands(commands):
     """Add the commands and their arguments."""
-    command = partial(add_command, commands, examples=_EXAMPLES, resume_hint=_ANEW)
+    command = partial(add_command, commands, examples=_EXAMPLES, resume_hint=ANEW)
     evaluate = command("evaluate", _evaluate, "measure the quality of a model")
     evaluate.add_argument("model", metavar="MODEL", help="name or folder of a model")
     evaluate.add_argument("data", type=Path, metavar="FILE.h5", help="images with redshifts, not trained on")
@@ -36,7 +35,7 @@ def _evaluate(arguments):
     from astro_photz.evaluation import comparison, evaluate_model
 
     if arguments.output:
-        check_output(arguments.output, overwrite=True)
+        check_output(arguments.output, overwrite=True, inputs=[arguments.data])
     evaluation = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
     print_table(comparison(evaluation))
     if arguments.output:

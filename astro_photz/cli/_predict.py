@@ -7,7 +7,7 @@ from argparse import SUPPRESS
 from functools import partial
 from pathlib import Path
 
-from ._common import add_command, check_output, print_table, say
+from ._common import ANEW, add_command, check_output, print_table, say
 from ._input import add_input, input_options, say_flags, source_of
 
 __all__ = ["add_commands"]
@@ -36,7 +36,7 @@ def add_commands(commands):
         "demo",
         _demo,
         "estimate the redshifts of two dozen simulated galaxies that come with the package",
-        resume_hint="give the same command again",
+        resume_hint=ANEW,
     )
     demo.add_argument("--output", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
 
@@ -109,13 +109,13 @@ def _demo(arguments):
 def _predict(arguments):
     from astro_photz.flags import with_names
     from astro_photz.inference.tables import predict
-    from astro_photz.tables import check_writable, output_format, read_table, write_table
+    from astro_photz.tables import check_writable, output_format, write_table
 
     to_file = str(arguments.output) != "-"
     if to_file:
-        check_output(arguments.output, overwrite=arguments.overwrite)
+        check_output(arguments.output, overwrite=arguments.overwrite, inputs=[arguments.source])
     form = output_format(arguments.output, arguments.output_format)
-    table = read_table(arguments.input, format=arguments.format)
+    table = _table_of(arguments)
     changes = check_writable(table, arguments.output, pdf=arguments.pdf, prefix=arguments.prefix, format=form)
     if changes:
         say(f"astro-photz: warning: {changes}")
@@ -137,6 +137,20 @@ def _predict(arguments):
     return _NOTHING_ESTIMATED if len(table) and not estimated else 0
 
 
+def _table_of(arguments):
+    """Table of galaxies; of a file of cutouts, its own, whose images are then those of the file."""
+    from astro_photz.cutouts import CutoutFile
+    from astro_photz.cutouts.hdf5.layout import holds
+    from astro_photz.tables import read_table
+    from astro_photz.utils._files import expanded
+
+    path = expanded(arguments.input)
+    if arguments.source == "sdss" and holds(path):
+        arguments.source = str(path)
+        return CutoutFile(path).catalog()
+    return read_table(arguments.input, format=arguments.format)
+
+
 def _fetch(arguments):
     from astro_photz.cutouts import fetch_to_file
     from astro_photz.flags import MISSING
@@ -144,7 +158,7 @@ def _fetch(arguments):
 
     if arguments.whole:
         arguments.parser.error("no option --whole: its name is --drop-incomplete now")
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_output(arguments.output, overwrite=arguments.overwrite, inputs=[arguments.input, arguments.source])
     table = read_table(arguments.input, format=arguments.format)
     flags, kept = fetch_to_file(
         table,

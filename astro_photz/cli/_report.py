@@ -6,7 +6,7 @@ The command that writes a page about a table of redshifts: ``report``.
 from pathlib import Path
 from shlex import quote
 
-from ._common import add_command, check_output, say
+from ._common import ANEW, add_command, check_output, say
 
 __all__ = ["add_commands"]
 
@@ -20,7 +20,14 @@ _POSITIONS = ("coord", "ra", "dec", "ra_unit")
 
 def add_commands(commands):
     """Add the command and its arguments."""
-    report = add_command(commands, "report", _report, "write a page about a table of photometric redshifts", _EXAMPLES)
+    report = add_command(
+        commands,
+        "report",
+        _report,
+        "write a page about a table of photometric redshifts",
+        _EXAMPLES,
+        resume_hint=ANEW,
+    )
     report.add_argument(
         "table", type=Path, metavar="TABLE", help="table that astro-photz predict has written; - is standard input"
     )
@@ -51,7 +58,7 @@ def _report(arguments):
     if str(arguments.table) == "-" and arguments.output is None:
         arguments.parser.error("a table from standard input needs --output, the name of the page")
     output = arguments.output or arguments.table.with_suffix(".html")
-    check_output(output, overwrite=arguments.overwrite)
+    check_output(output, overwrite=arguments.overwrite, inputs=_inputs(arguments))
     page = write_report(
         arguments.table,
         output,
@@ -72,6 +79,11 @@ def _source(arguments):
     if arguments.source is None:
         return None
     return source_or_archive(arguments.source, data_release=arguments.data_release)
+
+
+def _inputs(arguments):
+    """Files that the command reads."""
+    return [getattr(arguments, name) for name in ("table", "validation", "source")]
 
 
 def _command(arguments):

@@ -6,7 +6,7 @@ The commands that make a model: ``pretrain``, ``finetune``, ``adapt`` and ``expo
 from functools import partial
 from pathlib import Path
 
-from ._common import add_command, say
+from ._common import ANEW, add_command, say
 
 __all__ = ["add_commands"]
 
@@ -35,7 +35,6 @@ _NOTES = [
     "Several GPUs, or machines, train together under torchrun or SLURM: see the chapter on training of the "
     "documentation.",
 ]
-_ANEW = "give the same command again"
 _FEW_LABELS = 1000
 _HELD_OUT = "(default: 100 galaxies, or a fifth)"
 _WEIGHTS = "RUN|FILE|MODEL"
@@ -58,7 +57,7 @@ def add_commands(commands):
     finetune.add_argument("--init", metavar=_WEIGHTS, help=f"{_INIT} (default: random weights)")
 
     adapt = command(
-        "adapt", _adapt, "adapt a model to your galaxies, by a few hundred redshifts of them", resume_hint=_ANEW
+        "adapt", _adapt, "adapt a model to your galaxies, by a few hundred redshifts of them", resume_hint=ANEW
     )
     _add_run(adapt)
     _add_labels(adapt, f"labelled images to calibrate with {_HELD_OUT}")
@@ -121,7 +120,7 @@ def _resume_hint(arguments):
 
 def _export_anew(arguments):
     half = arguments.output.exists() and not arguments.overwrite  # the model, but not yet its 8-bit one
-    return _ANEW + (" with --overwrite" if half else "")
+    return ANEW + (" with --overwrite" if half else "")
 
 
 def _pretrain(arguments):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from astro_photz.utils._terminal import terminal_width
 
-from ._common import add_command, check_output, print_table, say
+from ._common import ANEW, add_command, check_output, print_table, say
 from ._input import add_input, input_options, source_of
 from ._terminal import wrapped
 
@@ -22,6 +22,7 @@ _EXAMPLES = [
     ("astro-photz validate theirs.csv --redshift zspec --pdf pdfs.hdf5", "its PDFs in a file of qp"),
     ("astro-photz validate test.h5 --redshift specz_redshift --output judged.h5", "a file of images; keep the result"),
 ]
+_HDF5 = ".h5", ".hdf5"
 _MOST_OUTLIERS = 10
 _NAMES = ("redshift", "z_phot", "z_err", "pdf", "prefix", "groups", "model", "resamples")
 _SHOWN = ("row", "id", "redshift", "z_phot", "z_phot_err", "deviation", "r_mag")
@@ -30,7 +31,7 @@ _SHOWN = ("row", "id", "redshift", "z_phot", "z_phot_err", "deviation", "r_mag")
 def add_commands(commands):
     """Add the command and its arguments."""
     command = partial(add_command, commands)
-    validate = command("validate", _validate, "judge photometric redshifts by known ones", _EXAMPLES)
+    validate = command("validate", _validate, "judge photometric redshifts by known ones", _EXAMPLES, resume_hint=ANEW)
     add_input(validate)
     validate.set_defaults(source=None)
     validate.add_argument(
@@ -59,9 +60,7 @@ def _validate(arguments):
     from astro_photz.tables import read_table, write_table
     from astro_photz.validation import validate
 
-    for path in (arguments.output, arguments.table):
-        if path is not None:
-            check_output(path, overwrite=arguments.overwrite)
+    _check_outputs(arguments)
     from_pipe = str(arguments.input) == "-" or arguments.format is not None
     validation = validate(
         read_table(arguments.input, format=arguments.format) if from_pipe else arguments.input,
@@ -85,6 +84,25 @@ def _validate(arguments):
     if arguments.table:
         write_table(validation.table, arguments.table)
         say(f"wrote {arguments.table}")
+
+
+def _check_outputs(arguments):
+    """Refuse outputs that cannot be written, would replace what is read, or each other, or have no known ending."""
+    from astro_photz.tables import output_format
+
+    inputs = [arguments.input, arguments.pdf, arguments.source]
+    if arguments.output:
+        if arguments.output.suffix.lower() not in _HDF5:
+            arguments.parser.error(f"--output {arguments.output}: the name must end in {' or '.join(_HDF5)}")
+        check_output(arguments.output, overwrite=arguments.overwrite, inputs=[*inputs, arguments.table])
+    if arguments.table:
+        try:
+            output_format(arguments.table)
+        except ValueError:
+            arguments.parser.error(
+                f"--table {arguments.table}: no format has that ending; use .ecsv, .fits, .csv, .vot, .h5 or .parquet"
+            )
+        check_output(arguments.table, overwrite=arguments.overwrite, inputs=inputs)
 
 
 def _named_source(arguments):

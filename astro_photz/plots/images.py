@@ -5,13 +5,16 @@ Pictures of galaxies: colour images, and stamps with their redshifts.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from astro_photz.cutouts import Cutouts
 from astro_photz.sdss import BANDS
+from astro_photz.utils._types import PathLike
 
 from ._figure import empty_figure, new_figure
 from ._samples import chosen_rows, is_validation, read_sample
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from astro_photz.cutouts import Cutouts
 
 __all__ = ["colour_image", "plot_galaxies", "plot_gallery"]
 
@@ -65,7 +66,7 @@ def colour_image(flux: np.ndarray, *, stretch: float = 0.3, softening: float = 8
 
 def plot_gallery(
     data: Any,
-    cutouts: Cutouts | None = None,
+    cutouts: Cutouts | PathLike | None = None,
     *,
     rows: int | slice | ArrayLike | None = None,
     redshift: str | ArrayLike | None = None,
@@ -81,7 +82,7 @@ def plot_gallery(
     data : table-like, or the result of a validation
         N galaxies with their estimates, as `~astro_photz.predict` gives them. A validation has the stamps of its worst
         outliers, and needs no cutouts.
-    cutouts : `~astro_photz.Cutouts` (N,), optional
+    cutouts : `~astro_photz.Cutouts` (N,), str or path-like, optional
         Of the same galaxies, in the same order.
     rows : int, slice, or array_like of int or bool, optional
         Which of them to draw, at most 60; by default all.
@@ -184,6 +185,13 @@ def _stamps(data, cutouts, n):
         return cutouts, np.asarray(cutouts.ids, dtype=int)  # the stamps of a validation are named by their rows
     if cutouts is None:
         raise ValueError("a table has no stamps: give the cutouts of its galaxies, astro_photz.fetch(table) for one")
+    if isinstance(cutouts, str | os.PathLike):
+        cutouts = Cutouts.read(cutouts)
+    if not isinstance(cutouts, Cutouts):
+        raise TypeError(
+            f"cutouts must be Cutouts or the path of a file of them, got {type(cutouts).__name__}; "
+            "astro_photz.fetch(table, source=...) takes them from a source"
+        )
     if len(cutouts) != n:
         raise ValueError(f"cutouts must be those of the {n} rows of data, in their order; got {len(cutouts)}")
     return cutouts, np.arange(n)

@@ -235,7 +235,7 @@ def test_flags_are_told(stamps, capsys):
             ("predict", "hosts.csv", "z.ecsv", "--format", "fits"),
             "hosts.csv: it is no FITS file: leave --format fits away",
         ),
-        (("predict", "stamps.h5", "z.ecsv"), "it is an HDF5 file without a table"),
+        (("fetch", "stamps.h5", "z.h5"), "it is an HDF5 file without a table"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
         (
             ("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--dust-map", "maps"),

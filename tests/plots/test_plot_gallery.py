@@ -9,6 +9,7 @@ pytest.importorskip("matplotlib")
 from made_up_galaxies import galaxies, validation
 from matplotlib.figure import Figure
 
+from astro_photz import CutoutFile, Cutouts
 from astro_photz.plots import colour_image, plot_gallery
 from astro_photz.testing import gaussian_cutouts
 
@@ -86,3 +87,14 @@ def test_what_cannot_be_shown_is_an_error():
     many, _ = galaxies(61)
     with pytest.raises(ValueError, match=r"61 stamps are too many .* rows=range\(60\)"):
         plot_gallery(many, gaussian_cutouts(61, noise=False))
+
+
+def test_cutouts_of_a_file_and_not_of_a_source(tmp_path):
+    table, _ = galaxies(3)
+    cutouts = gaussian_cutouts(3)
+    cutouts.write(tmp_path / "stamps.h5")
+    panels = plot_gallery(table, tmp_path / "stamps.h5")
+    flux = Cutouts.read(tmp_path / "stamps.h5").flux[2]
+    np.testing.assert_array_equal(panels[2].images[0].get_array(), colour_image(flux))
+    with pytest.raises(TypeError, match=r"cutouts must be Cutouts or the path .*got CutoutFile; astro_photz\.fetch"):
+        plot_gallery(table, CutoutFile(tmp_path / "stamps.h5"))
