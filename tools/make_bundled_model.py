@@ -44,6 +44,7 @@ from astro_photz.simulate.truth import truth_columns
 from astro_photz.train.runs.folder import RunFolder
 from astro_photz.train.tasks.representation import probe_scatter
 from astro_photz.utils._files import write_json
+from tools.make_similarity_space import make_space
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -192,7 +193,7 @@ def export(run, settings, data):
 
 
 def export_encoder(run, path, card, validation):
-    """As pretrained; how well neighbours among its embeddings know the redshift goes into the card."""
+    """As pretrained, with a space to search in; how well neighbours know the redshift goes into the card."""
     options = {"weights": False, "overwrite": True}  # the package is to stay small
     train.export_run(run / "pretrained", path, card=card | {"limits": ENCODER_LIMITS}, **options)
     encoder = load_model(path)
@@ -203,6 +204,7 @@ def export_encoder(run, path, card, validation):
     scatter = probe_scatter(torch.from_numpy(embedding), torch.from_numpy(redshift), groups=groups)
     metrics = {"redshift probe on simulated validation galaxies": {"sigma_mad": round(scatter, 5)}}
     encoder.card.updated(metrics=metrics).write(path)
+    make_space(path)
 
 
 def batches(n):

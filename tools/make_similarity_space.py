@@ -23,6 +23,7 @@ from benchmarks.similarity._twice import SETTINGS, observed_twice
 
 SEEDS = {"train": 2901, "validation": 2902}
 VALIDATION = 2_000
+PAIRS = 24_000
 
 
 def embedded(model, n, split):
@@ -40,40 +41,44 @@ def figures(space, first, second):
     return {"first": round(float(np.mean(rank == 0)), 4), "hundred": round(float(np.mean(rank < 100)), 4)}
 
 
+def make_space(path, *, n=PAIRS, n_components=64, pairs=None, keep=None, **options):
+    """Make the space of the model in a folder, print its figures, and write it there."""
+    model = load_model(path)
+    first, second = read_pairs(pairs) if pairs else embedded(model, n, "train")
+    test = embedded(model, VALIDATION, "validation")
+    if keep:
+        np.savez(keep, first=first, second=second, test_first=test[0], test_second=test[1])
+    spaces = {
+        "cosine": SearchSpace.cosine(model.card.embedding_dim),
+        "observations": SearchSpace.fit(first, second, n_components=n_components, **options),
+    }
+    validation = {name: figures(space, *test) for name, space in spaces.items()}
+    for name, found in validation.items():
+        print(f"{name:14s} other observation first {found['first']:.3f}, among a hundred {found['hundred']:.3f}")
+    origin = pairs.name if pairs else {"simulated": SETTINGS, "seeds": SEEDS}
+    learnt = {"pairs": len(first), "origin": origin}
+    spaces["observations"].install(path, learnt_from=learnt, validation_galaxies=VALIDATION, validation=validation)
+    print(f"wrote {path / 'similarity.npz'}")
+
+
+def read_pairs(path):
+    """Embeddings (N, D) of both observations, of a file."""
+    with np.load(path, allow_pickle=False) as file:
+        return file["first"], file["second"]
+
+
 def main():
-    """Make the space, print its figures, and write it."""
+    """Read the arguments of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a model")
-    parser.add_argument("--n", type=int, default=24_000, help="galaxies to learn from (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=PAIRS, help="galaxies to learn from (default: %(default)s)")
     parser.add_argument("--components", type=int, default=64, help="length of a vector (default: %(default)s)")
     parser.add_argument("--loading", type=float, help="as in SearchSpace.fit (default: its own)")
     parser.add_argument("--pairs", type=Path, metavar="FILE.npz", help="embeddings of pairs, instead of simulated ones")
     parser.add_argument("--keep", type=Path, metavar="FILE.npz", help="keep the embeddings of the simulated pairs")
     args = parser.parse_args()
-    model = load_model(args.model)
-    if args.pairs:
-        with np.load(args.pairs, allow_pickle=False) as file:
-            first, second = file["first"], file["second"]
-    else:
-        first, second = embedded(model, args.n, "train")
-    test = embedded(model, VALIDATION, "validation")
-    if args.keep:
-        np.savez(args.keep, first=first, second=second, test_first=test[0], test_second=test[1])
     loading = {} if args.loading is None else {"loading": args.loading}
-    spaces = {
-        "cosine": SearchSpace.cosine(model.card.embedding_dim),
-        "observations": SearchSpace.fit(first, second, n_components=args.components, **loading),
-    }
-    validation = {name: figures(space, *test) for name, space in spaces.items()}
-    for name, found in validation.items():
-        print(f"{name:14s} other observation first {found['first']:.3f}, among a hundred {found['hundred']:.3f}")
-    learnt = {
-        "pairs": len(first),
-        "origin": str(args.pairs.name) if args.pairs else {"simulated": SETTINGS, "seeds": SEEDS},
-    }
-    report = {"validation_galaxies": VALIDATION, "validation": validation}
-    spaces["observations"].install(args.model, learnt_from=learnt, **report)
-    print(f"wrote {args.model / 'similarity.npz'}")
+    make_space(args.model, n=args.n, n_components=args.components, pairs=args.pairs, keep=args.keep, **loading)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from .record import Evaluation
 
-__all__ = ["MAIN_SAMPLE", "PUBLISHED", "comparison"]
+__all__ = ["DEPTHS", "MAIN_SAMPLE", "PUBLISHED", "comparison"]
 
 PUBLISHED = {
     "catalogue colours, local regression (Beck et al. 2016)": {"sigma_mad": 0.0135, "eta": 0.013},
@@ -21,6 +21,9 @@ reference method (Hayat et al. 2021) is reported to be better than the latter; i
 MAIN_SAMPLE = 17.8
 """Depth of the published figures in dereddened *r* (mag)."""
 
+DEPTHS = 0.0, MAIN_SAMPLE, 19.4
+"""Edges of the ranges in dereddened *r* (mag) that are judged apart: the published depth, and beyond it."""
+
 
 def comparison(evaluation: Evaluation) -> Table:
     """
@@ -33,7 +36,8 @@ def comparison(evaluation: Evaluation) -> Table:
     Returns
     -------
     `~astropy.table.Table`
-        A row of all galaxies, one of those to the depth of the published figures, and these: ``method``,
+        A row of all galaxies, one of those to the depth of the published figures, one of fainter ones, and the published
+        ones: ``method``,
         ``images`` ("simulated images" or "real images": figures of one do not compare with figures of the
         other), ``n``, ``bias``, ``sigma_mad``, ``eta``, and the errors of ours; masked where nothing is known.
 
@@ -52,8 +56,9 @@ def comparison(evaluation: Evaluation) -> Table:
     name, images = evaluation.model["name"], evaluation.images
     ours = [_row(f"{name} (this evaluation)", images, evaluation.overall, evaluation.errors)]
     for one in evaluation.main_sample:
-        limit = f"{one.get('limit', 'r')} < {one['high']:g}"
-        ours.append(_row(f"{name} (this evaluation, {limit})", images, one, one["errors"]))
+        limit = one.get("limit", "r")
+        depth = f"{limit} {one['low']:g} to {one['high']:g}" if one.get("low") else f"{limit} < {one['high']:g}"
+        ours.append(_row(f"{name} (this evaluation, {depth})", images, one, one["errors"]))
     published = [{"method": method, "images": "real images", **figures} for method, figures in PUBLISHED.items()]
     table = Table([*ours, *published], names=list(ours[0]))  # missing values of a row are masked
     for name in table.colnames[3:]:

@@ -27,7 +27,7 @@ from astro_photz.sdss import BANDS
 from astro_photz.utils._progress import progress_bar
 from astro_photz.utils._types import PathLike
 
-from .published import MAIN_SAMPLE
+from .published import DEPTHS
 from .record import Evaluation
 
 __all__ = ["BINS", "evaluate", "evaluate_model"]
@@ -147,9 +147,9 @@ def evaluate_model(
 
 
 def _main_sample(scores, values, **options):
-    """Metrics of the galaxies to the depth of the published figures, and the magnitude that limits them."""
+    """Metrics of the galaxies to the depth of the published figures, and of fainter ones, with the magnitude's name."""
     limit, r_mag = ("total r", values["total"]) if "total" in values else ("r within 8 pixels", values["r_mag"])
-    return [one | {"limit": limit} for one in metrics.binned(scores, r_mag, (0, MAIN_SAMPLE), **options)]
+    return [one | {"limit": limit} for one in metrics.binned(scores, r_mag, DEPTHS, **options)]
 
 
 def _labels(path, file):

@@ -273,8 +273,12 @@ def test_published_figures_are_of_no_fainter_galaxies(tmp_path):
     total = np.full((60, 5), 100.0)
     total[:25, 2] = 50.0  # 18.25, and 17.5
     cutouts.write(tmp_path / "total.h5", specz_redshift=np.linspace(0.05, 0.3, 60), catalog_flux=total)
-    (main,) = evaluate_model(load_model(), tmp_path / "total.h5", resamples=2, at_least=20).main_sample
+    evaluation = evaluate_model(load_model(), tmp_path / "total.h5", resamples=2, at_least=20)
+    main, fainter = evaluation.main_sample
     assert (main["n"], main["limit"]) == (35, "total r")
+    assert (fainter["n"], fainter["low"], fainter["high"]) == (25, 17.8, 19.4)
+    depths = [method.partition("evaluation, ")[2] for method in comparison(evaluation)["method"][1:3]]
+    assert depths == ["total r < 17.8)", "total r 17.8 to 19.4)"]
     assert not evaluate_model(load_model(), tmp_path / "stamps.h5", resamples=2, at_least=41).main_sample
 
 
