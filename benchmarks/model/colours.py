@@ -35,6 +35,9 @@ from ._stamps import drawn, estimates, observed, simulation_of
 ALIKE = {"r": 0.1, "u-g": 0.06, "g-r": 0.02, "r-i": 0.02, "i-z": 0.02}
 """Scales of r and colours in the search for similar galaxies (mag)."""
 
+CELLS = {"r": 0.5, "u-g": 0.2, "g-r": 0.1}
+"""Sides of the cells in which redshifts are compared at like colours (mag)."""
+
 MODEL = "the model"
 COLOURS_ONLY = "boosting, r and colours of the stamps"
 PHOTOMETRY = "boosting, all photometry of the stamps"
@@ -51,7 +54,8 @@ TEXT = (
     "colours; the two differ by {apart} mag in r, u-g, g-r, r-i and i-z (medians), and by {dz} in z / (1 + z) (σ_MAD). "
     "What shapes tell is set by the relations of sizes with luminosity and type (Shen et al. 2003, MNRAS 343, 978), of "
     "bulges with type (Weinzirl et al. 2009, ApJ 696, 411), of axis ratios with luminosity (Vincent & Ryden 2005, ApJ "
-    "623, 137) and of colour with inclination (Masters et al. 2010, MNRAS 404, 792)."
+    "623, 137) and of colour with inclination (Masters et al. 2010, MNRAS 404, 792). Slope: of Δz with the true "
+    "redshift within cells of true r, u-g and g-r ({cells} mag), by which estimates are drawn to what is usual there."
 )
 
 
@@ -81,8 +85,12 @@ def main():
     borrowed, apart, dz = shuffled(population, shape, *drawn(lending, arguments.n_lending))
     own = judge(Sample(judging, population, shape, model, noise), methods)
     other = judge(Sample(judging, population, borrowed, model, noise), methods)
-    groups = population.progenitor
-    rows = [row(name, scores, own, groups=groups) for name, scores in own.items()]
+    groups, cells = population.progenitor, cells_of(population)
+    rows = [
+        row(name, scores, own, groups=groups)
+        | measured("attenuation", slope_in_cells, deviation_of(scores), population.redshift, cells, groups=groups)
+        for name, scores in own.items()
+    ]
     rows += [row(name, scores, other, groups=groups, before=own) for name, scores in other.items()]
     structure = {
         "own" if scores is own else "other": ratio_of_scatters(scores[MODEL].deviation, scores[CATALOGUE])
@@ -95,8 +103,13 @@ def main():
         n_beside=arguments.n_beside,
         apart=", ".join(f"{one:.3f}" for one in apart),
         dz=f"{dz:.4f}",
+        cells=", ".join(f"{CELLS[name]:g}" for name in CELLS),
     )
-    columns = {"ratio": "σ_MAD, model over this", "shuffling": "σ_MAD, shuffled over own"}
+    columns = {
+        "ratio": "σ_MAD, model over this",
+        "shuffling": "σ_MAD, shuffled over own",
+        "attenuation": "slope of Δz with z at a colour",
+    }
     report("More than colours", rows, arguments, text=text, columns=columns)
 
 
@@ -153,6 +166,20 @@ def row(name, scores, beside, *, groups, before=None):
 
 def deviation_of(scores):
     return getattr(scores, "deviation", scores)
+
+
+def cells_of(population):
+    """Number (N,) of each galaxy's cell."""
+    features = magnitude_features(magnitudes(population.flux))
+    places = np.stack([np.floor(features[name] / side) for name, side in CELLS.items()], axis=1)
+    return np.unique(places, axis=0, return_inverse=True)[1].ravel()
+
+
+def slope_in_cells(deviation, redshift, cells):
+    """Slope of deviations (N,) with redshifts (N,), both about their means in each cell; 0 without attenuation."""
+    n = np.bincount(cells)
+    y, x = (values - (np.bincount(cells, values) / np.maximum(n, 1))[cells] for values in (deviation, redshift))
+    return float((x * y).sum() / (x * x).sum())
 
 
 def ratio_of_scatters(one, other):
