@@ -100,6 +100,7 @@ class ColumnValues:
     def __init__(self, n, edges, *, pdf):
         self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in QUANTITIES}  # where a mask is lost
         self._flags = np.zeros(n, dtype=np.int32)
+        self.simulated = False  # whether any image is
         self._edges = edges
         self._p = np.full((n, len(edges) - 1), np.nan, dtype=np.float32) if pdf else None
 
@@ -112,6 +113,7 @@ class ColumnValues:
         part : `~astro_photz.inference.engine.EstimatedBatch`
         """
         self._flags[part.rows] = part.flags
+        self.simulated |= bool(part.cutouts.simulated)
         for name, quantity in QUANTITIES.items():
             self._values[name][part.estimated] = quantity.value(part.pdf)
         if self._p is not None:
@@ -147,7 +149,7 @@ class ColumnValues:
         return {f"{prefix}{name}": column for name, column in columns.items()}
 
 
-def record_of(model, source):
+def record_of(model, source, *, simulated):
     """
     Record the model and the source for the meta of a table.
 
@@ -156,6 +158,8 @@ def record_of(model, source):
     model : `~astro_photz.models.PhotozModel`
     source : `~astro_photz.cutouts.CutoutSource` or None
         None for cutouts, which need none.
+    simulated : bool
+        Whether any image is.
 
     Returns
     -------
@@ -169,5 +173,6 @@ def record_of(model, source):
         "trained_on": model.trained_on,
         "source": getattr(source, "name", "cutouts"),
         "data_release": getattr(source, "data_release", -1),
+        "simulated": simulated,
         EDGES: compact_edges(model.edges),
     }

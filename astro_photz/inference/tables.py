@@ -136,7 +136,7 @@ def predict(
     with closing(estimate_batches(batches, model)) as parts:
         for part in parts:
             values.put(part)
-    columns, record = values.columns(prefix), record_of(model, source)
+    columns, record = values.columns(prefix), record_of(model, source, simulated=values.simulated)
     if is_frame(given):
         return frame_with(given.drop(columns=taken), columns, prefix=prefix, record=record)
     table.remove_columns(taken)

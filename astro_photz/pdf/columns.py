@@ -100,7 +100,8 @@ def read_pdfs(data: Any, prefix: str, edges: Any = None) -> tuple[str, ArrayLike
     if grid is None:
         raise ValueError(
             f"nothing in the table tells the edges of the bins of {name!r}: give edges=, or, if it was in a file, read "
-            "that by astro_photz.tables.read_table"
+            "that by astro_photz.tables.read_table. Files keep the edges if astro_photz.tables.write_table writes "
+            "them, or table.write, of HDF5 with serialize_meta=True"
         )
     edges = expand_edges(grid)
     p = _stacked(column, name, edges.size - 1)

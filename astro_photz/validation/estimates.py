@@ -16,18 +16,22 @@ from astro_photz.pdf.columns import read_pdfs
 from astro_photz.pdf.grids import EDGES
 from astro_photz.utils._arrays import filled, integers
 from astro_photz.utils._files import expanded
-from astro_photz.utils._suggestions import advice
 
-from .redshifts import HIGHEST, NO_ESTIMATE, read_values
+from .pairing import pdfs_of_qp_file
+from .redshifts import HIGHEST, NO_ESTIMATE, advised, read_values
 
 if TYPE_CHECKING:
     from astropy.table import Table
     from numpy.typing import ArrayLike
 
-__all__ = ["Estimates", "checked_pdf", "estimates_in", "estimates_of_run"]
+__all__ = ["DEFAULT_PREFIX", "Estimates", "checked_pdf", "estimates_in", "estimates_of_run"]
+
+DEFAULT_PREFIX = "z_phot"
+"""Prefix of a run, without which redshifts are estimated where the table has none."""
 
 _NO_ERROR = "no error, or one that is not above 0"
 _NO_REDSHIFT = f"an estimate outside -1 to {HIGHEST:g}"
+_GAPS = "a PDF with gaps"
 _WRONG_SUM = "a PDF that does not sum to 1"
 _CLOSE = 1e-3  # of a sum of probabilities to 1, as in RedshiftPDF
 _SIGMAS_68, _SIGMAS_95 = 0.994457883, 1.959963985  # of a Gaussian's central 68 and 95 %
@@ -58,6 +62,8 @@ class Estimates:
         Bits of `~astro_photz.PhotozFlag`.
     record : dict
         How they were made, where the table tells: the model, its version, the source.
+    paired_by : str
+        How the PDFs of a file were paired with the galaxies: "row by row", or the name of a column of identifiers.
     """
 
     name: str
@@ -70,6 +76,7 @@ class Estimates:
     pdf: RedshiftPDF | None = None
     flags: np.ndarray | None = None
     record: dict = field(default_factory=dict)
+    paired_by: str = ""
 
     @property
     def model(self) -> dict:
@@ -84,7 +91,7 @@ def estimates_in(
     z_phot: str | ArrayLike | None = None,
     z_err: str | ArrayLike | None = None,
     pdf: str | RedshiftPDF | os.PathLike | None = None,
-    prefix: str = "z_phot",
+    prefix: str = DEFAULT_PREFIX,
     record: dict | None = None,
 ) -> Estimates | None:
     """
@@ -110,19 +117,29 @@ def estimates_in(
     Raises
     ------
     KeyError
-        If there is no such column.
+        If there is no such column, or no run of a prefix other than the default.
     ValueError
         If there is no estimate that can be used, or the shapes do not match.
     """
     if z_phot is None and pdf is None:
         if z_err is not None:
             raise ValueError("z_err= are the errors of z_phot=: give both, or neither")
-        return estimates_of_run(table, prefix, record) if prefix in table.colnames else None
+        if prefix in table.colnames:
+            return estimates_of_run(table, prefix, record)
+        if prefix != DEFAULT_PREFIX:
+            raise KeyError(_no_run(prefix, table.colnames))
+        return None
     if isinstance(z_phot, str) and z_err is None and pdf is None and f"{z_phot}_lo68" in table.colnames:
         return estimates_of_run(table, z_phot, record)
     if pdf is not None:
         return _of_pdfs(table, pdf, z_phot, z_err)
     return _of_numbers(table, z_phot, z_err)
+
+
+def _no_run(prefix, names):
+    runs = [name for name in names if any(f"{name}_{end}" in names for end in ("lo68", "err", "flags", "pdf"))]
+    known = f"runs are under {', '.join(map(repr, runs))}" if runs else "there are none of any prefix"
+    return f"prefix={prefix!r}: the table has no redshifts of that name; {known}. Leave prefix= out to estimate them"
 
 
 def estimates_of_run(table: Table, prefix: str, record: dict | None = None) -> Estimates:
@@ -166,6 +183,8 @@ def estimates_of_run(table: Table, prefix: str, record: dict | None = None) -> E
         return _with_pdf(found, *checked_pdf(p, edges))
     if found.interval68 is not None:
         return replace(found, kind="intervals")
+    if found.err is not None and (found.err > 0).any():  # as columns of another code have it
+        return replace(_of_numbers(table, prefix, f"{prefix}_err"), flags=flags, record=found.record)
     return found
 
 
@@ -179,47 +198,33 @@ def _interval(table, prefix, level):
 
 
 def _of_pdfs(table, given, z_phot, z_err):
-    pdf, wrong, name = _read_given(table, given)
+    pdf, faults, name, paired_by = _read_given(table, given)
     z = pdf.mean() if z_phot is None else read_values(table, z_phot, "z_phot")
     problems = np.where(np.isfinite(z), "", NO_ESTIMATE)
     err = pdf.std() if z_err is None else read_values(table, z_err, "z_err")
-    return _with_pdf(Estimates(_name_of(z_phot) or name, "PDFs", z, problems, err=err), pdf, wrong)
+    found = Estimates(_name_of(z_phot) or name, "PDFs", z, problems, err=err, paired_by=paired_by)
+    return _with_pdf(found, pdf, faults)
 
 
 def _read_given(table, given):
-    """PDFs, the mask of those that are none, and their name."""
+    """PDFs, why some are none, their name, and how they were paired with the galaxies."""
+    paired_by = ""
     if isinstance(given, RedshiftPDF):
         pdf, name = given, "pdf"
     elif isinstance(given, str) and given in table.colnames:
         _, p, edges = read_pdfs(table[given], given)
-        return *checked_pdf(p, edges), given
+        return *checked_pdf(p, edges), given, paired_by
     elif isinstance(given, str | os.PathLike) and expanded(given).is_file():
-        pdf, name = _of_qp_file(table, expanded(given)), expanded(given).name
+        (pdf, paired_by), name = pdfs_of_qp_file(table, expanded(given)), expanded(given).name
     elif isinstance(given, str | os.PathLike):
-        raise KeyError(f"pdf={str(given)!r}: neither a column nor a file; {advice(given, table.colnames)}")
+        raise KeyError(f"pdf={str(given)!r}: neither a column nor a file; {advised(given, table.colnames)}")
     else:
         raise TypeError(
             f"pdf must be a RedshiftPDF, a column's name or the path of a qp file; got {type(given).__name__}"
         )
     if len(pdf) != len(table):
         raise ValueError(f"pdf must hold {len(table)} PDFs, one for each row of the table; got {len(pdf)}")
-    return pdf, np.zeros(len(pdf), dtype=bool), name
-
-
-def _of_qp_file(table, path):
-    """PDFs of a file of qp in the order of the table, by its identifiers where both have them."""
-    from astro_photz.adapters.qp import read_qp  # needs the extra qp
-
-    pdf, ids = read_qp(path)
-    column = next((name for name in table.colnames if name.lower() in ("objid", "id", "object_id")), None)
-    if ids is None or column is None:
-        return pdf
-    row_of = {one: row for row, one in enumerate(np.asarray(ids).tolist())}
-    rows = np.array([row_of.get(one, -1) for one in np.asarray(table[column]).tolist()])
-    if (rows < 0).all():
-        raise ValueError(f"no identifier of {path.name} is in the column {column!r} of the table")
-    p = np.where(rows[:, np.newaxis] < 0, np.nan, pdf.p[rows])
-    return RedshiftPDF(p, pdf.edges)
+    return pdf, np.full(len(pdf), ""), name, paired_by
 
 
 def checked_pdf(p, edges):
@@ -235,8 +240,9 @@ def checked_pdf(p, edges):
     Returns
     -------
     pdf : `~astro_photz.RedshiftPDF` (N,)
-    wrong : `~numpy.ndarray` (N,) bool
-        Rows with probabilities that are negative or do not sum to 1; they are NaN in ``pdf``.
+    faults : `~numpy.ndarray` (N,) of str
+        Why a row is none: probabilities that are negative, do not sum to 1 or are partly unknown, which are NaN in
+        ``pdf``; an empty text for others.
 
     Raises
     ------
@@ -244,23 +250,24 @@ def checked_pdf(p, edges):
         If no row is right, and not all are empty.
     """
     p = filled(p)
-    total = p.sum(axis=1)
+    total, unknown = p.sum(axis=1), np.isnan(p)
     wrong = ~np.isnan(total) & ((np.abs(total - 1) > _CLOSE) | (p.min(axis=1) < 0))
-    if wrong.any():
-        if (wrong | np.isnan(total)).all():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"no PDF sums to 1: row {row} sums to {total[row]:.4g}, with a minimum of {p[row].min():.4g}. "
-                "Divide densities times bin widths by their sum."
-            )
-        p[wrong] = np.nan
-    return RedshiftPDF(p, edges), wrong
+    if wrong.any() and (wrong | np.isnan(total)).all():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"no PDF sums to 1: row {row} sums to {total[row]:.4g}, with a minimum of {p[row].min():.4g}. "
+            "Divide densities times bin widths by their sum."
+        )
+    gaps = unknown.any(axis=1) & ~unknown.all(axis=1)
+    p[wrong | gaps] = np.nan
+    return RedshiftPDF(p, edges), np.select([wrong, gaps], [_WRONG_SUM, _GAPS], default="")
 
 
-def _with_pdf(found, pdf, wrong):
+def _with_pdf(found, pdf, faults):
     """Estimates with PDFs, whose intervals are those of the PDFs where there are no others."""
     empty = np.isnan(pdf.p[:, 0])
-    problems = np.where(wrong, _WRONG_SUM, np.where((found.problems == "") & empty, NO_ESTIMATE, found.problems))
+    problems = np.where((found.problems == "") & empty, NO_ESTIMATE, found.problems)
+    problems = np.where(faults != "", faults, problems)
     interval = found.interval68 if found.interval68 is not None else pdf.quantile([0.16, 0.84])
     return replace(found, kind="PDFs", pdf=pdf, problems=problems, interval68=interval)
 

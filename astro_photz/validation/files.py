@@ -17,7 +17,7 @@ from astro_photz.pdf import RedshiftPDF
 from astro_photz.utils._checks import check_not_there
 from astro_photz.utils._files import aside, expanded, full_disk_told
 
-__all__ = ["read_parts", "write_parts"]
+__all__ = ["is_validation", "read_parts", "write_parts"]
 
 _KIND, _FORM = "validation", 1
 _NUMBERS = (
@@ -40,9 +40,13 @@ def write_parts(validation, path, *, overwrite):
     ------
     FileExistsError
         If there is such a file and ``overwrite`` is not set.
+    FileNotFoundError
+        If there is no such folder.
     """
     path = expanded(path)
     check_not_there(path, overwrite=overwrite)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"no folder {path.parent}: make it first, or choose another path than {path}")
     with full_disk_told(path), aside(path) as part, h5py.File(part, "w") as file:
         file.attrs.update(kind=_KIND, form=_FORM)
         file["numbers"] = json.dumps({name: getattr(validation, name) for name in _NUMBERS})
@@ -65,6 +69,24 @@ def _write_stamps(group, stamps):
     for name, values in stamps.datasets().items():
         group[name] = values
     group.attrs.update(ATTRIBUTES | {"simulated": stamps.simulated})
+
+
+def is_validation(path):
+    """
+    Tell whether a path is the file of a validation.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+
+    Returns
+    -------
+    bool
+    """
+    if not path.is_file() or not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path) as file:
+        return file.attrs.get("kind") == _KIND
 
 
 def read_parts(path):

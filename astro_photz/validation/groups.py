@@ -7,11 +7,15 @@ import numpy as np
 from astropy import units as u
 
 from astro_photz.utils._arrays import identifiers
-from astro_photz.utils._suggestions import advice
+from astro_photz.utils._column_names import bare
+
+from .pairing import id_columns, id_texts
+from .redshifts import advised
 
 __all__ = ["group_galaxies"]
 
 _SAME_PLACE = 1 * u.arcsec
+_IDENTIFYING = ("objid", "id", "specobjid", "sourceid", "objectid", "galaxyid")  # names may be those of a survey
 _DRAWN_FROM = "seed_index"  # of simulated galaxies, in files of this package
 
 
@@ -20,7 +24,8 @@ def group_galaxies(table, positions, groups=None):
     Number the groups of galaxies that belong together.
 
     Galaxies are in one group if they have the same value of ``groups``, the same ``seed_index`` (the progenitor of
-    simulated ones), the same identifier, or positions within 1 arcsec; and so on, from one to the next.
+    simulated ones), the same identifier (``objid``, ``id``, ``specobjid`` or such), or positions within 1 arcsec; and
+    so on, from one to the next.
 
     Parameters
     ----------
@@ -62,15 +67,18 @@ def _keys(table, positions, groups):
     """Values that galaxies of one group share."""
     if groups is not None:
         if isinstance(groups, str) and groups not in table.colnames:
-            raise KeyError(f"groups={groups!r}: the table has no such column; {advice(groups, table.colnames)}")
+            raise KeyError(f"groups={groups!r}: the table has no such column; {advised(groups, table.colnames)}")
         values = identifiers(table[groups] if isinstance(groups, str) else groups)
         if values.shape != (len(table),):
             raise ValueError(f"groups must have the shape ({len(table)},), a value in each row; got {values.shape}")
         yield values
     if _DRAWN_FROM in table.colnames:
         yield identifiers(table[_DRAWN_FROM])
-    if positions is not None and positions.ids is not None:
-        yield positions.ids
+    for name in id_columns(table):
+        texts = id_texts(table[name]) if bare(name) in _IDENTIFYING else None
+        if texts is not None and (texts != "").any():
+            yield texts
+            break
 
 
 def _alike(key):

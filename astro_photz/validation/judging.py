@@ -25,11 +25,11 @@ from astro_photz.utils._arrays import identifiers
 from astro_photz.utils._checks import check_count
 from astro_photz.utils._types import PathLike, TableLike, UnitLike
 
-from .estimates import estimates_in, estimates_of_run
+from .estimates import DEFAULT_PREFIX, estimates_in, estimates_of_run
 from .groups import group_galaxies
 from .numbers import Judge, score_estimates
-from .overlap import maker_of, tell_overlap
-from .prediction import MOST_STAMPS, predicted, read_given
+from .overlap import checked_maker, tell_overlap
+from .prediction import MOST_STAMPS, is_simulated_sample, predicted, read_given
 from .quantities import quantities_in
 from .redshifts import read_redshifts
 from .result import Validation
@@ -57,7 +57,7 @@ def validate(
     z_phot: str | ArrayLike | None = None,
     z_err: str | ArrayLike | None = None,
     pdf: str | RedshiftPDF | PathLike | None = None,
-    prefix: str = "z_phot",
+    prefix: str = DEFAULT_PREFIX,
     groups: str | ArrayLike | None = None,
     source: CutoutSource | PathLike | None = None,
     model: PathLike | PhotozModel | None = None,
@@ -90,8 +90,9 @@ def validate(
     z_err : str or array_like (N,), optional
         Their errors. Each galaxy is then judged by a Gaussian PDF, which is not cut off at a redshift of 0.
     pdf : str, path-like or `~astro_photz.RedshiftPDF` (N,), optional
-        PDFs of another code: a column whose meta holds its grid, or a file of qp, which needs the extra ``qp``.
-        The estimates are ``z_phot``, or the means of the PDFs.
+        PDFs of another code: a column whose meta holds its grid, or a file of qp, which needs the extra ``qp``
+        and is paired with the galaxies by its identifiers, if it has any. The estimates are ``z_phot``, or the means of
+        the PDFs.
     prefix : str, optional
         Beginning of the names of the columns of `~astro_photz.predict`.
     groups : str or array_like (N,), optional
@@ -101,7 +102,8 @@ def validate(
         Where images come from, as in `~astro_photz.predict`. Where no estimates are to be made, the stamps of the worst
         outliers alone are fetched from it, and none without it.
     model : str, path-like or `~astro_photz.models.PhotozModel`, optional
-        As in `~astro_photz.predict`.
+        As in `~astro_photz.predict`. Where the table has its estimates, it may only be the model that made them, which
+        then tells whether it was trained on the galaxies.
     at_least : int, optional
         Bins with fewer galaxies are left out.
     resamples, seed : int, optional
@@ -120,10 +122,11 @@ def validate(
     TypeError
         If ``data`` or ``pdf`` is of another kind.
     KeyError
-        If a named column is not there.
+        If a named column is not there, nor redshifts of a ``prefix`` other than the default.
     ValueError
-        If no row has both a redshift and an estimate, a redshift has a unit, shapes do not match, no PDF sums to 1, or
-        positions are needed and not found.
+        If no row has both a redshift and an estimate, a redshift has a unit, shapes do not match, no PDF sums to 1,
+        positions are needed and not found, ``model`` has not made the estimates that are there, or the identifiers of a
+        file of PDFs match no column.
     OSError
         If there is no such file, or nothing can be had because the archive cannot be reached.
 
@@ -140,18 +143,18 @@ def validate(
     """
     check_count("resamples", resamples)
     given = read_given(data)
-    table, stamps, simulated = given.table, None, None
+    table, stamps = given.table, None
     truth, problems, name = read_redshifts(table, redshift)
     estimates = estimates_in(
         table, z_phot=z_phot, z_err=z_err, pdf=pdf, prefix=prefix, record=given.records.get(prefix)
     )
+    model = load_model(model) if estimates is None else checked_maker(model, estimates)
     named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
     named["extinction_release"] = extinction_release
     positions = _positions(table, named, prefix if estimates is None and given.cutouts is None else None)
     quantities, columns = quantities_in(table, positions)
     if source is not None or (estimates is None and given.cutouts is None):
         source = source_or_archive(source)
-    model = load_model(model) if estimates is None else maker_of(estimates.record)
     n_trained_on = tell_overlap(model, given, source, positions)
     if estimates is None:
         found = predicted(
@@ -161,6 +164,8 @@ def validate(
         quantities |= found.quantities
         columns |= {"r_mag": "r within 8 pixels, free of extinction", "seeing": "the images"}
         stamps, simulated = found.stamps, found.simulated
+    else:
+        simulated = is_simulated_sample(given, source, estimates.record)
     problems = np.where(problems == "", estimates.problems, problems)
     used = _used(problems)
     group = group_galaxies(table, positions, groups)
@@ -169,8 +174,8 @@ def validate(
     galaxies = _galaxies(table, positions, truth, estimates, quantities)
     galaxies = _with_scores(galaxies, used, scores, group)
     facts = {"file": given.name, "redshift": name, "simulated": simulated, "columns": columns}
-    facts |= {"resamples": resamples, "seed": seed, "n_trained_on": n_trained_on}
-    facts |= {"n_redshift": int(np.isfinite(truth).sum())}
+    facts |= {"resamples": resamples, "seed": seed, "n_redshift": int(np.isfinite(truth).sum())}
+    facts |= {"n_trained_on": n_trained_on, "model_at_hand": model is not None if estimates.model else None}
     if stamps is None and source is not None:
         stamps = _stamps_of_outliers(galaxies, table, source, named, progress)
     return _summed_up(judge, estimates, galaxies, used, facts | _not_used(problems), stamps)
@@ -286,6 +291,7 @@ def _summed_up(judge, estimates, galaxies, used, facts, stamps):
         "estimate": estimates.name,
         "kind": estimates.kind,
         "model": estimates.model,
+        "paired_by": estimates.paired_by,
         "n_estimate": int((estimates.problems == "").sum()),
         "n_used": len(used),
         "n_independent": n_independent,

@@ -14,7 +14,10 @@ from astro_photz.flags import FLAG_MEANINGS, PhotozFlag
 
 from .quantities import BINS
 
-__all__ = ["Judge", "score_estimates", "table_of"]
+__all__ = ["FEWEST", "Judge", "score_estimates", "table_of"]
+
+FEWEST = 5
+"""Independent galaxies from which an error by bootstrap means anything."""
 
 _BLOCK = 8192  # PDFs scored at once
 
@@ -83,16 +86,17 @@ class Judge:
         Returns
         -------
         (dict of float, dict of float)
-            NaN for the errors of a single group; both empty if there is no galaxy.
+            NaN for the errors of fewer than `FEWEST` independent galaxies; both empty if there is no galaxy.
         """
         if not rows.any():
             return {}, {}
         scores, groups = self.scores.of(rows), None if self.groups is None else self.groups[rows]
         summary = metrics.summary(scores)
         errors = metrics.bootstrap(scores, groups=groups, resamples=self.resamples, seed=self.seed)
-        if self.n_independent(rows) < 2:
-            errors = dict.fromkeys(errors, math.nan)
-        return summary, errors
+        return summary, self._meaningful(errors, rows)
+
+    def _meaningful(self, errors, rows):
+        return dict.fromkeys(errors, math.nan) if self.n_independent(rows) < FEWEST else errors
 
     def n_independent(self, rows):
         """
@@ -121,11 +125,16 @@ class Judge:
         dict of list of dict
         """
         options = {"groups": self.groups, "resamples": self.resamples, "seed": self.seed, "at_least": self.at_least}
-        return {
+        found = {
             name: metrics.binned(self.scores, quantities[name], edges, **options)
             for name, edges in BINS.items()
             if name in quantities and np.isfinite(quantities[name]).any()
         }
+        for name, bins in found.items():
+            for one in bins:
+                rows = (quantities[name] >= one["low"]) & (quantities[name] < one["high"])
+                one["errors"] = self._meaningful(one["errors"], rows)
+        return found
 
     def by_flag(self, flags):
         """

@@ -9,7 +9,7 @@ from astro_photz.cutouts import CutoutFile, Cutouts
 from astro_photz.models import list_models, load_model
 from astro_photz.models.lineage import check_unseen, warn_of_overlap
 
-__all__ = ["maker_of", "tell_overlap"]
+__all__ = ["checked_maker", "maker_of", "tell_overlap"]
 
 
 def maker_of(record):
@@ -30,6 +30,38 @@ def maker_of(record):
         return None
     model = load_model(name)
     return model if model.sha256 == record.get("model_sha256") else None
+
+
+def checked_maker(model, estimates):
+    """
+    Take the model that the user names, if it has made the estimates; or find it.
+
+    Parameters
+    ----------
+    model : str, path-like, `~astro_photz.models.PhotozModel` or None
+    estimates : `~astro_photz.validation.estimates.Estimates`
+
+    Returns
+    -------
+    `~astro_photz.models.PhotozModel` or None
+        None if it is not at hand, or the estimates are not of this package.
+
+    Raises
+    ------
+    ValueError
+        If a model is named that has not made the estimates.
+    """
+    if model is None:
+        return maker_of(estimates.record)
+    model = load_model(model)
+    if model.sha256 != estimates.record.get("model_sha256"):
+        maker = estimates.record.get("model")
+        told = f"made by the model {maker!r}" if maker else "made by no model that the table tells"
+        raise ValueError(
+            f"the table has redshifts already, {estimates.name!r}, {told}; model={model.name!r} would not be used: "
+            "leave it out, or estimate anew before, by predict(..., replace=True)"
+        )
+    return model
 
 
 def tell_overlap(model, given, source, positions):

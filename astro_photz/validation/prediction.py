@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from astropy.table import QTable, Table
 
-from astro_photz.cutouts import Batch, Cutouts
+from astro_photz.cutouts import Batch, CutoutFile, Cutouts
 from astro_photz.cutouts.collect import collect_batches, completed
 from astro_photz.cutouts.container import read_rows
-from astro_photz.cutouts.hdf5.layout import holds, open_cutouts, read_column, read_coord
+from astro_photz.cutouts.hdf5.layout import holds, is_simulated, open_cutouts, read_column, read_coord
 from astro_photz.inference.columns import ColumnValues, record_of
 from astro_photz.inference.engine import BATCH, batches_of, estimate_batches
 from astro_photz.metrics import OUTLIER, deviation
@@ -27,16 +27,21 @@ from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.photometry import aperture_flux, r_magnitude
 from astro_photz.sdss import BANDS
 from astro_photz.tables.inputs import as_table, is_frame
+from astro_photz.utils._arrays import integers
 from astro_photz.utils._files import expanded
 from astro_photz.utils._progress import progress_bar
 
-__all__ = ["MOST_STAMPS", "Given", "Prediction", "Worst", "predicted", "read_given"]
+from .files import is_validation
+
+__all__ = ["MOST_STAMPS", "Given", "Prediction", "Worst", "is_simulated_sample", "predicted", "read_given"]
 
 MOST_STAMPS = 24
 """Number of outliers whose stamps are kept, at most."""
 
+_ARCHIVE = "SDSS DR"  # begins the name of the source of real images
 _R = BANDS.index("r")
-_COLUMNS = ("specz_redshift", "seed_index")  # of a file of cutouts, besides positions
+_DRAWN_FROM = "seed_index"  # of simulated galaxies
+_COLUMNS = ("specz_redshift", _DRAWN_FROM)  # of a file of cutouts, besides positions
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,21 @@ def read_given(data):
     Returns
     -------
     `Given`
+
+    Raises
+    ------
+    ValueError
+        If it is the file of a validation.
     """
     if isinstance(data, Cutouts):
         columns = {"objid": data.ids, "ebv": data.ebv} | ({} if data.coord is None else {"coord": data.coord})
         return Given(QTable(columns), None, data)
     path = expanded(data) if isinstance(data, str | os.PathLike) else None
+    if path is not None and is_validation(path):
+        raise ValueError(
+            f"{path} is a validation, which has judged its galaxies already: read it by Validation.read, or make a "
+            f"page of it by astro-photz report TABLE --validation {path.name}"
+        )
     if path is not None and holds(path):
         return Given(_catalog(path), path.name, path)
     table = as_table(data)
@@ -123,6 +138,35 @@ class Prediction:
     stamps: Cutouts | None
 
 
+def is_simulated_sample(given, source, record):
+    """
+    Tell whether images are simulated, as far as the images, the galaxies or the record of their estimates tell.
+
+    Parameters
+    ----------
+    given : `Given` (N,)
+    source : `~astro_photz.cutouts.CutoutSource` or None
+    record : dict
+        Of the run that has estimated them.
+
+    Returns
+    -------
+    bool or None
+        None if nothing tells.
+    """
+    images = source.path if isinstance(source, CutoutFile) else given.cutouts
+    if isinstance(images, Cutouts):
+        return images.simulated
+    if images is not None:
+        with open_cutouts(images) as file:
+            return is_simulated(file)
+    if _DRAWN_FROM in given.table.colnames and (integers(given.table[_DRAWN_FROM]) >= 0).any():
+        return True
+    if "simulated" in record:
+        return bool(record["simulated"])
+    return False if str(record.get("source", "")).startswith(_ARCHIVE) else None
+
+
 def predicted(given, redshift, *, positions, source, model, prefix, progress):
     """
     Estimate the redshifts of galaxies, and keep the stamps of the worst outliers.
@@ -144,7 +188,7 @@ def predicted(given, redshift, *, positions, source, model, prefix, progress):
     """
     values = ColumnValues(len(redshift), model.edges, pdf=True)
     quantities = {name: np.full(len(redshift), np.nan) for name in ("r_mag", "ebv", "seeing")}
-    worst, simulated = Worst(), False
+    worst = Worst()
     with closing(estimate_batches(_batches(given, source, positions, progress), model)) as parts:
         for part in parts:
             rows, cutouts = part.estimated, part.cutouts
@@ -152,10 +196,9 @@ def predicted(given, redshift, *, positions, source, model, prefix, progress):
             quantities["r_mag"][rows] = r_magnitude(aperture_flux(cutouts.flux[:, _R]), cutouts.ebv)
             quantities["ebv"][rows], quantities["seeing"][rows] = cutouts.ebv, cutouts.psf_fwhm[:, _R]
             worst.put(rows, deviation(part.pdf.mean(), redshift[rows]), cutouts)
-            simulated |= cutouts.simulated
     columns = Table(values.columns(prefix), copy=False)
-    columns.meta[prefix] = record_of(model, source if given.cutouts is None else None)
-    return Prediction(columns, quantities, simulated, worst.stamps(positions))
+    columns.meta[prefix] = record_of(model, source if given.cutouts is None else None, simulated=values.simulated)
+    return Prediction(columns, quantities, values.simulated, worst.stamps(positions))
 
 
 def _batches(given, source, positions, progress):

@@ -6,11 +6,11 @@ True redshifts, and other numbers, from the columns of a table or from arrays.
 import numpy as np
 from astropy import units as u
 
-from astro_photz.utils._arrays import POSITIVE_SENTINELS, SENTINELS, numbers
+from astro_photz.utils._arrays import POSITIVE_SENTINELS, SENTINELS, numbers, values_and_mask
 from astro_photz.utils._suggestions import advice
 from astro_photz.utils._units import own_unit
 
-__all__ = ["HIGHEST", "NO_ESTIMATE", "NO_REDSHIFT", "read_redshifts", "read_values"]
+__all__ = ["HIGHEST", "NO_ESTIMATE", "NO_REDSHIFT", "advised", "read_redshifts", "read_values"]
 
 NO_REDSHIFT = "no redshift"
 """Reason for which a row is not used."""
@@ -93,20 +93,46 @@ def read_values(table, given, parameter):
     KeyError
         If there is no such column.
     ValueError
-        If there is not one number in each row, or they have a unit.
+        If there is not one real number in each row, or they have a unit.
     """
     if isinstance(given, str):
         if given not in table.colnames:
-            known = advice(given, table.colnames) if table.colnames else "it has no columns"
+            known = advised(given, table.colnames) if table.colnames else "it has no columns"
             raise KeyError(f"{parameter}={given!r}: the table has no such column; {known}")
         values, shown = table[given], f"column {given!r}"
     else:
         values, shown = given, f"{parameter}="
     _check_unit(values, shown)
+    kind = values_and_mask(values)[0].dtype.kind
+    if kind in "bc":
+        raise ValueError(f"{shown} must hold numbers; it holds {'True and False' if kind == 'b' else 'complex ones'}")
     plain = numbers(values, sentinels=SENTINELS + POSITIVE_SENTINELS)
     if plain.shape != (len(table),):
         raise ValueError(f"{shown} must have the shape ({len(table)},), a number in each row; got {plain.shape}")
     return plain
+
+
+def advised(name, known):
+    """
+    Suggest the nearest known column within a sentence.
+
+    Parameters
+    ----------
+    name : str
+    known : list of str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from astro_photz.validation.redshifts import advised
+    >>> advised("z", ["ra", "dec"])
+    'known are ra, dec'
+    """
+    text = advice(name, known)
+    return text[0].lower() + text[1:]
 
 
 def _check_unit(values, shown):

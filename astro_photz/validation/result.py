@@ -38,7 +38,9 @@ class Validation:
         ``n_estimate``, ``n_used``, ``n_independent`` (groups), ``n_flagged``; ``not_used``, rows by the reason;
         ``grid`` and ``n_beyond_grid``, the range of the PDFs and how many redshifts it does not reach; ``simulated``,
         whether images are, or None; ``n_trained_on``, galaxies that the model was trained on, or None; ``model``, its
-        ``name``, ``version`` and ``sha256``, or empty; ``columns``, where magnitudes and seeing are from;
+        ``name``, ``version`` and ``sha256``, or empty; ``model_at_hand``, whether that model could be asked what it was
+        trained on, or None; ``paired_by``, the column of identifiers by which PDFs of a file were paired with the
+        galaxies, or "row by row", or empty; ``columns``, where magnitudes and seeing are from;
         ``resamples`` and ``seed``; ``enough``, whether there are at least 30 independent galaxies.
     overall, errors : dict of float
         Metrics of all galaxies, and their errors.
@@ -114,6 +116,8 @@ class Validation:
         ------
         FileExistsError
             If there is such a file and ``overwrite`` is not set.
+        FileNotFoundError
+            If there is no such folder.
         """
         write_parts(self, path, overwrite=overwrite)
 

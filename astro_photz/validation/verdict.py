@@ -7,12 +7,14 @@ import math
 
 from astro_photz.metrics import OUTLIER
 
+from .numbers import FEWEST
+from .pairing import BY_ROW
+
 __all__ = ["ENOUGH", "verdict_of", "with_error"]
 
 ENOUGH = 30
 """Independent galaxies from which the calibration of PDFs is judged."""
 
-_FEWEST = 5  # galaxies from which an error by bootstrap means anything
 _SIGNIFICANT = 2.0  # errors by which a number differs from another
 _LEVEL = 0.95
 
@@ -65,6 +67,13 @@ def _sample(validation):
     yield f"{rows}{': ' + left if left else ''}."
     if sample.get("n_trained_on"):
         yield f"The model was trained on {_galaxies(sample['n_trained_on'])} of these: all figures are too good."
+    if sample.get("model_at_hand") is False:
+        yield (
+            f"It cannot be told whether the model {sample['model'].get('name')!r} was trained on these: it is not at "
+            "hand. Give it by model=."
+        )
+    if sample.get("paired_by") == BY_ROW:
+        yield "The file of PDFs has no identifiers: its rows are taken to be those of the table, in the same order."
     if sample.get("simulated"):
         yield "The images are simulated: real ones may be harder."
     if sample["kind"] == "Gaussian PDFs":
@@ -87,8 +96,8 @@ def _size(validation):
 
 def _bias(validation):
     value, error = validation.overall["bias"], validation.errors["bias"]
-    if validation.sample["n_independent"] < _FEWEST:
-        yield f"The bias is {value:.4f}; its error is not known with fewer than {_FEWEST} galaxies."
+    if validation.sample["n_independent"] < FEWEST:
+        yield f"The bias is {value:.4f}; its error is not known with fewer than {FEWEST} galaxies."
         return
     told = with_error(value, error)
     if abs(value) <= _SIGNIFICANT * error:
@@ -101,6 +110,8 @@ def _bias(validation):
 
 def _scatter(validation):
     overall, errors = validation.overall, validation.errors
+    if validation.sample["n_independent"] < 2:
+        return  # of one galaxy it is 0
     told = (f"{name} is {with_error(overall[name], errors[name])}" for name in ("sigma_mad", "sigma68"))
     yield f"The scatter {' and '.join(told)}, in units of 1 + z."
 
@@ -108,12 +119,15 @@ def _scatter(validation):
 def _outliers(validation):
     n, share = validation.sample["n_independent"], validation.overall["eta"]
     number = round(share * validation.overall["n"])
-    low, high = _bounds(share * n, n)
-    yield (
+    told = (
         f"{number} of {_galaxies(validation.overall['n'])} {'is an outlier' if number == 1 else 'are outliers'}, off "
-        f"by more than {OUTLIER}: {100 * share:.1f} %, between {100 * low:.1f} and {100 * high:.1f} % with 95 % "
-        "confidence."
+        f"by more than {OUTLIER}"
     )
+    if n < FEWEST:
+        yield f"{told}."
+        return
+    low, high = _bounds(share * n, n)
+    yield f"{told}: {100 * share:.1f} %, between {100 * low:.1f} and {100 * high:.1f} % with 95 % confidence."
 
 
 def _bounds(successes, n):
@@ -147,9 +161,11 @@ def _pit(validation):
     if "pit_ks" not in validation.overall or not validation.sample["enough"]:
         return
     names = {"pit_ks": "Kolmogorov-Smirnov", "pit_ad": "Anderson-Darling"}
-    found = {name: (validation.overall[name], getattr(validation, f"{name}_by_chance")) for name in names}
+    # by chance to two digits, which is what the bootstrap knows of them
+    by_chance = {name: float(f"{getattr(validation, f'{name}_by_chance'):.2g}") for name in names}
+    found = {name: (validation.overall[name], by_chance[name]) for name in names}
     told = [
-        f"{names[name]} distance {value:.3g}, of calibrated PDFs below {chance:.3g} in 95 % of samples"
+        f"{names[name]} distance {value:.3g}, of calibrated PDFs below {chance:g} in 95 % of samples"
         for name, (value, chance) in found.items()
     ]
     uneven = [name for name, (value, chance) in found.items() if value > chance]

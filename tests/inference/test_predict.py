@@ -284,6 +284,7 @@ def test_what_made_the_table_is_recorded():
         "trained_on": "simulated images",
         "source": "memory",
         "data_release": 17,
+        "simulated": False,
         "z_edges": {"start": 0.0, "stop": 0.4, "num": 181},
     }
     record = astro_photz.predict(cutouts).meta["z_phot"]
