@@ -47,6 +47,9 @@ def add_commands(commands):
     index.add_argument("embeddings", type=Path, metavar="EMBEDDINGS", help="file of astro-photz embed, or (N, D) .npy")
     index.add_argument("index", type=Path, metavar="INDEX", help="folder to write")
     index.add_argument("--table", type=Path, metavar="FILE", help="catalogue of the same galaxies, by id or row by row")
+    index.add_argument(
+        "--ids", metavar="COLUMN", help="column of the table that names the galaxies (default: objid, ...)"
+    )
     index.add_argument("--model", help="name or folder of the model that made the embeddings, if it has moved")
     kinds = index.add_mutually_exclusive_group()
     kinds.add_argument("--approximate", action="store_true", help="with a fast search (needs faiss; default: if large)")
@@ -94,7 +97,7 @@ def _embed(arguments):
     from astro_photz.inference.embedding_files import embed_to_file
     from astro_photz.tables import read_table
 
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_output(arguments.output, overwrite=arguments.overwrite, inputs=[arguments.input, arguments.source])
     data = arguments.input
     if not holds(data):
         data = read_table(data, format=arguments.format)
@@ -116,7 +119,7 @@ def _index(arguments):
     from astro_photz.similarity import SimilarityIndex, read_embeddings
 
     embeddings = read_embeddings(arguments.embeddings)
-    given = {"table": arguments.table, "model": arguments.model}
+    given = {"table": arguments.table, "model": arguments.model, "ids": arguments.ids}
     if arguments.add:
         index = SimilarityIndex.load(arguments.index)
         index.add(embeddings, **given)
@@ -146,6 +149,7 @@ def _search(arguments):
         likes = [likes]
     source = source_of(arguments)
     answers = [index.query(like, arguments.k, source=source, **options) for like in likes]
+    _number_on(answers, likes)
     answer = answers[0] if len(answers) == 1 else vstack(answers, metadata_conflicts="silent")
     if arguments.output is not None:
         write_table(answer, arguments.output, format=form)
@@ -154,6 +158,20 @@ def _search(arguments):
     for name, form in (("distance", ".3f"), ("similarity", ".5f")):
         answer[name].info.format = form
     print_table(answer)
+
+
+def _number_on(answers, likes):
+    """Number queries without a name on from one ``--like`` to the next, and have names of one kind."""
+    n = 0
+    for answer, like in zip(answers, likes, strict=True):
+        labels = answer["query"]
+        count = len(like) if getattr(like, "shape", None) != () and hasattr(like, "__len__") else len(set(labels)) or 1
+        if not isinstance(like, str | list) and labels.dtype.kind in "iu" and (labels < count).all():
+            labels += n
+            n += count
+    if len({answer["query"].dtype.kind in "iu" for answer in answers}) > 1:
+        for answer in answers:
+            answer["query"] = answer["query"].astype(str)
 
 
 def _like(text):

@@ -36,10 +36,10 @@ def comparison(evaluation: Evaluation) -> Table:
     Returns
     -------
     `~astropy.table.Table`
-        A row of all galaxies, one of those to the depth of the published figures, one of fainter ones, and the published
-        ones: ``method``,
-        ``images`` ("simulated images" or "real images": figures of one do not compare with figures of the
-        other), ``n``, ``bias``, ``sigma_mad``, ``eta``, and the errors of ours; masked where nothing is known.
+        A row of all galaxies, one of those to the depth of the published figures, one of fainter ones, and the
+        published ones: ``method``, ``images`` ("simulated images" or "real images": figures of one do not compare with
+        figures of the other), ``n``, ``bias``, ``sigma_mad``, ``eta``, and the errors of ours; masked where nothing is
+        known.
 
     Examples
     --------

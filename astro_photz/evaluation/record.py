@@ -29,8 +29,8 @@ class Evaluation(Document):
     overall, errors : dict of float
         Metrics of all galaxies, and their bootstrap errors.
     main_sample : list of dict, optional
-        Metrics and errors of galaxies to the depth of the published figures, and of fainter ones, as far as they are not
-        too few. ``limit`` is the magnitude that the depth refers to.
+        Metrics and errors of galaxies to the depth of the published figures, and of fainter ones, as far as they are
+        not too few. ``limit`` is the magnitude that the depth refers to.
     pit_ks_by_chance : float, optional
         KS distance of the PIT that one of twenty such samples of calibrated PDFs exceeds.
     pit_ad_by_chance : float, optional

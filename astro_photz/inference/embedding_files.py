@@ -23,6 +23,7 @@ from astro_photz.cutouts.hdf5.layout import holds, open_cutouts, read_column, re
 from astro_photz.cutouts.sources.named import source_or_archive
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.positions import Positions, read_positions
+from astro_photz.similarity._given import ids_of_table
 from astro_photz.similarity.embeddings import SUFFIXES, fields, write_embeddings
 from astro_photz.similarity.models import encoder_of, search_model
 from astro_photz.tables.inputs import as_table
@@ -119,8 +120,10 @@ def embed_to_file(
         return set()
 
     task = {"n": len(galaxies), "galaxies": galaxies.sha256(), "source": galaxies.source_name} | encoder_of(model)
+    task["images"] = galaxies.state()
+    anew = overwrite or not _has_rows(unfinished)
     with full_disk_told(path, len(galaxies) * kind.itemsize):
-        with closing(Journal.open(unfinished, task, start=lay_out, overwrite=overwrite)) as journal:
+        with closing(Journal.open(unfinished, task, start=lay_out, overwrite=anew)) as journal:
             rows = _mapped(unfinished, kind, len(galaxies))
             _fill(rows, galaxies, model, journal, progress)
         flags = np.array(rows["flags"])
@@ -129,6 +132,12 @@ def embed_to_file(
     unfinished.unlink()
     journal.path.unlink()
     return flags
+
+
+def _has_rows(unfinished):
+    """Return True if a file that was begun has galaxies that are embedded: lines after the first of its journal."""
+    journal = unfinished.with_name(unfinished.name + ".journal")
+    return journal.exists() and len(journal.read_text(encoding="utf-8").splitlines()) > 1
 
 
 def _check_output(path, overwrite):
@@ -202,6 +211,16 @@ class _Galaxies:
         found.update(np.ascontiguousarray(self.places()).tobytes())
         return found.hexdigest()
 
+    def state(self):
+        """State of the images, which changes with them: the size and time of a file, or a hash; None if unknown."""
+        if isinstance(self.data, Cutouts):
+            return hashlib.sha256(np.ascontiguousarray(self.data.flux)).hexdigest()
+        path = self.data if isinstance(self.data, Path) else getattr(self.source, "path", None)
+        if path is None or not Path(path).is_file():
+            return None
+        found = os.stat(path)
+        return [found.st_size, found.st_mtime_ns]
+
     def batches(self, rows: np.ndarray) -> Iterator[Batch]:
         """Yield batches of some galaxies; their rows count these."""
         if isinstance(self.data, Positions):
@@ -220,8 +239,9 @@ def _galaxies(data, source, named):
         return _Galaxies(path, np.arange(n) if ids is None else identifiers(ids), coord)
     if isinstance(data, Cutouts):
         return _Galaxies(data, data.ids, data.coord)
-    positions = read_positions(as_table(data), **named)
-    ids = np.arange(len(positions)) if positions.ids is None else positions.ids
+    table = as_table(data)
+    positions, ids = read_positions(table, **named), ids_of_table(table)
+    ids = np.arange(len(positions)) if ids is None else ids
     return _Galaxies(positions, ids, positions.coord, source_or_archive(source))
 
 

@@ -114,7 +114,7 @@ def answer(contents, queries, found):
     table["similarity"] = Column(similarity, description="Fraction of random pairs of galaxies that are farther apart")
     table["id"] = Column(np.asarray(contents.ids)[found.row], description="Neighbour")
     for name in contents.catalogue.colnames:
-        if name == "id":
+        if name == "id" and np.array_equal(np.asarray(contents.catalogue[name]), np.asarray(contents.ids)):
             continue
         own = f"{name}_catalogue" if name in _OWN else name
         table[own] = contents.catalogue[name][found.row]

@@ -12,12 +12,12 @@ from astropy.table import Table
 
 from astro_photz.cutouts import Cutouts
 from astro_photz.models import ModelError, load_model
-from astro_photz.positions import read_positions
 from astro_photz.tables.inputs import as_table
 from astro_photz.utils._sky import icrs_from_degrees
 
 from ._contents import Contents, as_vectors, catalogue_of, checked_ids
 from ._folder import VectorFile
+from ._given import GivenCatalogue, are_places
 from ._images import embed_cutouts, embed_positions, galaxies_of
 from .embeddings import Embeddings
 from .models import encoder_of, search_model
@@ -26,6 +26,7 @@ from .space import SearchSpace
 __all__ = ["Building"]
 
 _BLOCK = 2**14
+_COMPARED = 8  # galaxies that tell whether all of them are in an index
 _NONE = np.zeros(0, dtype=np.float32)
 
 
@@ -63,10 +64,14 @@ class Building:
         Parameters are those of `~astro_photz.similarity.SimilarityIndex.build`; ``like`` are the contents of the index
         that the galaxies are to be added to, whose space and model hold.
         """
-        catalogue = _Catalogue.of(table)
+        column = ids if isinstance(ids, str) else None
+        alone = isinstance(data, Embeddings | Iterator | Cutouts) or _is_array(data)
+        if column is not None and table is None and not alone:
+            table = data = as_table(data)
+        catalogue = GivenCatalogue.of(table, column)
         if isinstance(data, Embeddings):
             made = cls(data.blocks(), model=_recorded(data, model, like), **_of_file(data))
-            catalogue = catalogue.in_order_of(made.ids)
+            catalogue = catalogue.in_order_of(data.ids, made.coord)
         elif isinstance(data, Iterator):
             made = cls(map(np.asarray, data), model=_named(model, like))
         elif _is_array(data):
@@ -79,7 +84,8 @@ class Building:
                 raise ModelError(f"the index was made by the model {like.model['name']}, and not by the one given")
         elif space is None and made.model:
             space = _space_of(made.model, model)
-        ids = next((one for one in (ids, made.ids, catalogue.ids) if one is not None), None)
+        given = catalogue.ids if column is not None else ids
+        ids = next((one for one in (given, made.ids, catalogue.ids) if one is not None), None)
         coord = made.coord if catalogue.coord is None else catalogue.coord
         return cls(made.blocks, space, made.model, ids, coord, _side_by_side(made.table, catalogue.table))
 
@@ -121,6 +127,8 @@ class Building:
         """Number galaxies without ids on from those of the index."""
         if self.ids is not None or before.ids.dtype.kind not in "iu" or not len(before):
             return own
+        if _are_there(own, before):
+            raise ValueError("the galaxies are in the index already, at the same positions: give ids= to add them anew")
         return Contents(
             own.vectors, own.ids + int(before.ids.max()) + 1, own.catalogue, own.space, own.pairs, own.model
         )
@@ -140,43 +148,20 @@ class Building:
         )
 
 
-@dataclass(frozen=True)
-class _Catalogue:
-    """Positions and identifiers that a table gives, if it has any."""
-
-    table: Table | None = None
-    coord: SkyCoord | None = None
-    ids: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, table):
-        if table is None:
-            return cls()
-        table = as_table(table)
-        try:
-            positions = read_positions(table)
-        except ValueError:  # a catalogue of magnitudes alone is one, too
-            return cls(table)
-        return cls(table, positions.coord, positions.ids)
-
-    def in_order_of(self, ids):
-        """
-        Order the rows by identifiers (N,), where both are known.
-
-        Raise a ValueError if one is not in the table.
-        """
-        if ids is None or self.ids is None or np.array_equal(ids, self.ids):
-            return self
-        own, wanted = (one.astype(str) for one in (self.ids, ids))
-        order = np.argsort(own, kind="stable")
-        place = np.minimum(np.searchsorted(own[order], wanted), max(0, len(own) - 1))
-        missing = np.ones(len(wanted), dtype=bool) if not len(own) else own[order][place] != wanted
-        if missing.any():
-            raise ValueError(
-                f"table lacks {np.count_nonzero(missing)} of the {len(ids)} galaxies, such as {ids[missing][0]!s}"
-            )
-        rows = order[place]
-        return _Catalogue(self.table[rows], None if self.coord is None else self.coord[rows], self.ids[rows])
+def _are_there(own, before):
+    """Return True if galaxies without ids are in an index: a few of them have their positions and vectors in it."""
+    if not (own.has_positions and before.has_positions):
+        return False
+    places, theirs = (
+        np.stack([np.ma.filled(np.ma.asarray(one.catalogue[name]), np.nan) for name in ("ra", "dec")])
+        for one in (own, before)
+    )
+    known = np.flatnonzero(np.isfinite(places[0]) & np.isfinite(own.vectors[:, 0]))
+    for row in known[:: max(1, len(known) // _COMPARED)]:
+        there = np.flatnonzero((theirs == places[:, [row]]).all(axis=0))
+        if not (before.vectors[there] == own.vectors[row]).all(axis=1).any():
+            return False
+    return len(known) > 0
 
 
 def _is_array(data):
@@ -235,9 +220,7 @@ def _space_of(made, model):
 
 def _of_file(data):
     coord = None if data.ra is None or np.isnan(data.ra).all() else icrs_from_degrees(data.ra, data.dec)
-    ids = (
-        None if data.ids is None or np.array_equal(data.ids, np.arange(len(data))) else data.ids
-    )  # places are no names
+    ids = None if are_places(data.ids) else data.ids
     return {"ids": ids, "coord": coord, "table": None if data.flags is None else Table({"flags": data.flags})}
 
 

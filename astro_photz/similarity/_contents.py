@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from astropy.table import MaskedColumn, Table, vstack
+from astropy.table import Column, MaskedColumn, Table, vstack
 
-from astro_photz.utils._arrays import identifiers
+from astro_photz.utils._arrays import identifiers, values_and_mask
 
 from ._approximate import ApproximateSearch
 from .space import SearchSpace
@@ -88,8 +88,8 @@ class Contents:
         return replace(
             self,
             vectors=vectors,
-            ids=checked_ids(np.concatenate([self.ids, other.ids]), len(vectors)),
-            catalogue=vstack([self.catalogue, other.catalogue]) if self.catalogue.colnames else self.catalogue,
+            ids=checked_ids(_together(self.ids, other.ids), len(vectors)),
+            catalogue=_stacked(self.catalogue, other.catalogue),
             pairs=self.pairs[:0],
             approximate=None,
             recall=1.0,
@@ -146,6 +146,8 @@ def catalogue_of(table, coord):
         kept["ra"], kept["dec"] = coord.ra.to("deg"), coord.dec.to("deg")
     for name in table.colnames if table is not None else ():
         column = table[name]
+        if getattr(getattr(column, "dtype", None), "kind", "") == "O":
+            column = _texts(column)
         kind = getattr(getattr(column, "dtype", None), "kind", "O")
         if name in kept.colnames or kind not in "biufUS" or not isinstance(getattr(column, "shape", None), tuple):
             continue
@@ -153,6 +155,51 @@ def catalogue_of(table, coord):
         kept[name] = plain if isinstance(plain, MaskedColumn) and np.any(plain.mask) else np.asarray(plain)
         kept[name].unit, kept[name].description = getattr(column, "unit", None), column.info.description
     return kept
+
+
+def _together(one, other):
+    """Concatenate identifiers; whole numbers stay exact. Raise a ValueError if no kind of them holds all."""
+    if one.dtype.kind + other.dtype.kind not in ("iu", "ui"):
+        return np.concatenate([one, other])
+    lowest = min((int(ids.min()) for ids in (one, other) if len(ids)), default=0)
+    highest = max((int(ids.max()) for ids in (one, other) if len(ids)), default=0)
+    for kind in (np.int64, np.uint64):
+        if np.iinfo(kind).min <= lowest and highest <= np.iinfo(kind).max:
+            return np.concatenate([one.astype(kind), other.astype(kind)])
+    raise ValueError(f"ids must fit into 64 bits together, got {lowest} to {highest}: give them as texts")
+
+
+def _stacked(before, after):
+    """Append rows to a catalogue, in its units. Raise a ValueError if a unit or the kind of a column is another."""
+    converted = Table()
+    for name in before.colnames:
+        old, new = before[name], after[name]
+        if (old.dtype.kind in "US") != (new.dtype.kind in "US"):
+            raise ValueError(f"column {name!r} holds {old.dtype} in the index, and {new.dtype} in the table")
+        if new.unit is not None and new.unit != old.unit:
+            try:
+                factor = new.unit.to(old.unit)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"column {name!r} has the unit {new.unit} in the table and {old.unit or 'none'} in the index: "
+                    "convert it"
+                ) from None
+            new = new * factor
+            new.unit = old.unit
+        converted[name] = new
+    return vstack([before, converted]) if before.colnames else before
+
+
+def _texts(column):
+    """Convert Python's own objects to a column of texts, masked where there is none; None if they are no texts."""
+    values, mask = values_and_mask(column)
+    is_text = np.array([isinstance(one, str) for one in values.ravel()], dtype=bool).reshape(values.shape)
+    nothing = np.array([one is None or one != one for one in np.where(is_text, "", values).ravel()], dtype=bool)
+    unknown = mask | nothing.reshape(values.shape)
+    if not (is_text & ~unknown).any() or not (is_text | unknown).all():
+        return None
+    texts = np.where(is_text, values, "").astype(str)
+    return MaskedColumn(texts, mask=unknown) if unknown.any() else Column(texts)
 
 
 def sorted_pair_distances(vectors, rng):

@@ -25,8 +25,8 @@ def nearest(vectors, queries, k, *, rows=None, own=None):
     k : int
     rows : `~numpy.ndarray` (L,) of int, optional
         The rows to search, in increasing order; all by default.
-    own : `~numpy.ndarray` (M,) of int, optional
-        A row that each query must not find; -1 for none.
+    own : `~numpy.ndarray` (M,) or (M, S) of int, optional
+        Rows that each query must not find; -1 for none.
 
     Returns
     -------
@@ -48,8 +48,15 @@ def nearest(vectors, queries, k, *, rows=None, own=None):
     found = np.full((len(queries), k), -1)
     for start in range(0, len(queries), _QUERIES):
         part = slice(start, start + _QUERIES)
-        candidates = _candidates(vectors, queries[part], k + _MORE, rows, None if own is None else own[part])
+        mine = None if own is None else own[part]
+        centre = queries[part].mean(axis=0)
+        candidates, unsure = _candidates(vectors, queries[part], centre, k + _MORE, rows, mine)
         distance[part], found[part] = ordered(vectors, queries[part], candidates, k)
+        # where others than the candidates may be nearer by the last digits, the query itself is the centre
+        for one in start + np.flatnonzero(np.square(distance[part, -1], dtype=float) > unsure):
+            query, mine = queries[one : one + 1], None if own is None else own[one : one + 1]
+            candidates, _ = _candidates(vectors, query, query[0], k + _MORE, rows, mine)
+            distance[one : one + 1], found[one : one + 1] = ordered(vectors, query, candidates, k)
     return distance, found
 
 
@@ -70,11 +77,12 @@ def within(vectors, queries, radius, *, rows=None, own=None):
     found : `~numpy.ndarray` (L,) of int
     """
     for number, query in enumerate(queries):
+        centre = _short(query)
         # a vector within the radius is at most that much longer than the query
-        limit = radius**2 + _PRECISION * (float(query @ query) + radius**2)
+        limit = radius**2 + _PRECISION * (float((query - centre) @ (query - centre)) + radius**2)
+        mine = None if own is None else own[[number]]
         found = [
-            own_rows[squared[0] <= limit]
-            for own_rows, squared in _squared(vectors, query[None], rows, None if own is None else own[[number]])
+            own_rows[squared[0] <= limit] for own_rows, squared in _squared(vectors, query[None], centre, rows, mine)
         ]
         found = np.concatenate([np.zeros(0, dtype=int), *found])
         distance = distances_to(vectors, query, found)
@@ -95,11 +103,22 @@ def distances_to(vectors, query, rows):
     return np.sqrt(np.einsum("ij,ij->i", difference, difference)).astype(np.float32)
 
 
-def _candidates(vectors, queries, k, rows, own):
-    """Rows (M, up to k) of the vectors that are nearest by products in float32; -1 where there are not as many."""
+def _short(centre):
+    """Round a centre to float16: then it is subtracted from vectors without a loss."""
+    most = float(np.finfo(np.float16).max)
+    return np.clip(np.nan_to_num(centre), -most, most).astype(np.float16).astype(np.float32)
+
+
+def _candidates(vectors, queries, centre, k, rows, own):
+    """
+    Rows (M, up to k) of the vectors that are nearest by products in float32; -1 where there are not as many.
+
+    Also return the squared distance (M,) up to which none is missing, for the precision of the products.
+    """
+    centre = _short(centre)
     best = np.full((len(queries), 0), np.inf, dtype=np.float32)
     found = np.zeros((len(queries), 0), dtype=int)
-    for some, squared in _squared(vectors, queries, rows, own):
+    for some, squared in _squared(vectors, queries, centre, rows, own):
         if squared.shape[1] > k:
             near = np.argpartition(squared, k - 1, axis=1)[:, :k]
             squared, some = np.take_along_axis(squared, near, axis=1), some[near]
@@ -109,18 +128,29 @@ def _candidates(vectors, queries, k, rows, own):
         if best.shape[1] > k:
             near = np.argpartition(best, k - 1, axis=1)[:, :k]
             best, found = (np.take_along_axis(values, near, axis=1) for values in (best, found))
-    return np.where(np.isfinite(best), found, -1)
+    squared = np.square(queries - centre).sum(axis=1)
+    candidates = np.where(np.isfinite(best), found, -1)
+    if best.shape[1] < k:
+        return candidates, np.full(len(queries), np.inf)
+    furthest = np.where(np.isfinite(best).all(axis=1), best.max(axis=1), np.finfo(np.float32).max).astype(float)
+    return candidates, furthest - _PRECISION * (squared + furthest)
 
 
-def _squared(vectors, queries, rows, own):
-    """Yield rows (B,) and their squared distances (M, B), infinite where they are not to be found."""
+def _squared(vectors, queries, centre, rows, own):
+    """
+    Yield rows (B,) and their squared distances (M, B), infinite where they are not to be found.
+
+    Products of differences from a centre keep the digits that tell near vectors apart, however far they are from zero.
+    """
+    queries = queries - centre
+    own = None if own is None else own.reshape(len(own), -1)
     length = max(1, min(_BLOCK_BYTES // (4 * vectors.shape[1]), _PRODUCTS // len(queries)))
     n = len(vectors) if rows is None else len(rows)
     query_norm = np.einsum("ij,ij->i", queries, queries)[:, None]
     for start in range(0, n, length):
         some = np.arange(start, min(start + length, n)) if rows is None else rows[start : start + length]
         block = vectors[some[0] : some[-1] + 1] if rows is None else vectors[some]
-        block = block.astype(np.float32)
+        block = block.astype(np.float32) - centre
         squared = queries @ block.T
         squared *= -2
         squared += np.einsum("ij,ij->i", block, block)
@@ -128,8 +158,8 @@ def _squared(vectors, queries, rows, own):
         np.copyto(squared, np.inf, where=np.isnan(squared))
         if own is not None:
             place = np.searchsorted(some, own)
-            mine = np.flatnonzero((place < len(some)) & (some[np.minimum(place, len(some) - 1)] == own))
-            squared[mine, place[mine]] = np.inf
+            mine = (place < len(some)) & (some[np.minimum(place, len(some) - 1)] == own)
+            squared[np.nonzero(mine)[0], place[mine]] = np.inf
         yield some, squared
 
 

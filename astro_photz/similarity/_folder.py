@@ -10,9 +10,11 @@ after they are deleted.
 import os
 import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import ClassVar
+from zipfile import BadZipFile
 
 import numpy as np
 from astropy.table import Column, MaskedColumn, Table
@@ -73,8 +75,9 @@ def new_generation(path):
 
     After an error, nothing is left of it. Raise a BlockingIOError if another process is writing.
     """
+    made = [one for one in (path, *path.parents) if not one.exists()]
     path.mkdir(parents=True, exist_ok=True)
-    with _alone(path), full_disk_told(path):
+    with _alone(path), full_disk_told(path), _emptied(made):
         there = [number for number in map(_generation, path.iterdir()) if number is not None]
         folder = path / f"generation-{1 + max(there, default=0)}"
         folder.mkdir()
@@ -83,6 +86,18 @@ def new_generation(path):
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+@contextmanager
+def _emptied(made):
+    """Delete folders that were made, the innermost first, after an error, unless something is in them."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for one in made:
+                one.rmdir()
+        raise
 
 
 def save(folder, contents):
@@ -156,9 +171,13 @@ def read_index(path, *, approximate=True):
             break
         generation = document.generation
         try:
-            return _opened(path / f"generation-{generation}", document, approximate), document
+            return _opened(path.resolve() / f"generation-{generation}", document, approximate), document
         except FileNotFoundError as error:  # replaced meanwhile, or damaged
             missing = error
+        except IndexFolderError:
+            raise
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise IndexFolderError(f"{path} is damaged ({error}); make the index again") from error
     raise IndexFolderError(f"{path} is not whole: {missing.filename or missing} is missing; make the index again")
 
 
@@ -177,32 +196,45 @@ def _opened(folder, document, approximate):
         raise IndexFolderError(f"{folder / _VECTORS} has the shape {vectors.shape}, not {(document.n, document.dim)}")
     return Contents(
         vectors=vectors,
-        ids=_mapped(folder / "ids.npy"),
-        catalogue=_catalogue(folder, document.columns),
+        ids=_of_length(document.n, folder / "ids.npy"),
+        catalogue=_catalogue(folder, document.columns, document.n),
         space=space,
-        pairs=np.load(folder / "pairs.npy"),
+        pairs=_mapped(folder / "pairs.npy"),
         model=document.model,
         approximate=ApproximateSearch.read(folder) if document.approximate and approximate else None,
         recall=document.recall,
     )
 
 
+# Python 3.11 counts the depth of literals, such as an array's header, over all threads that read one: a SystemError.
+_ONE_AT_A_TIME = Lock()
+
+
+def _of_length(n, file):
+    values = _mapped(file)
+    if values.shape[:1] != (n,):
+        raise IndexFolderError(f"{file} has the shape {values.shape}, not {n} rows; make the index again")
+    return values
+
+
 def _mapped(file):
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        with _ONE_AT_A_TIME:
+            return np.load(file, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
-        if os.stat(file).st_size and "mmap" not in str(error) and "empty" not in str(error):
-            raise IndexFolderError(f"{file} is no array of numpy; make the index again") from error
-        return np.load(file, allow_pickle=False)  # without rows, there is nothing to map
+        if "mmap" in str(error) or "empty" in str(error):
+            with suppress(ValueError):
+                return np.load(file, allow_pickle=False)  # without rows, there is nothing to map
+        raise IndexFolderError(f"{file} is no array of numpy; make the index again") from error
 
 
-def _catalogue(folder, columns):
+def _catalogue(folder, columns, n):
     table = Table()
     for place, column in enumerate(columns):
-        values = np.asarray(_mapped(folder / f"column-{place}.npy"))
+        values = np.asarray(_of_length(n, folder / f"column-{place}.npy"))
         about = {name: column[name] for name in ("unit", "description")}
         if column["masked"]:
-            mask = np.asarray(_mapped(folder / f"mask-{place}.npy"))
+            mask = np.asarray(_of_length(n, folder / f"mask-{place}.npy"))
             table.add_column(MaskedColumn(values, mask=mask, copy=False, **about), name=column["name"], copy=False)
         else:
             table.add_column(Column(values, copy=False, **about), name=column["name"], copy=False)

@@ -18,6 +18,8 @@ from astro_photz.positions import Positions, read_positions
 from astro_photz.quality import flag_images
 from astro_photz.tables.inputs import as_table
 
+from ._given import ids_of_table
+
 __all__ = ["Galaxies", "embed_cutouts", "embed_positions", "galaxies_of"]
 
 
@@ -50,7 +52,7 @@ def galaxies_of(data):
         return Galaxies(data, data.coord, data.ids)
     table = as_table(data)
     positions = read_positions(table)
-    return Galaxies(positions, positions.coord, positions.ids, table)
+    return Galaxies(positions, positions.coord, ids_of_table(table), table)
 
 
 def embed_cutouts(cutouts, model):

@@ -33,8 +33,8 @@ def find(contents, queries, k, *, rows=None, own=None, exact=False):
     k : int
     rows : `~numpy.ndarray` (L,) of int, optional
         The rows to search; all by default. Up to 100,000 of them are searched exactly.
-    own : `~numpy.ndarray` (M,) of int, optional
-        A row that each query must not find; -1 for none.
+    own : `~numpy.ndarray` (M,) or (M, S) of int, optional
+        Rows that each query must not find; -1 for none.
     exact : bool, optional
         Search exactly even if there is an approximate search.
 
@@ -55,9 +55,10 @@ def find(contents, queries, k, *, rows=None, own=None, exact=False):
 
 
 def _among_candidates(contents, queries, k, rows, own):
-    candidates = contents.approximate.candidates(queries, k + 1, rows=rows)
-    if own is not None:
-        candidates = np.where(candidates == own[:, None], -1, candidates)
+    several = 1 if own is None else own.size // max(1, len(own))
+    candidates = contents.approximate.candidates(queries, k + several, rows=rows)
+    for column in () if own is None else own.reshape(len(own), -1).T:
+        candidates = np.where(candidates == column[:, None], -1, candidates)
     return ordered(contents.vectors, queries, candidates, k)
 
 

@@ -40,6 +40,11 @@ def selected_rows(contents, where):
         If a condition is none.
     """
     several = isinstance(where, list) and not _is_mask(where)
+    if several and len(where) > 1 and all(type(one) in (int, np.int32, np.int64) for one in where):
+        raise TypeError(
+            "where must not be a list of numbers: rows are chosen by a mask, such as np.isin(np.arange(len(index)), "
+            "rows), ids by {'id': [...]}, and flags by one number, with | between them"
+        )
     conditions = where if several else [] if where is None else [where]
     if not conditions:
         return None
@@ -69,12 +74,12 @@ def _mask(contents, condition):
         return _in_cone(contents, *condition)
     if isinstance(condition, int | np.integer) and not isinstance(condition, bool):
         return _without_flags(contents, int(condition))
-    mask = np.asarray(condition)
+    mask, unknown = values_and_mask(condition)
     if mask.dtype.kind != "b":
         raise TypeError(f"where must be {_KINDS}; got {condition!r}")
     if mask.shape != (len(contents),):
         raise ValueError(f"where must have a value for each of the {len(contents)} galaxies, got {mask.shape}")
-    return mask
+    return mask & ~unknown
 
 
 def _in_cone(contents, centre, radius):
@@ -90,7 +95,10 @@ def _in_cone(contents, centre, radius):
 
 
 def _in_range(contents, name, wanted):
-    if name == "id":
+    own = name == "id"
+    if name == "id_catalogue" and name not in contents.catalogue.colnames:  # the name that it has in answers
+        name = "id"
+    if own:
         values, unknown, unit = np.asarray(contents.ids), False, None
     else:
         if name not in contents.catalogue.colnames:
@@ -101,18 +109,34 @@ def _in_range(contents, name, wanted):
         raise ValueError(f"column {name!r} has several values a row: a range needs one")
     if isinstance(wanted, tuple):
         return _between(name, values, wanted, unit) & ~np.asarray(unknown)
-    return np.isin(values, wanted if isinstance(wanted, list | set) else [wanted]) & ~np.asarray(unknown)
+    several = wanted if isinstance(wanted, list | set) else [wanted]
+    return np.isin(values, [_in_unit(name, one, unit) for one in several]) & ~np.asarray(unknown)
+
+
+def _in_unit(name, value, unit):
+    """Convert a quantity to a number in the unit of a column, which must have one."""
+    if not isinstance(value, u.Quantity):
+        return value
+    if unit is None and value.unit != u.one:
+        raise ValueError(f"column {name!r} has no unit, so {value} does not compare with it: give a number")
+    try:
+        return value.to_value(unit or u.one)
+    except u.UnitConversionError:
+        raise ValueError(f"column {name!r} is in {unit}, so {value} does not compare with it") from None
 
 
 def _between(name, values, limits, unit):
     if len(limits) != 2:
         raise ValueError(f"the range of {name!r} must be (lowest, highest), None for no limit; got {limits!r}")
-    low, high = (limit.to_value(unit) if isinstance(limit, u.Quantity) else limit for limit in limits)
+    texts = values.dtype.kind in "US"
+    if any(limit is not None and isinstance(limit, str | bytes) != texts for limit in limits):
+        raise ValueError(f"the range {limits!r} does not suit the column {name!r}, which holds {values.dtype}")
+    low, high = (_in_unit(name, limit, unit) for limit in limits)
     try:
         kept = np.ones(len(values), dtype=bool) if values.dtype.kind != "f" else ~np.isnan(values)
         kept &= True if low is None else values >= low
         kept &= True if high is None else values <= high
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"the range {limits!r} does not suit the column {name!r}: {error}") from error
     return kept
 

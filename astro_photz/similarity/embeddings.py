@@ -159,6 +159,9 @@ def write_embeddings(path: PathLike, rows: np.ndarray, record: dict) -> None:
     """
     path = expanded(path)
     kind = _kind(path)
+    if kind == "npy":  # first, so that no embeddings are without their record
+        with aside(_beside(path)) as part:
+            part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     with aside(path) as part:
         if kind == "npy":
             np.save(part, rows, allow_pickle=False)
@@ -166,9 +169,6 @@ def write_embeddings(path: PathLike, rows: np.ndarray, record: dict) -> None:
             _write_hdf5(part, rows, record)
         else:
             _write_parquet(part, rows, record)
-    if kind == "npy":
-        with aside(_beside(path)) as part:
-            part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def _kind(path):
@@ -194,7 +194,7 @@ def _read_npy(path):
     if array.dtype.names is None:
         if array.ndim != 2 or array.dtype.kind not in "fiu":
             raise ValueError(f"it is no array of numbers (N, D), but one of the shape {array.shape}")
-        return Embeddings(None, None, None, None, record, path, array.shape)
+        return Embeddings(None, None, None, None, record, path.resolve(), array.shape)
     own = {name: np.array(array[name]) for name in _FIELDS[:-1] if name in array.dtype.names}
     return _embeddings(own, record, path, array["embedding"].shape)
 
@@ -235,7 +235,7 @@ def _read_parquet(path):
 def _embeddings(own, record, path, shape):
     if len(shape) != 2:
         raise ValueError(f"its embeddings have the shape {shape}, not (N, D)")
-    return Embeddings(*(own.get(name) for name in _FIELDS[:-1]), record, path, tuple(map(int, shape)))
+    return Embeddings(*(own.get(name) for name in _FIELDS[:-1]), record, path.resolve(), tuple(map(int, shape)))
 
 
 def _write_hdf5(path, rows, record):

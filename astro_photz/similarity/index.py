@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,7 +26,7 @@ from ._answers import answer, mutual_only, search_all
 from ._building import Building
 from ._contents import Contents
 from ._folder import check_folder, new_generation, read_index, save
-from ._queries import of_embeddings, of_file, of_ids, of_images, of_rows, usable
+from ._queries import queries_of, same_galaxies, usable
 from ._search import assembled
 from ._where import selected_rows
 from .embeddings import Embeddings
@@ -67,7 +68,7 @@ class SimilarityIndex:
         cls,
         data: ArrayLike | Cutouts | TableLike | Embeddings | Iterator,
         *,
-        ids: ArrayLike | None = None,
+        ids: ArrayLike | str | None = None,
         table: TableLike | None = None,
         model: PathLike | PhotozModel | None = None,
         source: CutoutSource | PathLike | None = None,
@@ -85,11 +86,13 @@ class SimilarityIndex:
             Embeddings: an array, a file of ``astro-photz embed``, or an iterator of arrays (M, D), which need not fit
             into memory together; or galaxies that are embedded now. Galaxies without an image, and vectors with NaN or
             of zeros, stay in the index, but are never found.
-        ids : array_like (N,), optional
-            Names or numbers of the galaxies; those of ``data`` or of ``table`` by default, and else their places.
+        ids : array_like (N,) or str, optional
+            Names or numbers of the galaxies, or the column of the table that has them. By default those of ``data``; or
+            the column ``objid``, or one of ``object_id``, ``specobjid``, ``source_id``, ``id`` and ``name`` without
+            repeated values; and else their places.
         table : table-like (N,), optional
-            Catalogue of the galaxies, row by row: its columns come with the neighbours, and a search can ask for
-            ranges of them.
+            Catalogue of the galaxies: its columns come with the neighbours, and a search can ask for ranges of them.
+            It is matched to a file of embeddings by id, and to other data row by row.
         model : str, path-like or `~astro_photz.models.PhotozModel`, optional
             Model that makes, or has made, the embeddings. Images need one, ``conf.default_model`` by default.
         source : `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
@@ -121,7 +124,7 @@ class SimilarityIndex:
         building = Building.of(data, ids=ids, table=table, model=model, source=source, space=space)
         if path is None:
             return cls(assembled(building.in_memory(), approximate=approximate))
-        path = expanded(path)
+        path = expanded(path).resolve()
         check_folder(path, overwrite=overwrite)
         with new_generation(path) as folder:
             save(folder, assembled(building.in_folder(folder), approximate=approximate))
@@ -156,7 +159,7 @@ class SimilarityIndex:
         AstropyUserWarning
             If the index has an approximate search, and faiss is not installed: the search is exact then.
         """
-        path = expanded(path)
+        path = expanded(path).resolve()
         try:
             contents, _ = read_index(path, approximate=approximate)
         except ImportError as error:
@@ -166,7 +169,7 @@ class SimilarityIndex:
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> None:
         """
-        Save the index in a folder, which is complete or not an index.
+        Save the index in a folder, which is complete or not an index. This one goes on as it is; `load` opens that one.
 
         Parameters
         ----------
@@ -179,7 +182,7 @@ class SimilarityIndex:
         FileExistsError
             If there is such a folder, and ``overwrite`` is not set.
         """
-        path = expanded(path)
+        path = expanded(path).resolve()
         check_folder(path, overwrite=overwrite)
         with new_generation(path) as folder:
             save(folder, self._contents)
@@ -188,7 +191,7 @@ class SimilarityIndex:
         self,
         data: ArrayLike | Cutouts | TableLike | Embeddings | Iterator,
         *,
-        ids: ArrayLike | None = None,
+        ids: ArrayLike | str | None = None,
         table: TableLike | None = None,
         model: PathLike | PhotozModel | None = None,
         source: CutoutSource | PathLike | None = None,
@@ -202,12 +205,13 @@ class SimilarityIndex:
         Parameters
         ----------
         data, ids, table, model, source
-            As in `build`; the table has the same columns.
+            As in `build`; the table has the same columns, and is converted to their units.
 
         Raises
         ------
         ValueError
-            If an id is there already, the table has other columns, or another model made the embeddings.
+            If an id is there already, or all galaxies where they have none; if the table has other columns, or units
+            that do not convert; or if another model made the embeddings.
         BlockingIOError
             If another process is adding to the same folder.
         """
@@ -244,8 +248,8 @@ class SimilarityIndex:
         ----------
         what : Cutouts, table-like, array_like, `Embeddings`, str or int
             M galaxies: images; a table or SkyCoord; the ids of galaxies in the index (whole numbers or texts, one or
-            many); or embeddings (M, D) or (D,), of floating-point numbers or in a file. Galaxies of a table within an
-            arcsecond of one in the index are that one; images of the others are fetched.
+            many); or embeddings (M, D) or (D,), of floating-point numbers or in a file. Galaxies of a table with the
+            id of one in the index, or within an arcsecond, are that one; images of the others are fetched.
         k : int, optional
             Neighbours of each; None for all within ``radius``.
         rows : array_like (M,) of int, optional
@@ -258,7 +262,7 @@ class SimilarityIndex:
         radius : float, optional
             Largest distance of a neighbour.
         exclude_self : bool, optional
-            Whether a galaxy that is in the index does not find itself.
+            Whether a galaxy that is in the index does not find itself: its id, and all within an arcsecond.
         mutual : bool, optional
             Keep only neighbours that have the query, too, among their k nearest.
         exact : bool, optional
@@ -293,35 +297,18 @@ class SimilarityIndex:
         if not len(contents):
             raise ValueError("the index is empty: there is nothing to find in it")
         k = _checked_number(k, radius, mutual=mutual)
-        queries = usable(self._queries(what, rows, model, source))
+        queries = usable(queries_of(contents, what, rows, model=model, source=source))
         selected = selected_rows(contents, where)
         if selected is not None and not len(selected):
             raise ValueError("no galaxy of the index is left to search among: where= excludes all of them")
-        own = queries.own if exclude_self else None
-        found = search_all(contents, queries.vectors, k, rows=selected, own=own, radius=radius, exact=exact)
+        own = same_galaxies(contents, queries) if exclude_self else None
+        most = k if k is None else min(k, len(contents))
+        found = search_all(contents, queries.vectors, most, rows=selected, own=own, radius=radius, exact=exact)
         if k is not None and radius is None:
             _warn_of_few(found, k, len(queries.labels))
         if mutual:
-            found = mutual_only(contents, found, k, rows=selected)
+            found = mutual_only(contents, found, most, rows=selected)
         return answer(contents, queries, found)
-
-    def _queries(self, what, rows, model, source):
-        contents = self._contents
-        if (what is None) == (rows is None):
-            raise TypeError("give either the galaxies to search for, or rows= of the index")
-        if rows is not None:
-            return of_rows(contents, rows)
-        if isinstance(what, Embeddings):
-            return of_file(contents, what)
-        if isinstance(what, str | int | np.integer) and not isinstance(what, bool):
-            return of_ids(contents, what)
-        if isinstance(what, list | tuple | np.ndarray) and not getattr(what, "dtype", np.dtype(int)).names:
-            array = np.asarray(what) if not _holds_positions(what) else np.zeros(0, dtype=object)
-            if array.dtype.kind in "iuUS" and array.ndim == 1:
-                return of_ids(contents, array)
-            if array.dtype.kind == "f" or (array.dtype.kind in "iu" and array.ndim == 2):
-                return of_embeddings(contents, array)
-        return of_images(contents, what, model=model, source=source)
 
     def __len__(self) -> int:
         return len(self._contents)
@@ -380,7 +367,7 @@ class SimilarityIndex:
 
 def _checked_number(k, radius, *, mutual):
     """Check k and the radius of a search; return k as an int or None."""
-    if radius is not None and not (np.isscalar(radius) and np.isfinite(radius) and radius >= 0):
+    if radius is not None and not (isinstance(radius, Real) and np.isfinite(radius) and radius >= 0):
         raise ValueError(f"radius must be a distance of 0 or more, got {radius!r}")
     if k is None:
         if radius is None or mutual:
@@ -394,7 +381,3 @@ def _warn_of_few(found, k, n):
     if fewest < k:
         told = f"there are only {fewest} galaxies with vectors to find, fewer than k={k}"
         warnings.warn(told, AstropyUserWarning, stacklevel=3)
-
-
-def _holds_positions(what):
-    return any(hasattr(one, "frame") or isinstance(one, dict) or hasattr(one, "colnames") for one in what[:1])

@@ -34,6 +34,7 @@ def files(tmp_path, monkeypatch):
         "report z.ecsv --source stamps.h5 --output stamps.h5",
         "fetch z.ecsv z.ecsv --source stamps.h5",
         "fetch z.ecsv stamps.h5 --source stamps.h5",
+        "embed stamps.h5 stamps.h5",
         "predict z.ecsv stamps.h5 --source stamps.h5 --replace",
     ],
 )

@@ -128,3 +128,22 @@ def test_an_index_is_replaced_only_if_that_is_said(capsys):
     assert "--overwrite" in capsys.readouterr().err
     assert main(["index", "all.npy", "index", "--overwrite"]) == 0
     assert len(SimilarityIndex.load("index")) == 12
+
+
+def test_queries_are_numbered_on():
+    table = Table.read("galaxies.csv")
+    likes = [f"{row['ra']} {row['dec']}" for row in table[:3]]
+    for texts, queries in ((likes, {0, 1, 2}), (["104", likes[0]], {104, 0})):
+        options = [part for text in texts for part in ("--like", text)]
+        assert main(["search", "index", *options, "--k", "2", "--output", "out.ecsv", "--overwrite"]) == 0
+        assert set(Table.read("out.ecsv")["query"]) == queries
+
+
+def test_a_column_names_the_galaxies():
+    table = Table.read("galaxies.csv")
+    table["host"] = [f"SN{i}" for i in range(12)]
+    table.write("hosts.csv")
+    main(["embed", "hosts.csv", "hosts.h5", "--source", "stamps.h5", "--quiet"])
+    assert main(["index", "hosts.h5", "hosts", "--table", "hosts.csv", "--ids", "host"]) == 0
+    assert main(["search", "hosts", "--like", "SN3", "--k", "2", "--output", "out.ecsv"]) == 0
+    assert set(Table.read("out.ecsv")["query"]) == {"SN3"}

@@ -64,12 +64,17 @@ def test_another_folder_is_never_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["vectors.npy", "ids.npy", "column-0.npy", "space.npz", "pairs.npy"])
-@pytest.mark.parametrize("damage", ["cut short", "missing"])
+@pytest.mark.parametrize("damage", ["cut short", "missing", "zeros", "of another length"])
 def test_a_damaged_index_is_told(tmp_path, name, damage):
     path = saved(tmp_path / "index")
     file = path / "generation-1" / name
     if damage == "missing":
         file.unlink()
+    elif damage == "zeros":
+        file.write_bytes(bytes(file.stat().st_size))
+    elif damage == "of another length" and name in ("ids.npy", "column-0.npy"):
+        array = np.load(file)
+        file.write_bytes(file.read_bytes().replace(f"({len(array)},)".encode(), f"({len(array) - 1},)".encode()))
     else:
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(IndexFolderError, match="make the index again"):
@@ -182,3 +187,22 @@ def test_an_index_can_be_moved_and_read_alone(tmp_path):
         file.chmod(0o755 if file.is_dir() else 0o644)
     contents, document = read_index(there)
     assert document.n == len(contents)
+
+
+def test_a_relative_path_holds_in_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path / "index", 50)
+    index = SimilarityIndex.load("index")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    more = catalogue(10, seed=4)
+    more["objid"] += 10**6
+    index.add(embeddings(10, seed=4), table=more)
+    assert len(SimilarityIndex.load(tmp_path / "index")) == 60
+    assert not list((tmp_path / "other").iterdir())
+
+
+def test_a_failed_build_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="ids must have"):
+        SimilarityIndex.build(embeddings(5), ids=[1, 2], path=tmp_path / "new" / "index")
+    assert not list(tmp_path.iterdir())

@@ -158,7 +158,8 @@ def test_where_selects_exactly(name):
     [
         ({"rmag": (15, 17)}, "did you mean 'r_mag'"),
         ({"r_mag": (15, 16, 17)}, "lowest, highest"),
-        ({"type": (1, 2)}, "type"),
+        ({"type": (1, 2)}, "does not suit the column 'type'"),
+        ({"r_mag": ("a", None)}, "does not suit the column 'r_mag'"),
         ((CENTRE, 3), "must be an angle"),
         ((SkyCoord([1, 2], [3, 4], unit="deg"), 1 * u.deg), "one position"),
         (np.ones(4, dtype=bool), "for each of the"),
@@ -257,6 +258,7 @@ def test_numbers_too_large_for_the_index_are_told():
         ({"rows": 0, "k": 0}, ValueError, "k must be at least 1"),
         ({"rows": 0, "k": None}, ValueError, "k must be a number"),
         ({"rows": 0, "radius": -1}, ValueError, "radius must be"),
+        ({"rows": 0, "radius": "a"}, ValueError, "radius must be"),
         ({}, TypeError, "give either"),
         ({"what": gaussian_cutouts(1)}, ValueError, "does not tell its model"),
     ],
@@ -320,3 +322,53 @@ def test_another_model_is_refused():
         index.query(cutouts, k=2, model="sim-small-v1")
     with pytest.raises(ModelError, match="not by the one given"):
         index.add(cutouts, model="sim-small-v1")
+
+
+@pytest.mark.parametrize("offset", [5, 30])
+def test_the_search_is_exact_far_from_zero(offset):
+    """Vectors near each other and far from zero differ in digits that products in float32 do not keep."""
+    rng = np.random.default_rng(0)
+    data = (offset + 0.02 * rng.normal(size=(N, 64))).astype(np.float32)
+    index = SimilarityIndex.build(data, space=SearchSpace(np.zeros(64, np.float32), np.eye(64, dtype=np.float32)))
+    rows = np.arange(0, N, 97)
+    check_exact(index, index.query(rows=rows, k=7), rows, 7)
+    _, distance = brute_force(index, index.vectors[3], 30, np.arange(N) != 3)
+    assert len(index.query(rows=3, k=None, radius=distance[-1] * (1 + 1e-6))) >= 30
+
+
+def test_the_search_is_exact_in_tight_clusters():
+    """Queries of several clusters at once have no common centre that suits."""
+    rng = np.random.default_rng(0)
+    centres = 10 * rng.normal(size=(2, 16))
+    data = (centres[np.arange(N) % 2] + 0.01 * rng.normal(size=(N, 16))).astype(np.float32)
+    index = SimilarityIndex.build(data, space=SearchSpace(np.zeros(16, np.float32), np.eye(16, dtype=np.float32)))
+    rows = np.arange(20)
+    check_exact(index, index.query(rows=rows, k=5), rows, 5)
+
+
+def test_a_masked_value_of_a_mask_is_false():
+    index = SimilarityIndex.build(embeddings(8))
+    mask = np.ma.array([True] * 8, mask=[False] * 5 + [True] * 3)
+    for where in (mask, [mask], Table({"m": mask})["m"]):
+        assert set(index.query(rows=0, k=4, where=where)["id"]) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ([1, 2, 3], "rows are chosen by a mask"),
+        ({"n": (1 * u.Mpc, None)}, "'n' has no unit"),
+        ({"n": 5 * u.Mpc}, "'n' has no unit"),
+        ({"r_mag": (1 * u.Mpc, None)}, "'r_mag' is in mag"),
+    ],
+)
+def test_a_condition_that_does_not_suit_is_told(where, said):
+    table = catalogue(10)
+    table["n"] = np.arange(10)
+    with pytest.raises((ValueError, TypeError), match=said):
+        SimilarityIndex.build(embeddings(10), table=table).query(rows=0, where=where)
+
+
+@pytest.mark.filterwarnings("ignore:there are only")
+def test_more_neighbours_than_memory_holds_may_be_asked_for():
+    assert len(SimilarityIndex.build(embeddings(9)).query(rows=0, k=10**9)) == 8
