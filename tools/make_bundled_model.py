@@ -67,6 +67,7 @@ LIMITS = [
     "Mergers, blends and targets with a star on top were not part of the training beyond chance neighbours.",
 ]
 """Limits of any model that is made so; those that were found for a particular one are in its settings."""
+AT_THE_END = "limits", "space"  # settings that change nothing of what was trained
 ENCODER_LIMITS = ["Trained on simulated images, without redshifts: what it calls alike is alike in those.", LIMITS[1]]
 
 
@@ -103,7 +104,7 @@ def main():
 
 def check_settings(run, settings):
     """Refuse a folder of other settings, whose results would be told to be of these."""
-    settings = {name: value for name, value in settings.items() if name != "limits"}
+    settings = {name: value for name, value in settings.items() if name not in AT_THE_END}
     path = run / SETTINGS
     if not path.exists():
         write_json(path, settings)
@@ -186,13 +187,14 @@ def export(run, settings, data):
     metrics = {"simulated test galaxies (seeds not trained on)": evaluation.overall}
     load_model(model).card.updated(metrics=metrics).write(model)
     if "init" not in settings:
-        export_encoder(run, run / f"{name}-pretrained", facts(run, settings, data), data["validation"])
+        card = facts(run, settings, data)
+        export_encoder(run, run / f"{name}-pretrained", card, data["validation"], settings.get("space", {}))
     print(json.dumps({"calibration": report, "test set": evaluation.overall}, indent=1))
     write_json(run / INTEGERS, integers(report["int8"], evaluation.model, run))
     evaluation.write(run / EVALUATION)
 
 
-def export_encoder(run, path, card, validation):
+def export_encoder(run, path, card, validation, space):
     """As pretrained, with a space to search in; how well neighbours know the redshift goes into the card."""
     options = {"weights": False, "overwrite": True}  # the package is to stay small
     train.export_run(run / "pretrained", path, card=card | {"limits": ENCODER_LIMITS}, **options)
@@ -204,7 +206,7 @@ def export_encoder(run, path, card, validation):
     scatter = probe_scatter(torch.from_numpy(embedding), torch.from_numpy(redshift), groups=groups)
     metrics = {"redshift probe on simulated validation galaxies": {"sigma_mad": round(scatter, 5)}}
     encoder.card.updated(metrics=metrics).write(path)
-    make_space(path)
+    make_space(path, **space)
 
 
 def batches(n):

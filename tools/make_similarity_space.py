@@ -41,11 +41,11 @@ def figures(space, first, second):
     return {"first": round(float(np.mean(rank == 0)), 4), "hundred": round(float(np.mean(rank < 100)), 4)}
 
 
-def make_space(path, *, n=PAIRS, n_components=64, pairs=None, keep=None, **options):
+def make_space(path, *, n=PAIRS, n_validation=VALIDATION, n_components=64, pairs=None, keep=None, **options):
     """Make the space of the model in a folder, print its figures, and write it there."""
     model = load_model(path)
     first, second = read_pairs(pairs) if pairs else embedded(model, n, "train")
-    test = embedded(model, VALIDATION, "validation")
+    test = embedded(model, n_validation, "validation")
     if keep:
         np.savez(keep, first=first, second=second, test_first=test[0], test_second=test[1])
     spaces = {
@@ -57,7 +57,7 @@ def make_space(path, *, n=PAIRS, n_components=64, pairs=None, keep=None, **optio
         print(f"{name:14s} other observation first {found['first']:.3f}, among a hundred {found['hundred']:.3f}")
     origin = pairs.name if pairs else {"simulated": SETTINGS, "seeds": SEEDS}
     learnt = {"pairs": len(first), "origin": origin}
-    spaces["observations"].install(path, learnt_from=learnt, validation_galaxies=VALIDATION, validation=validation)
+    spaces["observations"].install(path, learnt_from=learnt, validation_galaxies=n_validation, validation=validation)
     print(f"wrote {path / 'similarity.npz'}")
 
 

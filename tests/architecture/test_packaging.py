@@ -61,3 +61,9 @@ def test_data_are_installed(pattern):
 def test_only_the_package_is_installed():
     modules = {path.parts[0] for path in files_of_distribution("astro-photz") if path.suffix == ".py"}
     assert not modules & {"tests", "docs", "benchmarks", "tools"}
+
+
+def test_modules_of_tests_have_names_of_their_own():
+    """Pytest imports them by name, without the folder."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert not {name for name in names if names.count(name) > 1}

@@ -120,6 +120,11 @@ seed = 2
 n = 128
 seed = 3
 
+[space]
+n = 100
+n_validation = 20
+n_components = 8
+
 [demo]
 n = 4
 pool = 16
@@ -161,6 +166,7 @@ def test_the_bundled_model_is_made_by_one_command(load, tmp_path, monkeypatch):
     assert model.card.training_data["splits"]["test"]["sha256"] == evaluation["data"]["sha256"]
     assert model.card.metrics
     assert encoder.card.metrics
+    assert (run / "tiny-pretrained" / "similarity.npz").is_file()
     assert set(model.card.steps) == {"train", "validation", "test", "pretrained", "finetuned"}
     with open_cutouts(run / "demo.h5") as file:
         assert len(file["images"]) == 4

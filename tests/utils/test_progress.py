@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
     cutouts = gaussian_cutouts(N, size=68)
     redshift = [0.02 + 0.36 * row / N for row in range(N)]
     cutouts.write(folder / "stamps.h5", specz_redshift=redshift)
+    gaussian_cutouts(N, size=68, seed=1).write(folder / "others.h5", specz_redshift=redshift)
     lines = [f"{row},{one.coord.ra.deg[0]:.6f},{one.coord.dec.deg[0]:.6f}" for row, one in enumerate(cutouts)]
     (folder / "few.toml").write_text("[neighbours]\ndensity = 0.02\n")  # an empty field is drawn in less time
     (folder / "hosts.csv").write_text("\n".join(["objid,ra,dec", *lines]) + "\n")
@@ -76,7 +77,7 @@ TINY = [
         *("finetune.epochs=1", "finetune.batch_size=16"),
     )
 ]
-TRAINING = ["--recipe", "smoke", *TINY, "--validation", "stamps.h5", "--accelerator", "cpu", "--devices", "1"]
+TRAINING = ["--recipe", "smoke", *TINY, "--validation", "others.h5", "--accelerator", "cpu", "--devices", "1"]
 CALL = "import astro_photz; astro_photz.{}('hosts.csv', source='stamps.h5')"
 
 COMMANDS = {
