@@ -93,7 +93,7 @@ def pdfs_of_qp_file(table, path):
     pdf : `~astro_photz.RedshiftPDF`
         NaN for galaxies that the file does not have.
     how : str
-        `BY_ROW`, or the name of the column of the identifiers.
+        ``BY_ROW``, or the name of the column of the identifiers.
 
     Raises
     ------
