@@ -17,7 +17,7 @@ from astro_photz import metrics
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.tables.inputs import as_table, is_frame
 from astro_photz.utils._arrays import numbers, values_and_mask
-from astro_photz.utils._column_names import bare
+from astro_photz.utils._column_names import GALAXY_NAMES, bare
 from astro_photz.utils._suggestions import advice
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
 ]
 
 _TRUE_REDSHIFTS = ("zspec", "specz", "spectroscopicredshift", "specredshift", "speczredshift", "redshift", "ztrue")
-_IDS = ("id", "objid", "sourceid", "objectid", "galaxyid", "galaxy", "name", "specobjid")
 
 
 class Judged(Protocol):
@@ -280,7 +279,7 @@ def _flags_in(table, name):
 
 def _ids_in(table):
     """Names of the galaxies in a column of a table, if there is one."""
-    for wanted in _IDS:
+    for wanted in GALAXY_NAMES:
         name = next((name for name in table.colnames if bare(name) == wanted and np.ndim(table[name]) == 1), None)
         if name is not None:
             plain, mask = values_and_mask(table[name])

@@ -21,9 +21,10 @@ from astro_photz.pdf.columns import read_pdfs
 from astro_photz.positions import read_positions
 from astro_photz.tables.inputs import as_table
 from astro_photz.utils._arrays import filled, identifiers, numbers
-from astro_photz.utils._column_names import bare
+from astro_photz.utils._column_names import GALAXY_NAMES, bare
 from astro_photz.utils._files import expanded, sha256
 from astro_photz.utils._types import TableLike
+from astro_photz.validation.files import is_validation
 from astro_photz.validation.quantities import quantities_in
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Subject", "read_subject"]
 
 _NEEDED = ("", "_err", "_flags")
-_NAMES = ("objid", "id", "objectid", "sourceid", "galaxyid", "galaxy", "name", "specobjid")  # bare names of columns
 _BLOCK = 20_000  # rows of PDFs that are summed at once
 
 
@@ -107,7 +107,7 @@ class Subject:
     def ids(self) -> list[str]:
         """Names of the galaxies, list of str (N,); an empty text where unknown."""
         columns = {bare(name): name for name in reversed(self.table.colnames) if self.table[name].ndim == 1}
-        name = next((columns[known] for known in _NAMES if known in columns), None)
+        name = next((columns[known] for known in GALAXY_NAMES if known in columns), None)
         if name is None:
             return [""] * len(self)
         return ["" if _unknown(one) else str(one) for one in identifiers(self.table[name]).tolist()]
@@ -194,7 +194,7 @@ def read_subject(result: TableLike, *, prefix: str = "z_phot", named: dict | Non
     Raises
     ------
     ValueError
-        If the table has no photometric redshifts under that prefix.
+        If the table has no photometric redshifts under that prefix, or the file is a validation.
     OSError
         If there is no such file.
 
@@ -207,6 +207,8 @@ def read_subject(result: TableLike, *, prefix: str = "z_phot", named: dict | Non
     array([ True,  True])
     """
     path = expanded(result) if isinstance(result, str | os.PathLike) and str(result) != "-" else None
+    if path is not None and is_validation(path):
+        raise ValueError(f"{path} is a validation: give it as validation=, beside the table that it judged")
     table = as_table(result)
     lacking = [f"{prefix}{end}" for end in _NEEDED if f"{prefix}{end}" not in table.colnames]
     if lacking:

@@ -15,12 +15,11 @@ from astropy.table import Table
 from astro_photz.positions import read_positions
 from astro_photz.tables.inputs import as_table
 from astro_photz.utils._arrays import identifiers
-from astro_photz.utils._column_names import named
+from astro_photz.utils._column_names import GALAXY_NAMES, named
 from astro_photz.utils._suggestions import advice
 
 __all__ = ["GivenCatalogue", "are_places", "ids_of_table"]
 
-_NAMES = ("objid", "objectid", "specobjid", "sourceid", "id", "name")  # bare names, the first is preferred
 _SAME_PLACE = 5 * u.arcsec  # of a row in a file and in a table, whose digits may be rounded
 
 
@@ -67,7 +66,7 @@ def _all_ids(table, column):
         if column not in table.colnames:
             raise ValueError(f"ids: no column {column!r} in the table: {advice(column, table.colnames)}")
         found.append(identifiers(table[column]))
-    for name in (name for bare in _NAMES for name in named(table, bare)):
+    for name in (name for bare in GALAXY_NAMES for name in named(table, bare)):
         if len(getattr(table[name], "shape", ())) != 1:
             continue
         ids = identifiers(table[name])

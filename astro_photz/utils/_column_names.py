@@ -10,7 +10,13 @@ from astropy import units as u
 
 from ._units import parse_unit
 
-__all__ = ["bare", "named", "nearest", "unit_in_name"]
+__all__ = ["GALAXY_NAMES", "IDENTIFIERS", "bare", "named", "nearest", "unit_in_name"]
+
+IDENTIFIERS = "objid", "objectid", "specobjid", "sourceid", "galaxyid", "id"
+"""Bare names of columns that identify galaxies, best first: a plain ``id`` may be the number of a row."""
+
+GALAXY_NAMES = *IDENTIFIERS, "name", "galaxy"
+"""The same, and those of names, which may be one for all galaxies of a survey."""
 
 _BRACKETS = re.compile(r"^(?P<stem>.*?)\s*[\[({](?P<unit>[^\[\](){}]*)[\])}]\s*$")
 _SUFFIX = re.compile(r"^(?P<stem>.+)[_ ](?P<unit>deg|degrees|degree|rad|radians|hours|hour|hrs|hr)$", re.IGNORECASE)

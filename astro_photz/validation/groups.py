@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units as u
 
 from astro_photz.utils._arrays import identifiers
-from astro_photz.utils._column_names import bare
+from astro_photz.utils._column_names import IDENTIFIERS, bare
 
 from .pairing import id_columns, id_texts
 from .redshifts import advised
@@ -15,7 +15,6 @@ from .redshifts import advised
 __all__ = ["group_galaxies"]
 
 _SAME_PLACE = 1 * u.arcsec
-_IDENTIFYING = ("objid", "id", "specobjid", "sourceid", "objectid", "galaxyid")  # names may be those of a survey
 _DRAWN_FROM = "seed_index"  # of simulated galaxies, in files of this package
 
 
@@ -56,14 +55,14 @@ def group_galaxies(table, positions, groups=None):
     from scipy.sparse.csgraph import connected_components
 
     n = len(table)
-    pairs = [_alike(key) for key in _keys(table, positions, groups)]
+    pairs = [_alike(key) for key in _keys(table, groups)]
     if positions is not None:
         pairs.append(_near(positions))
     one, other = np.concatenate([np.zeros((2, 0), dtype=int), *pairs], axis=1)
     return connected_components(coo_array((np.ones(len(one)), (one, other)), shape=(n, n)), directed=False)[1]
 
 
-def _keys(table, positions, groups):
+def _keys(table, groups):
     """Values that galaxies of one group share."""
     if groups is not None:
         if isinstance(groups, str) and groups not in table.colnames:
@@ -75,7 +74,7 @@ def _keys(table, positions, groups):
     if _DRAWN_FROM in table.colnames:
         yield identifiers(table[_DRAWN_FROM])
     for name in id_columns(table):
-        texts = id_texts(table[name]) if bare(name) in _IDENTIFYING else None
+        texts = id_texts(table[name]) if bare(name) in IDENTIFIERS else None
         if texts is not None and (texts != "").any():
             yield texts
             break

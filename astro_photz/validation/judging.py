@@ -29,6 +29,7 @@ from .estimates import DEFAULT_PREFIX, estimates_in, estimates_of_run
 from .groups import group_galaxies
 from .numbers import Judge, score_estimates
 from .overlap import checked_maker, tell_overlap
+from .pairing import id_columns
 from .prediction import MOST_STAMPS, is_simulated_sample, predicted, read_given
 from .quantities import quantities_in
 from .redshifts import read_redshifts
@@ -242,8 +243,8 @@ def _galaxies(table, positions, truth, estimates, quantities):
 def _ids(table, positions):
     if positions is not None and positions.ids is not None:
         return positions.ids
-    name = next((name for name in table.colnames if name.lower() in ("id", "objid", "object_id", "name")), None)
-    return None if name is None or table[name].ndim > 1 else identifiers(table[name])
+    name = next(iter(id_columns(table)), None)
+    return None if name is None else identifiers(table[name])
 
 
 def _with_scores(galaxies, used, scores, group):

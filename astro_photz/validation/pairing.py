@@ -7,17 +7,14 @@ import numpy as np
 
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.utils._arrays import identifiers
-from astro_photz.utils._column_names import named
+from astro_photz.utils._column_names import IDENTIFIERS, named
 
 __all__ = ["BY_ROW", "id_columns", "id_texts", "pdfs_of_qp_file"]
 
 BY_ROW = "row by row"
 """Rows of a file that has no identifiers are paired like this."""
 
-_USUAL = (
-    *("objid", "id", "ids", "specobjid", "sourceid", "objectid", "galaxyid", "galid", "targetid", "catid", "sdssid"),
-    *("identifier", "name", "objname"),
-)
+_USUAL = *IDENTIFIERS, "ids", "galid", "targetid", "catid", "sdssid", "identifier", "name", "objname"
 _EXACT = 2**53  # a floating-point number holds whole numbers up to there
 _SURVEY = 10  # digits of the numbers of surveys, in which 0 stands for none
 

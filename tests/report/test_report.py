@@ -364,3 +364,10 @@ def test_the_command_refuses_what_is_not_there(tmp_path):
     with pytest.raises(OSError, match=r"missing\.ecsv"):
         run(tmp_path / "missing.ecsv")
     assert not (tmp_path / "it.html").exists()
+
+
+def test_the_file_of_a_validation_is_no_table(tmp_path):
+    table = estimated_table(30)
+    validate(table, "z_spec", progress=False).write(tmp_path / "v.h5")
+    with pytest.raises(ValueError, match=r"v\.h5 is a validation: give it as validation=, beside the table"):
+        write_report(tmp_path / "v.h5", tmp_path / "page.html")
