@@ -65,6 +65,17 @@ class PhotozFlag(IntFlag, metaclass=_AnyCase):
     EXTRAPOLATED = 1 << 9
     GRID_EDGE = 1 << 10
     APPROXIMATE_EBV = 1 << 11
+    OUTLIER = 1 << 12
+    POINT_SOURCE = 1 << 13
+    MISALIGNED = 1 << 14
+    BEYOND_GRID = 1 << 15
+    WRONG_SCALE = 1 << 16
+    SATURATED = 1 << 17
+    TRAIL = 1 << 18
+    BAD_SEEING = 1 << 19
+    EBV_MISMATCH = 1 << 20
+    BIMODAL = 1 << 21
+    ANALOGUES_DISAGREE = 1 << 22
 
     def __invert__(self) -> int:  # type: ignore[override]
         """All other bits: also those of a later version, which ``enum.IntFlag`` would clear."""
@@ -84,6 +95,17 @@ FLAG_MEANINGS = {
     "EXTRAPOLATED": "the magnitude or the reddening lies outside that of 99 % of what the model was trained on",
     "GRID_EDGE": "the PDF peaks in the last bin: the redshift may lie beyond the grid",
     "APPROXIMATE_EBV": "the reddening is that of a map with pixels of a degree: nothing better was known",
+    "OUTLIER": "fewer than 2 % of the galaxies that the model knows are as unlike the rest of them as this stamp",
+    "POINT_SOURCE": "the light is as narrow as that of a point: a star or a quasar",
+    "MISALIGNED": "the bands do not show the galaxy at one place",
+    "BEYOND_GRID": "the PDF leans on the end of the training range: the redshift may lie beyond it",
+    "WRONG_SCALE": "noise or sky are not those of nanomaggies in pixels of 0.396 arcsec: check the units",
+    "SATURATED": "the brightest pixels have one level: the detector was full",
+    "TRAIL": "a line of light crosses the stamp: a satellite, or the spike of a star",
+    "BAD_SEEING": "the point-spread function is wider or narrower than those that the model was trained on",
+    "EBV_MISMATCH": "the reddening given is far from that of the map",
+    "BIMODAL": "the PDF has two peaks of weight, far apart",
+    "ANALOGUES_DISAGREE": "galaxies that look alike have other redshifts than the PDF says, beyond the errors of both",
 }
 """Meaning of each flag; the first five come with a masked estimate."""
 

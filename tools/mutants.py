@@ -40,8 +40,8 @@ PARTS = ("astro_photz", "tests", "docs", "pyproject.toml", "setup.cfg")
 FIELD_TESTS = ("tests/cutouts/test_field_cutting.py", "tests/cutouts/test_sources.py")
 
 TESTS = {
-    "astro_photz/quality.py": ("tests/test_quality.py",),
-    "astro_photz/photometry.py": ("tests/test_photometry.py", "tests/test_quality.py"),
+    "astro_photz/quality/images.py": ("tests/quality/test_quality.py",),
+    "astro_photz/photometry.py": ("tests/test_photometry.py", "tests/quality/test_quality.py"),
     "astro_photz/positions.py": ("tests/test_positions.py",),
     "astro_photz/dust.py": ("tests/test_dust.py",),
     "astro_photz/pdf/*.py": ("tests/pdf",),

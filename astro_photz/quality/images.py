@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from .flags import PhotozFlag
-from .photometry import APERTURE_RADIUS, aperture_flux, disc, r_magnitude, sky_rms
-from .sdss import BANDS
+from astro_photz.flags import PhotozFlag
+from astro_photz.photometry import APERTURE_RADIUS, aperture_flux, disc, r_magnitude, sky_rms
+from astro_photz.sdss import BANDS
 
 if TYPE_CHECKING:
-    from .cutouts import Cutouts
+    from astro_photz.cutouts import Cutouts
 
 __all__ = ["flag_images"]
 

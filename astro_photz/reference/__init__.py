@@ -1,0 +1,6 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+The galaxies that a model knows: how far a stamp is from them, and which are most like it.
+"""
+
+__all__: list[str] = []
