@@ -40,7 +40,8 @@ PARTS = ("astro_photz", "tests", "docs", "pyproject.toml", "setup.cfg")
 FIELD_TESTS = ("tests/cutouts/test_field_cutting.py", "tests/cutouts/test_sources.py")
 
 TESTS = {
-    "astro_photz/quality/images.py": ("tests/quality/test_quality.py",),
+    "astro_photz/quality/*.py": ("tests/quality",),
+    "astro_photz/reference/*.py": ("tests/reference",),
     "astro_photz/photometry.py": ("tests/test_photometry.py", "tests/quality/test_quality.py"),
     "astro_photz/positions.py": ("tests/test_positions.py",),
     "astro_photz/dust.py": ("tests/test_dust.py",),

@@ -8,28 +8,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import ndimage
 
 from astro_photz.flags import PhotozFlag
-from astro_photz.photometry import APERTURE_RADIUS, aperture_flux, disc, r_magnitude, sky_rms
+from astro_photz.photometry import APERTURE_RADIUS, disc, r_magnitude
 from astro_photz.sdss import BANDS
+
+from .measurements import measure
+from .peaks import surroundings
+from .registration import is_misaligned
+from .saturation import is_saturated
+from .scale import has_wrong_scale
+from .trails import trails
 
 if TYPE_CHECKING:
     from astro_photz.cutouts import Cutouts
+
+    from .measurements import Measurements
 
 __all__ = ["flag_images"]
 
 _CORE_RADIUS = 4.0
 _MINIMUM_SNR = 10.0
-_OFF_CENTRE = 3.0
-_CROWDED_RADIUS = 20.0
-_CROWDED_RATIO = 0.5
-_SIGNIFICANT = 5.0
-_SMOOTHING = 1.5
+_SEEING = 1.1  # the range of the training is that of 99 %, and widths are measured to some per cent
 _R = BANDS.index("r")
+_ONE, _OTHER = np.triu_indices(len(BANDS), k=1)  # all pairs of bands
 
 
-def flag_images(cutouts: Cutouts, *, training_range: dict | None = None) -> np.ndarray:
+def flag_images(
+    cutouts: Cutouts, *, training_range: dict | None = None, measurements: Measurements | None = None
+) -> np.ndarray:
     """
     Flag images whose estimate is missing or doubtful.
 
@@ -38,60 +45,79 @@ def flag_images(cutouts: Cutouts, *, training_range: dict | None = None) -> np.n
     cutouts : `~astro_photz.Cutouts` (N,)
     training_range : dict, optional
         ``"r_mag"`` and ``"ebv"``: lowest and highest value (mag) that the model was trained on; the magnitude is that
-        within 8 pixels, free of extinction.
+        within 8 pixels, free of extinction. ``"seeing"``, if it is there: lowest and highest full width at half maximum
+        of the point-spread function in *r* (arcsec).
+    measurements : `~astro_photz.quality.measurements.Measurements` (N,), optional
+        Those of the cutouts, where they are there already.
 
     Returns
     -------
     flags : `~numpy.ndarray` (N,) int32
         Bits of `~astro_photz.PhotozFlag`, with ``cutouts.flags`` among them.
     """
-    flux = cutouts.flux
+    measured = measure(cutouts) if measurements is None else measurements
     flags = cutouts.flags.copy()
-
-    def raise_flag(name, where):
-        flags[where] |= getattr(PhotozFlag, name)
-
     nowhere = (flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH)) != 0
-    missing = np.isnan(flux)
-    blank = missing.all(axis=(1, 2, 3))
-    in_core = disc(cutouts.size, _CORE_RADIUS) > 0
-    raise_flag("PARTIAL", missing.any(axis=(1, 2, 3)))
-    raise_flag("NO_BAND", missing[:, :, in_core].any(axis=(1, 2)))
-    raise_flag("NO_IMAGE", blank & ~nowhere)
-    known_ebv = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0)
-    raise_flag("NO_EBV", ~known_ebv)
-
-    r_flux = aperture_flux(flux[:, _R])
-    noise = sky_rms(flux[:, _R])
-    raise_flag("LOW_SNR", r_flux <= _MINIMUM_SNR * noise * np.sqrt(np.pi) * APERTURE_RADIUS)
-    off_centre, crowded = _surroundings(np.nan_to_num(flux[:, _R]), noise, cutouts.target_xy)
-    raise_flag("OFF_CENTRE", off_centre)
-    raise_flag("CROWDED", crowded)
+    blank = _flag_missing(flags, cutouts, nowhere)
+    flags[_has_copied_band(measured)] |= PhotozFlag.NO_BAND
+    with np.errstate(invalid="ignore"):
+        faint = measured.flux[:, _R] <= _MINIMUM_SNR * measured.noise[:, _R] * np.sqrt(np.pi) * APERTURE_RADIUS
+    off_centre, crowded = surroundings(cutouts.flux[:, _R], measured.noise[:, _R], cutouts.target_xy)
+    for flag, where in (
+        (PhotozFlag.LOW_SNR, faint),
+        (PhotozFlag.OFF_CENTRE, off_centre),
+        (PhotozFlag.CROWDED, crowded),
+        (PhotozFlag.MISALIGNED, is_misaligned(measured)),
+        (PhotozFlag.WRONG_SCALE, has_wrong_scale(measured)),
+        (PhotozFlag.SATURATED, is_saturated(measured)),
+        (PhotozFlag.TRAIL, trails(cutouts.flux, measured)),
+    ):
+        flags[where] |= flag
     if training_range:
-        r_mag = r_magnitude(r_flux, cutouts.ebv)
-        raise_flag("EXTRAPOLATED", known_ebv & _outside(r_mag, training_range["r_mag"]))
-        raise_flag("EXTRAPOLATED", known_ebv & _outside(cutouts.ebv, training_range["ebv"]))
+        _flag_beyond_training(flags, cutouts, measured, training_range)
     # Where there is no image, its other flags mean nothing; a galaxy that is nowhere has that flag alone.
     flags[blank] &= PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH | PhotozFlag.NO_IMAGE | PhotozFlag.NO_EBV
     flags[nowhere] &= ~PhotozFlag.NO_EBV
     return flags
 
 
+def _flag_missing(flags, cutouts, nowhere):
+    """Flag what is not there, and give the mask of the stamps that are blank."""
+    missing = np.isnan(cutouts.flux)
+    some = missing.any(axis=(1, 2, 3))
+    blank, without_band = np.zeros((2, len(cutouts)), dtype=bool)
+    if some.any():
+        in_core = disc(cutouts.size, _CORE_RADIUS) > 0
+        blank[some] = missing[some].all(axis=(1, 2, 3))
+        without_band[some] = missing[some][:, :, in_core].any(axis=(1, 2))
+    flags[some] |= PhotozFlag.PARTIAL
+    flags[without_band] |= PhotozFlag.NO_BAND
+    flags[blank & ~nowhere] |= PhotozFlag.NO_IMAGE
+    flags[~_known(cutouts.ebv)] |= PhotozFlag.NO_EBV
+    return blank
+
+
+def _has_copied_band(measured):
+    """Tell whether two bands have the same pixels: one has none of its own then."""
+    numbers = np.concatenate([measured.apertures, measured.noise[..., None]], axis=-1)
+    same = (numbers[:, _ONE] == numbers[:, _OTHER]).all(axis=-1)
+    return (same & (measured.noise[:, _ONE] > 0)).any(axis=1)
+
+
+def _flag_beyond_training(flags, cutouts, measured, training_range):
+    """Flag what the model was not trained on."""
+    r_mag = r_magnitude(measured.flux[:, _R], cutouts.ebv)
+    outside = _outside(r_mag, training_range["r_mag"]) | _outside(cutouts.ebv, training_range["ebv"])
+    flags[_known(cutouts.ebv) & outside] |= PhotozFlag.EXTRAPOLATED
+    if "seeing" in training_range:
+        lowest, highest = training_range["seeing"]
+        bad = _outside(cutouts.psf_fwhm[:, _R], (lowest / _SEEING, highest * _SEEING))
+        flags[bad] |= PhotozFlag.BAD_SEEING
+
+
+def _known(ebv):
+    return np.isfinite(ebv) & (ebv >= 0)
+
+
 def _outside(values, limits):
     return np.isfinite(values) & ((values < limits[0]) | (values > limits[1]))
-
-
-def _surroundings(image, noise, target_xy):
-    """Tell whether the light of each galaxy peaks off its place, and whether another peak is near."""
-    size = image.shape[-1]
-    smooth = ndimage.gaussian_filter(image, sigma=(0, _SMOOTHING, _SMOOTHING))
-    # White noise of unit rms comes out of the filter with 1 / (2 sigma sqrt(pi)).
-    threshold = _SIGNIFICANT * noise / (2 * _SMOOTHING * np.sqrt(np.pi))
-    is_peak = (smooth == ndimage.maximum_filter(smooth, size=(1, 5, 5))) & (smooth > threshold[:, None, None])
-    y, x = np.mgrid[:size, :size]
-    distance = np.hypot(x - target_xy[:, 0, None, None], y - target_xy[:, 1, None, None])
-    central = np.where(distance <= _OFF_CENTRE, smooth, 0).max(axis=(1, 2), initial=0)
-    other = np.where(is_peak & (distance > _OFF_CENTRE) & (distance <= _CROWDED_RADIUS), smooth, 0)
-    has_central_peak = (is_peak & (distance <= _OFF_CENTRE)).any(axis=(1, 2))
-    beside = np.where(distance <= 3 * _OFF_CENTRE, other, 0).max(axis=(1, 2), initial=0)
-    return ~has_central_peak & (beside > 0), other.max(axis=(1, 2), initial=0) > _CROWDED_RATIO * central

@@ -1,118 +1,25 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Flags: named bits for missing or doubtful estimates, and their names in words.
-
-A column of flags is a number for each galaxy, the sum of its bits. `with_names` writes names in its place, such as
-``LOW_SNR|CROWDED``, and `parse` reads either.
+Flags in words: names in the place of numbers, such as ``LOW_SNR|CROWDED``, and counts of them.
 """
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-from enum import EnumMeta, IntFlag
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._unknown import no_flag
+from .bits import FLAG_MEANINGS, PhotozFlag
+
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["FLAG_MEANINGS", "MISSING", "PhotozFlag", "describe", "names", "parse", "to_table", "with_names"]
+__all__ = ["describe", "names", "parse", "to_table", "with_names"]
 
 _LATER = "BIT_"  # begins the name of a bit that this version has no name for
 _BITS = 31  # of the columns' int32, without its sign
 _SEPARATORS = str.maketrans("+,", "||")
-
-
-class _AnyCase(EnumMeta):
-    def __getitem__(cls, name):
-        try:
-            return super().__getitem__(str(name).strip().upper())
-        except KeyError:
-            raise KeyError(_no_flag(name)) from None
-
-
-class PhotozFlag(IntFlag, metaclass=_AnyCase):
-    """
-    The bits of ``z_phot_flags`` by name.
-
-    Members are integers, which combine with each other and with columns of flags by ``|``, ``&`` and ``~``. The class
-    also serves as ``flag_name_map`` of the tools of `astropy.nddata.bitmask`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astro_photz import PhotozFlag
-    >>> PhotozFlag(384)
-    <PhotozFlag.OFF_CENTRE|CROWDED: 384>
-    >>> np.array([0, 384]) & PhotozFlag.CROWDED
-    array([  0, 256])
-    >>> from astropy.nddata.bitmask import bitfield_to_boolean_mask
-    >>> flags = np.array([0, 64, 256], dtype=np.int32)
-    >>> bitfield_to_boolean_mask(flags, ignore_flags="LOW_SNR", flag_name_map=PhotozFlag)
-    array([False, False,  True])
-    """
-
-    NO_POSITION = 1 << 0
-    NO_MATCH = 1 << 1
-    NO_IMAGE = 1 << 2
-    NO_BAND = 1 << 3
-    NO_EBV = 1 << 4
-    PARTIAL = 1 << 5
-    LOW_SNR = 1 << 6
-    OFF_CENTRE = 1 << 7
-    CROWDED = 1 << 8
-    EXTRAPOLATED = 1 << 9
-    GRID_EDGE = 1 << 10
-    APPROXIMATE_EBV = 1 << 11
-    OUTLIER = 1 << 12
-    POINT_SOURCE = 1 << 13
-    MISALIGNED = 1 << 14
-    BEYOND_GRID = 1 << 15
-    WRONG_SCALE = 1 << 16
-    SATURATED = 1 << 17
-    TRAIL = 1 << 18
-    BAD_SEEING = 1 << 19
-    EBV_MISMATCH = 1 << 20
-    BIMODAL = 1 << 21
-    ANALOGUES_DISAGREE = 1 << 22
-
-    def __invert__(self) -> int:  # type: ignore[override]
-        """All other bits: also those of a later version, which ``enum.IntFlag`` would clear."""
-        return ~int(self)
-
-
-FLAG_MEANINGS = {
-    "NO_POSITION": "the position is masked, not finite, or beyond a pole",
-    "NO_MATCH": "no SDSS object, frame or stamp covers the position",
-    "NO_IMAGE": "the image could not be had: a frame is missing or broken, or the server failed",
-    "NO_BAND": "a band has no data at the galaxy",
-    "NO_EBV": "the Galactic reddening is unknown, and without a position no map tells it",
-    "PARTIAL": "a part of the stamp has no data",
-    "LOW_SNR": "the galaxy is fainter than 10 times its noise in r",
-    "OFF_CENTRE": "the light peaks more than 3 pixels from the position",
-    "CROWDED": "another source, at least half as bright at its peak, lies within 20 pixels",
-    "EXTRAPOLATED": "the magnitude or the reddening lies outside that of 99 % of what the model was trained on",
-    "GRID_EDGE": "the PDF peaks in the last bin: the redshift may lie beyond the grid",
-    "APPROXIMATE_EBV": "the reddening is that of a map with pixels of a degree: nothing better was known",
-    "OUTLIER": "fewer than 2 % of the galaxies that the model knows are as unlike the rest of them as this stamp",
-    "POINT_SOURCE": "the light is as narrow as that of a point: a star or a quasar",
-    "MISALIGNED": "the bands do not show the galaxy at one place",
-    "BEYOND_GRID": "the PDF leans on the end of the training range: the redshift may lie beyond it",
-    "WRONG_SCALE": "noise or sky are not those of nanomaggies in pixels of 0.396 arcsec: check the units",
-    "SATURATED": "the brightest pixels have one level: the detector was full",
-    "TRAIL": "a line of light crosses the stamp: a satellite, or the spike of a star",
-    "BAD_SEEING": "the point-spread function is wider or narrower than those that the model was trained on",
-    "EBV_MISMATCH": "the reddening given is far from that of the map",
-    "BIMODAL": "the PDF has two peaks of weight, far apart",
-    "ANALOGUES_DISAGREE": "galaxies that look alike have other redshifts than the PDF says, beyond the errors of both",
-}
-"""Meaning of each flag; the first five come with a masked estimate."""
-
-MISSING = int(
-    PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH | PhotozFlag.NO_IMAGE | PhotozFlag.NO_BAND | PhotozFlag.NO_EBV
-)
-"""The bits that come with a masked estimate."""
 
 
 def names(value: int | str) -> list[str]:
@@ -341,14 +248,8 @@ def _bit(word):
     if bare.startswith(_LATER) and bare.removeprefix(_LATER).isdecimal():
         return _number(1 << min(int(bare.removeprefix(_LATER)), _BITS))
     if bare not in PhotozFlag.__members__:
-        raise ValueError(_no_flag(word))
+        raise ValueError(no_flag(word, PhotozFlag.__members__))
     return int(PhotozFlag[bare])
-
-
-def _no_flag(word):
-    close = get_close_matches(str(word).upper(), PhotozFlag.__members__, n=1)
-    meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"no flag {word!r}: {meant}Known are {', '.join(PhotozFlag.__members__)}"
 
 
 def _name(bit):

@@ -9,9 +9,9 @@ from astropy.nddata.bitmask import bitfield_to_boolean_mask, extend_bit_flag_map
 from astropy.table import Column, MaskedColumn, QTable, Table
 
 from astro_photz import PhotozFlag, flags
-from astro_photz.flags import FLAG_MEANINGS, MISSING
+from astro_photz.flags import FLAG_ADVICE, FLAG_MEANINGS, MISSING
 
-LATER = 1 << 20
+LATER = 1 << 28
 SUMS = [0, 1, 64, 384, 2048, MISSING, (1 << 12) - 1, LATER, LATER + 64]
 
 
@@ -37,8 +37,20 @@ def test_bits_keep_their_meaning():
         "EXTRAPOLATED": 512,
         "GRID_EDGE": 1024,
         "APPROXIMATE_EBV": 2048,
+        "OUTLIER": 4096,
+        "POINT_SOURCE": 8192,
+        "MISALIGNED": 16384,
+        "BEYOND_GRID": 32768,
+        "WRONG_SCALE": 65536,
+        "SATURATED": 131072,
+        "TRAIL": 262144,
+        "BAD_SEEING": 524288,
+        "EBV_MISMATCH": 1048576,
+        "BIMODAL": 2097152,
+        "ANALOGUES_DISAGREE": 4194304,
     }
     assert list(FLAG_MEANINGS) == list(PhotozFlag.__members__)
+    assert list(FLAG_ADVICE) == list(PhotozFlag.__members__)
     assert MISSING == 31
 
 
@@ -107,8 +119,8 @@ def test_what_flags_mean():
     assert flags.names(384) == ["OFF_CENTRE", "CROWDED"]
     assert flags.describe(384) == f"OFF_CENTRE: {FLAG_MEANINGS['OFF_CENTRE']}; CROWDED: {FLAG_MEANINGS['CROWDED']}"
     assert flags.describe(0) == "no flag: nothing speaks against the estimate"
-    assert flags.names(LATER) == ["BIT_20"]
-    assert flags.describe(LATER) == "BIT_20: bit 20, of a later version"
+    assert flags.names(LATER) == ["BIT_28"]
+    assert flags.describe(LATER) == "BIT_28: bit 28, of a later version"
 
 
 @pytest.mark.parametrize(
@@ -174,10 +186,10 @@ def test_counts_of_each_flag(kind):
     table = table_of([0, 64, 320, LATER + 64], kind=kind)
     counts = flags.to_table(table)
     assert counts.colnames == ["name", "bit", "n", "share", "meaning"]
-    assert counts["name"].tolist() == [*FLAG_MEANINGS, "BIT_20"]
-    assert counts["bit"].tolist() == [1 << bit for bit in (*range(12), 20)]
-    assert counts["meaning"].tolist() == [*FLAG_MEANINGS.values(), "bit 20, of a later version"]
-    assert counts_of(table) == {"LOW_SNR": 3, "CROWDED": 1, "BIT_20": 1}
+    assert counts["name"].tolist() == [*FLAG_MEANINGS, "BIT_28"]
+    assert counts["bit"].tolist() == [1 << bit for bit in (*range(23), 28)]
+    assert counts["meaning"].tolist() == [*FLAG_MEANINGS.values(), "bit 28, of a later version"]
+    assert counts_of(table) == {"LOW_SNR": 3, "CROWDED": 1, "BIT_28": 1}
     assert counts["share"][counts["n"] == 3].tolist() == [0.75]
     for alike in (table["z_phot_flags"], flags.with_names(table), flags.with_names(table)["z_phot_flags"]):
         assert counts_of(alike) == counts_of(table)
