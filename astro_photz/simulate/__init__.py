@@ -5,8 +5,9 @@ A simulated sky: galaxies with the colours and redshifts of real ones, as SDSS w
 Their progenitors are real galaxies (`astro_photz.simulate.population.draw`); they get shapes by type and luminosity
 (`astro_photz.simulate.population.morphology`), neighbours (`astro_photz.simulate.scene.neighbours`), a point-spread
 function (`astro_photz.simulate.camera.conditions`) and noise (`astro_photz.simulate.camera.noise`), and are drawn in
-Fourier space (`astro_photz.simulate.render.fourier`). `galaxies` makes stamps in memory, `write` a file of any number
-of them, `write_frames` whole fields as the survey's archive has them; `cut_patches` cuts real sky to put galaxies on.
+Fourier space (`astro_photz.simulate.render.fourier`). `galaxies` makes stamps in memory, `point_sources` those of stars
+and quasars, `write` a file of any number of galaxies, `write_points` one of points for a model to tell from galaxies,
+`write_frames` whole fields as the survey's archive has them; `cut_patches` cuts real sky to put galaxies on.
 It needs the extra ``[simulate]``: torch and kcorrect.
 """
 
@@ -16,8 +17,10 @@ optional("torch", extra="simulate", doing="simulating")
 
 from .camera.blank_sky import cut_patches
 from .fields.write_frames import write_frames
+from .points import point_sources
 from .settings import Settings
 from .simulation import galaxies
+from .write_points import write_points
 from .write_stamps import write
 
-__all__ = ["Settings", "cut_patches", "galaxies", "write", "write_frames"]
+__all__ = ["Settings", "cut_patches", "galaxies", "point_sources", "write", "write_frames", "write_points"]

@@ -41,7 +41,7 @@ from .truth import count_neighbours
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["BLOCK", "Simulation", "galaxies"]
+__all__ = ["BLOCK", "Simulation", "concatenated", "galaxies"]
 
 BLOCK = 256
 """Galaxies in a block."""
@@ -106,7 +106,7 @@ def galaxies(
     n = check_count("n", n)
     simulation = Simulation(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
     cutouts, truth = zip(*(simulation.block(number, n) for number in range(-(-n // BLOCK))), strict=True)
-    return _concatenate(cutouts), vstack(truth)
+    return concatenated(cutouts), vstack(truth)
 
 
 @dataclass(frozen=True)
@@ -280,8 +280,19 @@ def _one_thread():
         torch.set_num_threads(before)
 
 
-def _concatenate(parts):
-    """Join several `Cutouts`."""
+def concatenated(parts):
+    """
+    Join simulated stamps.
+
+    Parameters
+    ----------
+    parts : sequence of `~astro_photz.Cutouts`
+        With positions.
+
+    Returns
+    -------
+    `~astro_photz.Cutouts`
+    """
     places = [(part.coord.ra.deg, part.coord.dec.deg) for part in parts]
     return Cutouts(
         np.concatenate([part.flux for part in parts]),
