@@ -44,6 +44,7 @@ from astro_photz.simulate.truth import truth_columns
 from astro_photz.train.runs.folder import RunFolder
 from astro_photz.train.tasks.representation import probe_scatter
 from astro_photz.utils._files import write_json
+from tools.make_reference import write_point_sources
 from tools.make_similarity_space import make_space
 
 HERE = Path(__file__).parent
@@ -67,7 +68,7 @@ LIMITS = [
     "Mergers, blends and targets with a star on top were not part of the training beyond chance neighbours.",
 ]
 """Limits of any model that is made so; those that were found for a particular one are in its settings."""
-AT_THE_END = "limits", "space"  # settings that change nothing of what was trained
+AT_THE_END = "limits", "space", "points"  # settings that change nothing of what was trained
 ENCODER_LIMITS = ["Trained on simulated images, without redshifts: what it calls alike is alike in those.", LIMITS[1]]
 
 
@@ -182,7 +183,8 @@ def export(run, settings, data):
         return
     name = settings["name"]
     model = run / name
-    report = train.export_run(run / "finetuned", model, card=facts(run, settings, data), int8=True, overwrite=True)
+    told = {"card": facts(run, settings, data), "point_sources": point_sources(run, settings)}
+    report = train.export_run(run / "finetuned", model, **told, int8=True, overwrite=True)
     evaluation = evaluate_model(model, data["test"])
     metrics = {"simulated test galaxies (seeds not trained on)": evaluation.overall}
     load_model(model).card.updated(metrics=metrics).write(model)
@@ -192,6 +194,16 @@ def export(run, settings, data):
     print(json.dumps({"calibration": report, "test set": evaluation.overall}, indent=1))
     write_json(run / INTEGERS, integers(report["int8"], evaluation.model, run))
     evaluation.write(run / EVALUATION)
+
+
+def point_sources(run, settings):
+    """File of simulated stars, quasars and faint galaxies, which the model shall tell apart, if that is wanted."""
+    path = run / "point_sources.h5"
+    if "points" not in settings:
+        return None
+    if not path.exists():
+        write_point_sources(path, settings["simulate"], **settings["points"])
+    return path
 
 
 def export_encoder(run, path, card, validation, space):

@@ -14,9 +14,15 @@ from astro_photz.flags import MISSING, PhotozFlag
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.quality import flag_images
+from astro_photz.quality.measurements import measure
+from astro_photz.quality.pdfs import flag_pdfs
+from astro_photz.reference.point_sources import point_source
+from astro_photz.reference.strangers import Reference
 from astro_photz.utils._progress import progress_bar
 
 __all__ = ["BATCH", "EstimatedBatch", "batches_of", "estimate_batches"]
+
+_STRANGE = 0.02  # share of the galaxies of the reference that lie farther out
 
 BATCH = 256
 """Galaxies in memory at once, where the source does not decide."""
@@ -38,6 +44,9 @@ class EstimatedBatch:
     embedding : `~numpy.ndarray` (M, D) of float32
     pdf : `~astro_photz.RedshiftPDF` (M,) or None
         None if redshifts were not asked for.
+    ood : `~numpy.ndarray` (M,) of float32 or None
+        Share of the galaxies of the model's reference that lie farther out. None if redshifts were not asked for, or
+        the model has no reference.
     """
 
     rows: np.ndarray
@@ -45,6 +54,7 @@ class EstimatedBatch:
     cutouts: Cutouts
     embedding: np.ndarray
     pdf: RedshiftPDF | None
+    ood: np.ndarray | None = None
 
     @property
     def estimated(self):
@@ -77,16 +87,33 @@ def estimate_batches(batches, model, *, redshifts=True):
     ...     print(len(part.rows), part.pdf)
     24 <RedshiftPDF of 24 galaxies, 180 bins on 0 to 0.4>
     """
+    reference = Reference.of_model(model) if redshifts else None
     with closing(batches):
         for batch in batches:
-            flags = flag_images(batch.cutouts, training_range=model.card.training_range)
+            measured = measure(batch.cutouts)
+            flags = flag_images(batch.cutouts, training_range=model.card.training_range, measurements=measured)
             usable = _usable(flags)
             cutouts = batch.cutouts[usable]
-            embedding = model.embed(cutouts)
-            pdf = model.pdf(embedding) if redshifts else None
-            if redshifts:
-                flags[usable] |= np.where(pdf.mode() > pdf.edges[-2], PhotozFlag.GRID_EDGE, 0).astype(np.int32)
-            yield EstimatedBatch(batch.rows, flags, cutouts, embedding, pdf)
+            if not redshifts:
+                yield EstimatedBatch(batch.rows, flags, cutouts, model.embed(cutouts), None)
+                continue
+            encoding = model.encoding(cutouts)
+            pdf = model.pdf(encoding.embedding)
+            flags[usable] |= flag_pdfs(pdf, model.card.training_range)
+            ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features)
+            flags[usable] |= strange
+            yield EstimatedBatch(batch.rows, flags, cutouts, encoding.embedding, pdf, ood)
+
+
+def _strangeness(reference, cutouts, measured, features):
+    """Share of the reference's galaxies that lie farther out, if there is a reference, and flags."""
+    ood, points = None, None
+    flags = np.zeros(len(cutouts), dtype=np.int32)
+    if reference is not None:
+        ood, points = reference.ood(features, measured.vector), reference.point_sources
+        flags[ood < _STRANGE] |= PhotozFlag.OUTLIER
+    flags[point_source(cutouts, measured, features, points)] |= PhotozFlag.POINT_SOURCE
+    return ood, flags
 
 
 def batches_of(cutouts, *, progress=None):

@@ -14,13 +14,22 @@ from astro_photz.utils._document import Document
 from astro_photz.utils._files import aside, sha256
 from astro_photz.utils._types import PathLike
 
-__all__ = ["CARD", "LINEAGE", "ModelCard", "ModelError"]
+__all__ = ["ANALOGUES", "BESIDE", "CARD", "LINEAGE", "REFERENCE", "ModelCard", "ModelError"]
 
 CARD = "card.json"
 """Name of the file, by which the folder of a model is known."""
 
 LINEAGE = "lineage.json"
 """Name of the file with the galaxies that a model was trained on: `~astro_photz.models.lineage.Lineage`."""
+
+REFERENCE = "reference.npz"
+"""Name of the file by which strangers are told from the galaxies of the training."""
+
+ANALOGUES = "analogues.npz"
+"""Name of the file with galaxies of known redshift to compare others with."""
+
+BESIDE = (LINEAGE, REFERENCE, ANALOGUES)
+"""Names of the files that a model may have beside its graphs."""
 
 _IN_EVERY_FILE = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
 _HASHED = (".onnx", ".pt", ".safetensors")
@@ -47,13 +56,17 @@ class ModelCard(Document):
     origin : dict, optional
         Of the model whose weights the training began with: ``name``, ``simulated`` and ``training_range``.
     training_range : dict of list of float, optional
-        Lowest and highest ``r_mag``, ``ebv`` and ``redshift`` of nearly all galaxies of the training set.
+        Lowest and highest ``r_mag``, ``ebv`` and ``redshift`` of nearly all galaxies of the training set, and
+        ``seeing`` (full width at half maximum in *r*, arcsec) where it is known.
     metrics : dict of dict of float, optional
         Figures of merit, by the set of galaxies that they were measured on.
     calibration, quantization, source : dict, optional
         Reports of the calibration, of the conversion to 8-bit integers, and of the download of published weights.
     recipe, versions, made_by, commit, steps : dict or str, optional
         How the model was trained, with which software, and when.
+    reference : dict, optional
+        Galaxies by which strangers are told: ``of`` (which they are), ``n`` and ``n_validation`` of them, ``sha256`` of
+        the file.
     encoder : dict, optional
         Keywords of `~astro_photz.train.make_encoder`.
     z_edges : list of float (K + 1,), optional
@@ -103,6 +116,7 @@ class ModelCard(Document):
     made_by: dict = field(default_factory=dict)
     commit: str | None = None
     steps: dict = field(default_factory=dict)
+    reference: dict = field(default_factory=dict)
     encoder: dict = field(default_factory=dict)
     z_edges: list | None = None
     bands: list = field(default_factory=lambda: list(BANDS))
@@ -163,7 +177,7 @@ class ModelCard(Document):
             As written.
         """
         folder = Path(folder)
-        files = sorted(file for file in folder.iterdir() if file.suffix in _HASHED or file.name == LINEAGE)
+        files = sorted(file for file in folder.iterdir() if file.suffix in _HASHED or file.name in BESIDE)
         card = self.updated(files={file.name: sha256(file) for file in files})
         with aside(folder / CARD) as part:
             part.write_text(json.dumps(card.entries(), indent=2) + "\n", encoding="utf-8")

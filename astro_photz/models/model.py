@@ -2,14 +2,15 @@
 """
 A model: two ONNX graphs and the card that describes them.
 
-``encoder.onnx`` turns an image and its E(B-V) into an embedding; dereddening and the scaling of pixels are inside the
-graph, so that they cannot differ from those of the training. ``head.onnx`` turns the embedding into probabilities in
-bins of redshift. A model that was pretrained without labels has no head yet: it embeds, and no more.
+``encoder.onnx`` turns an image and its E(B-V) into an embedding, and may give the features that the embedding is made
+of; dereddening and the scaling of pixels are inside the graph, so that they cannot differ from those of the training.
+``head.onnx`` turns the embedding into probabilities in bins of redshift. A model that was pretrained without labels has
+no head yet: it embeds, and no more.
 """
 
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,15 +21,32 @@ from astro_photz.utils._files import sha256
 from astro_photz.utils._types import PathLike
 
 from ._threads import in_threads
-from .card import LINEAGE, ModelCard, ModelError
+from .card import BESIDE, LINEAGE, ModelCard, ModelError
 from .lineage import Lineage
 
-__all__ = ["IMAGE_SIZE", "PhotozModel"]
+__all__ = ["IMAGE_SIZE", "Encoding", "PhotozModel"]
 
 IMAGE_SIZE = 64
 # Stamps that go through the graph at once, in a thread: enough to keep a processor busy, few enough to stay in its
 # cache and to be shared out evenly.
 _BATCH = 16
+
+
+class Encoding(NamedTuple):
+    """
+    Numbers that an encoder makes of the images of N galaxies.
+
+    Parameters
+    ----------
+    embedding : `~numpy.ndarray` (N, D) float32
+        For the head; NaN for a galaxy without pixels or E(B-V).
+    features : `~numpy.ndarray` (N, F) float32
+        Numbers that the embedding is made of, which tell galaxies from all else; the embedding itself, where the graph
+        does not give them. NaN for a galaxy without pixels or E(B-V).
+    """
+
+    embedding: np.ndarray
+    features: np.ndarray
 
 
 class PhotozModel:
@@ -68,6 +86,7 @@ class PhotozModel:
         _check_hashes(self.path, self.card)
         self._encoder = _session(self.path / "encoder.onnx")
         self._head: Any = _session(self.path / "head.onnx") if self.card.has_head else None
+        self._dims: dict[str, Any] = {node.name: node.shape[-1] for node in self._encoder.get_outputs()}
         self._check_shapes()
 
     @property
@@ -149,18 +168,58 @@ class PhotozModel:
         embedding : `~numpy.ndarray` (N, D) float32
             NaN for a galaxy without pixels or E(B-V), for which the network would give numbers all the same.
         """
-        cutouts = cutouts.crop(IMAGE_SIZE)
-        embedding = np.empty((len(cutouts), self.card.embedding_dim), dtype=np.float32)
+        return self._outputs(cutouts, ["embedding"])["embedding"]
 
-        def embed(start):
+    def encoding(self, cutouts: Cutouts) -> Encoding:
+        """
+        Embed the images of cutouts, and keep the features that the embeddings are made of.
+
+        Parameters
+        ----------
+        cutouts : `~astro_photz.Cutouts` (N,)
+            The central 64 pixels of each stamp are used.
+
+        Returns
+        -------
+        `Encoding` (N,)
+            Of one pass through the graph.
+
+        Examples
+        --------
+        >>> import astro_photz
+        >>> model = astro_photz.load_model()
+        >>> encoding = model.encoding(astro_photz.Cutouts.read(astro_photz.demo_path())[:3])
+        >>> encoding.embedding.shape, encoding.features.shape
+        ((3, 256), (3, 512))
+        """
+        outputs = self._outputs(cutouts, list(self._dims))
+        return Encoding(outputs["embedding"], outputs.get("features", outputs["embedding"]))
+
+    @property
+    def feature_dim(self) -> int:
+        """Length F of the features of an `Encoding`, int."""
+        return self._dims.get("features", self.card.embedding_dim)
+
+    @property
+    def gives_features(self) -> bool:
+        """True if the encoder's graph gives other features than the embedding itself, bool."""
+        return "features" in self._dims
+
+    def _outputs(self, cutouts, names):
+        cutouts = cutouts.crop(IMAGE_SIZE)
+        outputs = {name: np.empty((len(cutouts), self._dims[name]), dtype=np.float32) for name in names}
+
+        def run(start):
             part = slice(start, start + _BATCH)
             feed = {"flux": np.ascontiguousarray(cutouts.flux[part]), "ebv": cutouts.ebv[part]}
-            (embedding[part],) = self._encoder.run(["embedding"], feed)
+            for name, values in zip(names, self._encoder.run(names, feed), strict=True):
+                outputs[name][part] = values
 
-        in_threads(embed, range(0, len(cutouts), _BATCH))
+        in_threads(run, range(0, len(cutouts), _BATCH))
         known = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0) & ~np.isnan(cutouts.flux).all(axis=(1, 2, 3))
-        embedding[~known] = np.nan
-        return embedding
+        for values in outputs.values():
+            values[~known] = np.nan
+        return outputs
 
     def pdf(self, embedding: ArrayLike) -> RedshiftPDF:
         """
@@ -192,12 +251,14 @@ class PhotozModel:
         graphs = [self._encoder] if self._head is None else [self._encoder, self._head]
         wanted = (5, IMAGE_SIZE, IMAGE_SIZE)
         inputs = {node.name: tuple(node.shape[1:]) for node in self._encoder.get_inputs()}
-        outputs = {node.name: node.shape[-1] for graph in graphs for node in graph.get_outputs()}
+        outputs = self._dims | {node.name: node.shape[-1] for node in (self._head.get_outputs() if self._head else ())}
         if inputs != {"flux": wanted, "ebv": ()}:
             raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,), but takes {inputs}")
         if any(isinstance(node.shape[0], int) for graph in graphs for node in graph.get_inputs()):
             raise ModelError(f"{self.path}: the graphs take batches of one length only: export a dynamic batch")
         expected = {"embedding": self.card.embedding_dim}
+        if isinstance(features := self._dims.get("features"), int):  # which no card tells
+            expected["features"] = features
         if self._head is not None:
             expected["pdf"] = len(self.edges) - 1
         if outputs != expected:
@@ -205,8 +266,8 @@ class PhotozModel:
 
 
 def _check_hashes(path, card):
-    lineage = [LINEAGE] if LINEAGE in card.files or (path / LINEAGE).is_file() else []
-    for name in ("encoder.onnx", *(["head.onnx"] if card.has_head else []), *lineage):
+    beside = [name for name in BESIDE if name in card.files or (path / name).is_file()]
+    for name in ("encoder.onnx", *(["head.onnx"] if card.has_head else []), *beside):
         file = path / name
         if not file.is_file():
             raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")

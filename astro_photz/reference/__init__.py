@@ -3,4 +3,8 @@
 The galaxies that a model knows: how far a stamp is from them, and which are most like it.
 """
 
-__all__: list[str] = []
+from .analogues import Analogues
+from .point_sources import PointSources
+from .strangers import Reference
+
+__all__ = ["Analogues", "PointSources", "Reference"]

@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """A model is what its card says, or it is refused."""
 
-import hashlib
 import json
 import pickle
 import shutil
@@ -87,8 +86,7 @@ def test_graphs_that_do_not_fit_the_card(folder, changes):
 
 def test_graphs_in_the_wrong_place(folder):
     shutil.copy(folder / "head.onnx", folder / "encoder.onnx")
-    digest = hashlib.sha256((folder / "head.onnx").read_bytes()).hexdigest()
-    rewrite_card(folder, files={"encoder.onnx": digest, "head.onnx": digest})
+    ModelCard.read(folder).write(folder)  # with the hash of the new file
     with pytest.raises(ModelError, match="must take flux"):
         PhotozModel(folder)
 
@@ -107,8 +105,7 @@ def test_a_graph_for_batches_of_one_length_is_refused(folder, name):
 
 def test_what_is_no_onnx(folder):
     (folder / "head.onnx").write_bytes(b"nothing")
-    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("encoder.onnx", "head.onnx")}
-    rewrite_card(folder, files=files)
+    ModelCard.read(folder).write(folder)
     with pytest.raises(ModelError, match="onnxruntime cannot read"):
         PhotozModel(folder)
 
@@ -240,6 +237,69 @@ def test_card_says_what_the_model_was_trained_on():
     assert model.card.limits
     assert {"r_mag", "ebv"} <= set(model.card.training_range)
     assert "".join(model.card.bands) == "ugriz"
+
+
+# Features
+
+
+def test_one_pass_gives_the_embedding_and_what_it_is_made_of():
+    cutouts, model = gaussian_cutouts(20), astro_photz.load_model()
+    encoding = model.encoding(cutouts)
+    assert model.gives_features
+    assert encoding.features.shape == (20, model.feature_dim) == (20, 512)
+    np.testing.assert_array_equal(encoding.embedding, model.embed(cutouts))
+
+
+def test_what_is_not_known_has_no_features():
+    cutouts, model = gaussian_cutouts(3), astro_photz.load_model()
+    cutouts.ebv[0] = np.nan
+    cutouts.flux[1] = np.nan
+    assert np.isnan(model.encoding(cutouts).features).all(axis=1).tolist() == [True, True, False]
+
+
+def without_features(folder):
+    """A model as earlier versions exported it: its graph gives the embedding alone, and it has no reference."""
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(folder / "encoder.onnx")
+    del graph.graph.output[1]
+    onnx.save(graph, folder / "encoder.onnx")
+    for name in ("reference.npz", "analogues.npz"):
+        (folder / name).unlink(missing_ok=True)
+    ModelCard.read(folder).updated(reference={}).write(folder)
+    return PhotozModel(folder)
+
+
+def test_a_graph_without_features_has_the_embedding_for_them(folder):
+    cutouts, model = gaussian_cutouts(3), without_features(folder)
+    assert not model.gives_features
+    encoding = model.encoding(cutouts)
+    np.testing.assert_array_equal(encoding.features, encoding.embedding)
+    np.testing.assert_array_equal(encoding.embedding, astro_photz.load_model().embed(cutouts))
+    assert model.feature_dim == model.card.embedding_dim
+
+
+def test_outputs_of_other_names_are_refused(folder):
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(folder / "encoder.onnx")
+    other = onnx.helper.make_node("Identity", ["features"], ["pooled"])
+    graph.graph.node.append(other)
+    graph.graph.output[1].name = "pooled"
+    onnx.save(graph, folder / "encoder.onnx")
+    ModelCard.read(folder).write(folder)
+    with pytest.raises(ModelError, match=r"'pooled'.*while the card says"):
+        PhotozModel(folder)
+
+
+@pytest.mark.parametrize("name", ["lineage.json", "reference.npz", "analogues.npz"])
+def test_a_file_beside_the_graphs_is_the_one_of_the_card(folder, name):
+    (folder / name).write_bytes(b"another one")
+    with pytest.raises(ModelError, match=f"{name} is not the file that its card describes.*get the model again"):
+        PhotozModel(folder)
+    ModelCard.read(folder).write(folder)
+    assert PhotozModel(folder).card.files[name]
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f"it has no {name}"):
+        PhotozModel(folder)
 
 
 # Models of the user

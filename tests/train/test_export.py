@@ -69,6 +69,21 @@ def test_onnx_gives_what_torch_gives(exported):
     np.testing.assert_allclose(loaded.pdf(loaded.encode(flux, ebv)).p, pdf, atol=1e-5)
 
 
+def test_onnx_gives_the_features_that_torch_gives(exported):
+    encoder, _, loaded = exported
+    cutouts = gaussian_cutouts(9, ebv=np.linspace(0, 0.3, 9))
+    encoding = loaded.encoding(cutouts)
+    np.testing.assert_array_equal(encoding.embedding, loaded.embed(cutouts))
+    assert loaded.gives_features == hasattr(encoder, "encoding")
+    if not loaded.gives_features:  # without a bottleneck, the embedding is all there is
+        np.testing.assert_array_equal(encoding.features, encoding.embedding)
+        return
+    with torch.no_grad():
+        features = encoder.encoder(torch.from_numpy(cutouts.flux), torch.from_numpy(cutouts.ebv))
+    np.testing.assert_allclose(encoding.features, features, rtol=1e-4, atol=1e-4 * float(features.abs().max()))
+    assert 0 < loaded.card.difference_from_torch["features"] < 1e-4
+
+
 def test_the_exported_pdf_is_the_calibrated_one(exported):
     _, head, loaded = exported
     embedding = loaded.encode(spoilt_flux(), np.full(9, 0.02))

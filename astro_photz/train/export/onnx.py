@@ -17,15 +17,27 @@ from astro_photz.models.card import ModelCard
 from astro_photz.models.lineage import Lineage
 from astro_photz.models.writing import new_model
 from astro_photz.sdss import R_UGRIZ
+from astro_photz.train.networks.encoder import Bottleneck
 from astro_photz.train.networks.heads import Z_EDGES
 from astro_photz.train.networks.weights import WEIGHTS, write_weights
 from astro_photz.utils._checks import check_not_there
 from astro_photz.utils._types import PathLike
 
-__all__ = ["OPSET", "export_model"]
+__all__ = ["OPSET", "export_model", "write_model"]
 
 OPSET = 20
 """Version of the ONNX operators that the graphs use."""
+
+
+class _WithFeatures(torch.nn.Module):
+    """An encoder that gives its features too: they tell a stranger, which the few numbers behind them do not."""
+
+    def __init__(self, encoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, flux, ebv):
+        return self.encoder.encoding(flux, ebv)
 
 
 class _PDFHead(torch.nn.Module):
@@ -59,7 +71,7 @@ def export_model(
     ----------
     encoder : `torch.nn.Module`
         Takes ``flux`` (B, 5, 64, 64) and ``ebv`` (B,), gives embeddings (B, D); has ``image_size`` and
-        ``embedding_dim``.
+        ``embedding_dim``. The graph of a `~astro_photz.train.networks.encoder.Bottleneck` gives its ``features`` too.
     head : `torch.nn.Module` or None
         Takes embeddings (B, D), gives scores of the redshift bins (B, 180), calibrated: their softmax is the PDF. None
         for an encoder alone, which embeds but gives no redshifts.
@@ -84,34 +96,64 @@ def export_model(
     ImportError
         Without onnx and onnxscript.
     RuntimeError
-        If the graphs do not give what torch gives: embeddings within 1e-4 of the largest number, PDFs within 1e-5.
+        If the graphs do not give what torch gives: embeddings and features within 1e-4 of the largest number, PDFs
+        within 1e-5.
     """
     path = Path(path)
     check_not_there(path, overwrite=overwrite)
+    with new_model(path, overwrite=overwrite) as part:
+        write_model(encoder, head, part, card=card, lineage=lineage, settings=settings, weights=weights)
+
+
+def write_model(
+    encoder: torch.nn.Module,
+    head: torch.nn.Module | None,
+    folder: Path,
+    *,
+    card: ModelCard,
+    lineage: Lineage | None = None,
+    settings: dict[str, Any] | None = None,
+    weights: bool = True,
+) -> None:
+    """
+    Write the files of a model into a folder that is there, as `export_model` does.
+
+    Parameters
+    ----------
+    encoder, head, card, lineage, settings, weights
+        As in `export_model`.
+    folder : `~pathlib.Path`
+
+    Raises
+    ------
+    ImportError, RuntimeError
+        As in `export_model`.
+    """
     try:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ImportError('exporting needs onnx and onnxscript: pip install "astro-photz[train]"') from error
-
-    with new_model(path, overwrite=overwrite) as part:
-        difference = _write_graphs(encoder, head, part)
-        if settings and weights:
-            write_weights(part / WEIGHTS, encoder, settings, head=head)
-        if lineage:
-            lineage.write(part)
-        facts = _facts(encoder, head, settings)
-        card.updated(difference_from_torch=difference, **facts).write(part)
+    difference = _write_graphs(encoder, head, folder)
+    if settings and weights:
+        write_weights(folder / WEIGHTS, encoder, settings, head=head)
+    if lineage:
+        lineage.write(folder)
+    card.updated(difference_from_torch=difference, **_facts(encoder, head, settings)).write(folder)
 
 
 def _write_graphs(encoder, head, folder):
     """Write the graphs, and measure their difference from torch; raise an error if it is large."""
     size = encoder.image_size
-    _export(encoder, (torch.zeros(2, 5, size, size), torch.zeros(2)), ("flux", "ebv"), "embedding", folder)
+    stamps = {"flux": torch.zeros(2, 5, size, size), "ebv": torch.zeros(2)}
+    if isinstance(encoder, Bottleneck):
+        _export(_WithFeatures(encoder), stamps, ["embedding", "features"], folder / "encoder.onnx")
+    else:
+        _export(encoder, stamps, ["embedding"], folder / "encoder.onnx")
     pdf_head = _PDFHead(head) if head else None
     if head:
-        _export(pdf_head, (torch.zeros(2, encoder.embedding_dim),), ("embedding",), "pdf", folder)
+        _export(pdf_head, {"embedding": torch.zeros(2, encoder.embedding_dim)}, ["pdf"], folder / "head.onnx")
     difference = _difference_from_torch(encoder, pdf_head, folder)
-    if not (difference["embedding"] <= 1e-4 and difference.get("pdf", 0) <= 1e-5):  # NaN is neither
+    if not all(value <= (1e-5 if name == "pdf" else 1e-4) for name, value in difference.items()):  # NaN is not
         raise RuntimeError(f"the exported graphs do not give what torch gives: they differ by {difference}")
     return difference
 
@@ -129,7 +171,7 @@ def _facts(encoder, head, settings):
     }
 
 
-def _export(module, example, inputs, output, folder):
+def _export(module, inputs, outputs, path):
     import onnx
 
     module = module.cpu().float().eval()
@@ -143,17 +185,16 @@ def _export(module, example, inputs, output, folder):
         try:
             program = torch.onnx.export(
                 module,
-                example,
+                tuple(inputs.values()),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=inputs,
-                output_names=[output],
-                dynamic_shapes=tuple({0: batch} for _ in example),
+                input_names=list(inputs),
+                output_names=outputs,
+                dynamic_shapes=tuple({0: batch} for _ in inputs),
                 verbose=False,
             )
         finally:
             logger.setLevel(level)
-    path = folder / ("encoder.onnx" if output == "embedding" else "head.onnx")
     graph = program.model_proto
     _forget_sources(graph)
     onnx.save(graph, path)
@@ -178,9 +219,13 @@ def _difference_from_torch(encoder, head, folder):
     flux = brightness * profile + 0.02 * torch.randn(n, 5, size, size, generator=torch.Generator().manual_seed(0))
     flux[0, 1] = flux[1, :, :, size // 2 :] = torch.nan
     ebv = torch.linspace(0, 0.3, n)
-    embedding = encoder(flux, ebv)
-    (exported,) = _run(folder / "encoder.onnx", flux=flux, ebv=ebv)
-    difference = {"embedding": float(np.abs(exported - embedding.numpy()).max() / embedding.abs().max())}
+    trained = encoder.encoding(flux, ebv) if isinstance(encoder, Bottleneck) else (encoder(flux, ebv),)
+    exported = _run(folder / "encoder.onnx", flux=flux, ebv=ebv)
+    difference = {
+        name: float(np.abs(graphs - torchs.numpy()).max() / torchs.abs().max())
+        for name, graphs, torchs in zip(("embedding", "features"), exported, trained, strict=False)
+    }
+    embedding = trained[0]
     if head:
         (pdf,) = _run(folder / "head.onnx", embedding=embedding)
         difference["pdf"] = float(np.abs(pdf - head(embedding).numpy()).max())

@@ -21,7 +21,7 @@ from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.evaluation.scores import evaluate_model
 from astro_photz.models import PhotozModel, load_model
-from astro_photz.models.card import LINEAGE
+from astro_photz.models.card import BESIDE
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.models.writing import new_model
 from astro_photz.utils._checks import check_not_there
@@ -75,7 +75,7 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
     before = evaluate_model(model, validation, **measured).overall  # refuses what cannot be used, at the start
     batches = _batches(stamps, n_stamps, seed)
     with new_model(path, overwrite=overwrite) as part:
-        for name in ("head.onnx", *([LINEAGE] if LINEAGE in model.card.files else [])):
+        for name in ("head.onnx", *(name for name in BESIDE if name in model.card.files)):
             shutil.copy(model.path / name, part)
         _quantize(model.path / "encoder.onnx", part / "encoder.onnx", batches)
         # metrics and differences were measured in float32

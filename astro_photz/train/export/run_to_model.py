@@ -19,6 +19,7 @@ from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.models import ModelCard
+from astro_photz.models.writing import new_model
 from astro_photz.photometry import aperture_flux, r_magnitude
 from astro_photz.sdss import BANDS
 from astro_photz.train.data.stamps import Stamps
@@ -31,8 +32,9 @@ from astro_photz.train.tasks.calibration import calibrate
 from astro_photz.utils._checks import check_not_there
 from astro_photz.utils._types import PathLike
 
-from .onnx import export_model
+from .onnx import write_model
 from .quantize import quantize_model
+from .reference import add_reference
 
 __all__ = ["export_run", "training_range"]
 
@@ -52,6 +54,7 @@ def export_run(
     name: str | None = None,
     data: PathLike | None = None,
     validation: PathLike | None = None,
+    point_sources: PathLike | None = None,
     card: dict[str, Any] | None = None,
     int8: bool = False,
     weights: bool = True,
@@ -60,8 +63,9 @@ def export_run(
     """
     Write the model of a finished run.
 
-    A fine-tuning, or an adaptation, is calibrated on its validation set, or on the galaxies that it held out; a
-    pretraining gives an encoder alone, for embeddings.
+    A fine-tuning, or an adaptation, is calibrated on its validation set, or on the galaxies that it held out, by which
+    strangers are told too (`~astro_photz.train.export.reference.add_reference`); a pretraining gives an encoder alone,
+    for embeddings.
 
     Parameters
     ----------
@@ -73,6 +77,11 @@ def export_run(
         Of the model; that of its folder by default.
     data, validation : str or path-like, optional
         The files that the run was trained and validated on, if they have moved.
+    point_sources : str or path-like, optional
+        HDF5 file of stars and quasars, which the model shall tell from galaxies, as
+        `~astro_photz.simulate.point_sources` makes them; a data set ``point`` is 0 for stamps in it that are galaxies,
+        fainter than those of the training. Without a file, a model tells point sources as the one does that it was
+        adapted from, or by the width of the point-spread function alone.
     card : dict, optional
         Entries of the card that replace those of the run, or are added.
     weights : bool, optional
@@ -115,7 +124,12 @@ def export_run(
     made = _card(run, record, stamps, name or path.name).updated(calibration=report, **(card or {}))
     lineage = run.lineage or run_lineage(record, data=stamps, validation=judged_by)
     parts = {"card": made, "lineage": lineage, "settings": settings, "weights": weights}
-    export_model(encoder, head, path, **parts, overwrite=overwrite)
+    with new_model(path, overwrite=overwrite) as part:
+        write_model(encoder, head, part, **parts)
+        if head is not None:
+            learnt = Stamps(stamps, n=record.n_labels, held_out=record.held_out, seed=record.seed)
+            others = _validation_stamps(record, stamps, judged_by)
+            add_reference(part, run, learnt=learnt, others=others, point_sources=point_sources)
     if int8:
         with _validation_file(record, stamps, judged_by) as labelled:
             sets = {"stamps": stamps, "validation": labelled}
@@ -236,11 +250,16 @@ def training_range(path, *, labelled=True, n=4096):
     Returns
     -------
     dict of list of float
-        Lowest and highest ``r_mag`` (that of `~astro_photz.quality.flag_images`), ``ebv`` and ``redshift``.
+        Lowest and highest ``r_mag`` (that of `~astro_photz.quality.flag_images`), ``ebv`` and ``redshift``, and
+        ``seeing`` (full width at half maximum in *r*, arcsec) where the file tells it.
     """
     stamps = Stamps(path, labelled=labelled)
     rows = np.sort(np.random.default_rng(0).permutation(len(stamps))[:n])  # files may be sorted
     cutouts = Cutouts.read(path, rows=rows)
-    r_mag = r_magnitude(aperture_flux(cutouts.flux[:, BANDS.index("r")]), cutouts.ebv)
-    values = {"r_mag": r_mag, "ebv": stamps.ebv[rows]} | ({"redshift": stamps.redshift} if labelled else {})
+    r = BANDS.index("r")
+    values = {"r_mag": r_magnitude(aperture_flux(cutouts.flux[:, r]), cutouts.ebv), "ebv": stamps.ebv[rows]}
+    if labelled:
+        values["redshift"] = stamps.redshift
+    if np.isfinite(cutouts.psf_fwhm[:, r]).any():
+        values["seeing"] = cutouts.psf_fwhm[:, r]
     return {name: [round(float(q), 3) for q in np.nanpercentile(value, [0.5, 99.5])] for name, value in values.items()}

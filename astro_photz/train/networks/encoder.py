@@ -151,9 +151,27 @@ class Bottleneck(nn.Module):
         -------
         `torch.Tensor` (B, 256)
         """
+        embedding, _ = self.encoding(flux, ebv)
+        return embedding
+
+    def encoding(self, flux, ebv):
+        """
+        Encode, and keep the features.
+
+        Parameters
+        ----------
+        flux, ebv : `torch.Tensor`
+            As in `forward`.
+
+        Returns
+        -------
+        embedding : `torch.Tensor` (B, 256)
+        features : `torch.Tensor` (B, ``encoder.embedding_dim``)
+        """
         features = self.encoder(flux, ebv)
         with _all_digits(flux):
-            return self.expand(self.describe(features.float()))
+            features = features.float()
+            return self.expand(self.describe(features)), features
 
 
 def _all_digits(flux):

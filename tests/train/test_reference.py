@@ -1,0 +1,132 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""An exported model knows the galaxies that it was trained on, and tells strangers from them."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning", exc_type=ImportError)
+pytest.importorskip("onnxscript", exc_type=ImportError)
+
+from small_runs import MACHINE, small_recipe, write_stamps
+
+from astro_photz import load_model, predict
+from astro_photz.cutouts import Cutouts
+from astro_photz.flags import PhotozFlag
+from astro_photz.models.card import REFERENCE
+from astro_photz.quality.measurements import measure
+from astro_photz.reference.strangers import Reference
+from astro_photz.testing.factories import gaussian_cutouts
+from astro_photz.train import adapt, export_run, finetune
+from astro_photz.train.export import reference as exported_reference
+
+BOTTLENECK = ("encoder.stem = pooled", "encoder.photometry = true", "encoder.bottleneck = 6")
+
+
+def shares(model, cutouts):
+    return Reference.of_model(model).ood(model.encoding(cutouts).features, measure(cutouts).vector)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """The folder of a fine-tuning, and the model that was made of it, with 8-bit integers beside it."""
+    folder = tmp_path_factory.mktemp("reference")
+    recipe = small_recipe("finetune.epochs = 1", *BOTTLENECK)
+    finetune(recipe, data / "train.h5", folder / "run", validation=data / "validation.h5", machine=MACHINE)
+    export_run(folder / "run", folder / "mine", int8=True)
+    return folder
+
+
+def test_the_card_says_whose_galaxies_they_are(trained):
+    model = load_model(trained / "mine")
+    told = model.card.reference
+    assert told == {
+        "of": "galaxies that mine was trained on",
+        "n": 160,
+        "n_validation": 100,
+        "sha256": model.card.files[REFERENCE],
+    }
+    assert model.gives_features
+    assert Reference.of_model(model).features.dim == model.feature_dim
+
+
+def test_galaxies_are_known_and_strangers_are_not(data, trained):
+    model = load_model(trained / "mine")
+    others = Cutouts.read(data / "validation.h5")
+    assert np.mean(shares(model, others.crop(64)) < 0.02) == pytest.approx(0.02, abs=0.011)
+    assert np.mean(shares(model, gaussian_cutouts(200, seed=7)) < 0.02) < 0.1
+    swapped = gaussian_cutouts(50, seed=7)
+    swapped.flux = swapped.flux[:, ::-1].copy()
+    table = predict(swapped, model=model)
+    assert (table["z_phot_ood"] < 0.02).all()
+    assert ((table["z_phot_flags"] & PhotozFlag.OUTLIER) != 0).all()
+
+
+def test_integers_know_the_same_galaxies(data, trained):
+    model, integers = load_model(trained / "mine"), load_model(trained / "mine-int8")
+    assert integers.card.reference == model.card.reference
+    others = Cutouts.read(data / "validation.h5").crop(64)
+    assert np.corrcoef(shares(model, others), shares(integers, others))[0, 1] > 0.9
+
+
+def test_a_pretraining_has_no_reference(pretrained, tmp_path):
+    export_run(pretrained, tmp_path / "encoder")
+    model = load_model(tmp_path / "encoder")
+    assert model.card.reference == {}
+    assert Reference.of_model(model) is None
+
+
+def test_an_adapted_model_keeps_what_it_began_with_and_ranks_by_its_own(tmp_path):
+    write_stamps(tmp_path / "few.h5", 240, size=64)
+    adapt(tmp_path / "few.h5", tmp_path / "run")
+    export_run(tmp_path / "run", tmp_path / "mine")
+    begun, model = load_model("bundled"), load_model(tmp_path / "mine")
+    before, after = Reference.of_model(begun), Reference.of_model(model)
+    np.testing.assert_array_equal(after.features.factor, before.features.factor)
+    assert (after.point_sources is None) == (before.point_sources is None)
+    told = model.card.reference
+    assert told["of"] == begun.card.reference["of"]
+    assert (told["n"], told["n_validation"]) == (begun.card.reference["n"], 100)
+    cutouts = gaussian_cutouts(200, seed=8)  # round galaxies, which the bundled model has not seen
+    assert np.median(shares(begun, cutouts)) < 0.25
+    assert 0.2 < np.median(shares(model, cutouts)) < 0.8
+
+
+def test_many_galaxies_of_ones_own_are_better_than_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(exported_reference, "ENOUGH", 100)
+    write_stamps(tmp_path / "many.h5", 240, size=64)
+    adapt(tmp_path / "many.h5", tmp_path / "run")
+    export_run(tmp_path / "run", tmp_path / "mine")
+    model = load_model(tmp_path / "mine")
+    assert (model.card.reference["of"], model.card.reference["n"]) == ("galaxies that mine was trained on", 140)
+    points, before = (Reference.of_model(one).point_sources for one in (model, load_model("bundled")))
+    assert (points is None) == (before is None)
+
+
+def test_point_sources_of_a_file_are_learnt(data, trained, tmp_path):
+    light = gaussian_cutouts(100, seed=9).flux.sum(axis=(2, 3), keepdims=True)
+    narrow = np.exp(-0.5 * ((np.arange(64) - 31.5) / 1.3) ** 2)
+    noise = np.random.default_rng(0).normal(0, 0.03, (100, 5, 64, 64))
+    stars = Cutouts(light * np.outer(narrow, narrow) / narrow.sum() ** 2 + noise, ebv=0.03)
+    stars.write(tmp_path / "stars.h5")
+    export_run(trained / "run", tmp_path / "mine", point_sources=tmp_path / "stars.h5")
+    model = load_model(tmp_path / "mine")
+    assert model.card.reference["n_point_sources"] == 100
+    points = Reference.of_model(model).point_sources
+    probability = [
+        points.probability(model.encoding(one).features, measure(one).vector).mean()
+        for one in (Cutouts.read(tmp_path / "stars.h5"), gaussian_cutouts(100, seed=7))
+    ]
+    assert probability[0] > 0.8 > 0.3 > probability[1]
+
+
+def test_seeing_is_among_the_ranges_where_it_is_known(tmp_path):
+    from astro_photz.train.export.run_to_model import training_range
+
+    cutouts = gaussian_cutouts(200)
+    cutouts.write(tmp_path / "unknown.h5")
+    assert "seeing" not in training_range(tmp_path / "unknown.h5", labelled=False)
+    cutouts.psf_fwhm[:] = np.linspace(0.9, 1.9, 200)[:, None]
+    cutouts.write(tmp_path / "known.h5")
+    low, high = training_range(tmp_path / "known.h5", labelled=False)["seeing"]
+    assert (low, high) == pytest.approx((0.905, 1.895), abs=0.002)
