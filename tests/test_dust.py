@@ -18,6 +18,7 @@ from astro_photz.dust import (
     ebv_from_extinction,
     ebv_from_map,
     extinction_from_ebv,
+    far_from_map,
     redden,
 )
 from astro_photz.sdss import EXTINCTION_COEFFICIENTS, R_UGRIZ
@@ -378,6 +379,51 @@ def test_map_at_low_resolution_has_the_galactic_plane():
     assert 0.005 < found[2] < 0.1
     assert np.isnan(found[3])
     np.testing.assert_allclose(approximate_ebv(coord[:3].icrs), found[:3], rtol=1e-5)
+
+
+def test_map_at_low_resolution_is_that_of_the_file_in_galactic_axes():
+    """By astropy's own transformation of frames, and astropy-healpix."""
+    from importlib.resources import files
+
+    from astropy_healpix import HEALPix
+
+    rng = np.random.default_rng(0)
+    ra, dec = rng.uniform(0, 360, 200), np.degrees(np.arcsin(rng.uniform(-1, 1, 200)))
+    coord = SkyCoord(ra, dec, unit="deg")
+    values = fits.getdata(files("astro_photz") / "data" / "dust" / "sfd_healpix_64.fits", 1).field(0).astype(float)
+    galactic = coord.galactic
+    expected = HEALPix(nside=64, order="ring").interpolate_bilinear_lonlat(galactic.l, galactic.b, values)
+    far = SkyCoord(ra * u.deg, dec * u.deg, distance=np.full(200, 100.0) * u.Mpc)
+    for same in (coord, galactic, coord.fk5, far):
+        np.testing.assert_allclose(approximate_ebv(same), expected, rtol=1e-4)
+    assert approximate_ebv(coord[0]).shape == (1,)
+
+
+def test_right_reddening_is_not_far_from_the_map_and_another_is():
+    """Extinctions of SDSS, of 10,000 real galaxies; then mistakes that are made."""
+    kcorrect = pytest.importorskip("kcorrect")
+    from pathlib import Path
+
+    table = Table.read(Path(kcorrect.__file__).parent / "data" / "test" / "gst_tests_small.fits", hdu=1)
+    coord, ebv = SkyCoord(table["RA"], table["DEC"], unit="deg"), ebv_from_extinction(table["EXTINCTION"])
+    dusty = ebv > 0.02  # where it matters
+    assert far_from_map(ebv, coord).mean() < 0.005
+    assert far_from_map(0.86 * ebv, coord).mean() < 0.005  # on the scale of Schlafly & Finkbeiner
+    for factor in (3.1, R_UGRIZ[2], 0):  # A_V, A_r, and a placeholder
+        assert far_from_map(factor * ebv, coord)[dusty].mean() > 0.98
+    assert far_from_map(1000 * ebv, coord).mean() > 0.999  # millimagnitudes
+
+
+@needs_shared
+def test_reddening_of_real_fields_is_not_far():
+    table = Table.read(SHARED / "real_galaxies.ecsv")
+    assert not far_from_map(table["ebv"], SkyCoord(table["ra"], table["dec"], unit="deg")).any()
+
+
+def test_what_is_unknown_is_not_far():
+    coord = SkyCoord([150.0, 150.0, np.nan], [2.0, 2.0, np.nan], unit="deg")
+    assert far_from_map([5.0, np.nan, 5.0], coord).tolist() == [True, False, False]
+    assert far_from_map(np.zeros(0), coord[:0]).shape == (0,)
 
 
 def test_folder_without_the_map(tmp_path):

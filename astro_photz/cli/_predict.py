@@ -17,6 +17,7 @@ _PREDICT_EXAMPLES = [
     ("astro-photz predict hosts.vot z.fits --ra RA_host --dec DE_host --pdf", "columns with names of their own"),
     ("astro-photz predict hosts.ecsv z.ecsv --source frames/ --dust-map sfddata/", "frames and dust from the disk"),
     ("astro-photz predict hosts.csv z.csv --flags names", "flags in words, for people"),
+    ("astro-photz predict hosts.csv z.ecsv --analogues 5", "with galaxies of known redshift that look alike"),
     ("astro-photz predict z.ecsv z.ecsv --replace --overwrite", "once more, in the same file"),
     ("zcat hosts.dat.gz | astro-photz predict - - --ra col2 --dec col3 > z.ecsv", "in a pipe"),
 ]
@@ -55,6 +56,14 @@ def add_commands(commands):
     predict.add_argument("--model", help="name or folder of a model (default: the bundled one; see astro-photz models)")
     predict.add_argument("--prefix", default="z_phot", help="prefix of the new columns' names (default: %(default)s)")
     predict.add_argument("--pdf", action="store_true", help="add the probability in each bin of redshift")
+    predict.add_argument(
+        "--analogues",
+        type=int,
+        default=0,
+        metavar="N",
+        help="name N galaxies of known redshift that are most alike, and add the redshift that such galaxies speak for "
+        "(default: none)",
+    )
     predict.add_argument(
         "--flags",
         choices=("numbers", "names"),
@@ -108,7 +117,9 @@ def _demo(arguments):
 
 def _predict(arguments):
     from astro_photz.flags import with_names
+    from astro_photz.inference.analogue_columns import analogues_of
     from astro_photz.inference.tables import predict
+    from astro_photz.models import load_model
     from astro_photz.tables import check_writable, output_format, write_table
 
     to_file = str(arguments.output) != "-"
@@ -116,15 +127,18 @@ def _predict(arguments):
         check_output(arguments.output, overwrite=arguments.overwrite, inputs=[arguments.source])
     form = output_format(arguments.output, arguments.output_format)
     table = _table_of(arguments)
-    changes = check_writable(table, arguments.output, pdf=arguments.pdf, prefix=arguments.prefix, format=form)
+    known = analogues_of(load_model(arguments.model), arguments.analogues) if arguments.analogues else None
+    ids = None if known is None else known.ids[: arguments.analogues]
+    new = {"pdf": arguments.pdf, "prefix": arguments.prefix}
+    changes = check_writable(table, arguments.output, **new, analogues=ids, format=form)
     if changes:
         say(f"astro-photz: warning: {changes}")
     table = predict(
         table,
         source=source_of(arguments),
         model=arguments.model,
-        prefix=arguments.prefix,
-        pdf=arguments.pdf,
+        **new,
+        analogues=arguments.analogues,
         replace=arguments.replace,
         **input_options(arguments),
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astro_photz.dust import approximate_ebv
+from astro_photz.dust import approximate_ebv, far_from_map
 from astro_photz.flags import PhotozFlag
 from astro_photz.utils._progress import progress_bar
 
@@ -81,7 +81,10 @@ def _ended(batches):
 
 def completed(batch, coord):
     """
-    Put NaN where a batch has no data, and fill in unknown E(B-V) from the map at low resolution, with its flag.
+    Put NaN where a batch has no data, and compare E(B-V) with the map at low resolution.
+
+    An unknown one is filled in from the map and flagged ``APPROXIMATE_EBV``; one that is far from it is flagged
+    ``EBV_MISMATCH``, but not that of simulated images, whose places are made up.
 
     Parameters
     ----------
@@ -95,11 +98,16 @@ def completed(batch, coord):
         A galaxy that is flagged ``NO_POSITION`` or ``NO_MATCH`` stays without an E(B-V).
     """
     cutouts = _without_filling(batch.cutouts)
-    ebv, flags = cutouts.ebv.copy(), cutouts.flags.copy()
+    if coord is None or not len(batch.rows):
+        return batch._replace(cutouts=cutouts)
+    ebv, flags = cutouts.ebv.copy(), cutouts.flags & ~PhotozFlag.EBV_MISMATCH  # of an E(B-V) that may be put right now
+    place = coord[batch.rows]
     unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((flags & _NOWHERE) == 0)
-    if coord is not None and unknown.any():
-        ebv[unknown] = approximate_ebv(coord[batch.rows[unknown]])
+    if unknown.any():
+        ebv[unknown] = approximate_ebv(place[unknown])
         flags[unknown & np.isfinite(ebv)] |= PhotozFlag.APPROXIMATE_EBV
+    if not cutouts.simulated:
+        flags[far_from_map(ebv, place)] |= PhotozFlag.EBV_MISMATCH
     return batch._replace(cutouts=cutouts._replaced(ebv=ebv, flags=flags))
 
 

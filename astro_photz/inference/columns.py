@@ -15,6 +15,8 @@ from astro_photz.pdf import RedshiftPDF
 from astro_photz.pdf.columns import pdf_column
 from astro_photz.pdf.grids import EDGES, compact_edges
 
+from .analogue_columns import ANALOGUE_COLUMNS, AnalogueValues
+
 __all__ = ["QUANTITIES", "ColumnValues", "Quantity", "earlier_columns", "record_of"]
 
 
@@ -47,6 +49,10 @@ QUANTITIES = {
 }
 """Numbers of a PDF by the end of their column's name."""
 
+_ALL = (*QUANTITIES, "_ood", "_flags", "_pdf", *ANALOGUE_COLUMNS)
+_OOD = "Fraction of the galaxies of the model's reference that lie farther out: small for a stranger"
+_NO_OOD = "Fraction of reference galaxies farther out (masked: the model has no reference.npz, export or get it anew)"
+
 
 def earlier_columns(names, prefix, *, replace):
     """
@@ -69,7 +75,7 @@ def earlier_columns(names, prefix, *, replace):
     ValueError
         If there is such a column, and ``replace`` is not set or it is not of an earlier run.
     """
-    taken = [name for name in (f"{prefix}{end}" for end in (*QUANTITIES, "_ood", "_flags", "_pdf")) if name in names]
+    taken = [name for name in (f"{prefix}{end}" for end in _ALL) if name in names]
     if taken and not replace:
         raise ValueError(
             f"the table has a column {taken[0]!r} already: give another prefix than {prefix!r}, or replace=True if it "
@@ -95,11 +101,18 @@ class ColumnValues:
         Edges of the redshift bins.
     pdf : bool
         Whether to keep the PDFs.
+    analogues : `~astro_photz.reference.analogues.Analogues`, optional
+        Those of the model, if some are to be named.
+    n_analogues : int, optional
+        How many are named for each galaxy.
     """
 
-    def __init__(self, n, edges, *, pdf):
+    def __init__(self, n, edges, *, pdf, analogues=None, n_analogues=0):
         self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in QUANTITIES}  # where a mask is lost
         self._flags = np.zeros(n, dtype=np.int32)
+        self._ood = np.full(n, np.nan, dtype=np.float32)
+        self._has_reference = False
+        self._analogues = None if analogues is None else AnalogueValues(n, analogues, n_analogues)
         self.simulated = False  # whether any image is
         self._edges = edges
         self._p = np.full((n, len(edges) - 1), np.nan, dtype=np.float32) if pdf else None
@@ -116,8 +129,13 @@ class ColumnValues:
         self.simulated |= bool(part.cutouts.simulated)
         for name, quantity in QUANTITIES.items():
             self._values[name][part.estimated] = quantity.value(part.pdf)
+        if part.ood is not None:
+            self._ood[part.estimated] = part.ood
+            self._has_reference = True
         if self._p is not None:
             self._p[part.estimated] = part.pdf.p
+        if self._analogues is not None:
+            self._flags[part.estimated] |= self._analogues.put(part)
 
     def columns(self, prefix):
         """
@@ -130,7 +148,7 @@ class ColumnValues:
 
         Returns
         -------
-        dict of `~astropy.table.MaskedColumn` (N,) or (N, K)
+        dict of `~astropy.table.MaskedColumn` (N,) or (N, ...)
             By name; galaxies without an estimate are masked, but in the flags.
         """
         missing = (self._flags & MISSING) != 0
@@ -139,13 +157,15 @@ class ColumnValues:
             for name, quantity in QUANTITIES.items()
         }
         columns["_ood"] = MaskedColumn(
-            np.full(len(missing), np.nan, dtype=np.float32),
-            mask=True,
-            description="Distance from the training set (masked: the model carries no reference set)",
+            self._ood,
+            mask=missing | (not self._has_reference),
+            description=_OOD if self._has_reference else _NO_OOD,
         )
         columns["_flags"] = MaskedColumn(self._flags, description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
         if self._p is not None:
             columns["_pdf"] = pdf_column(self._p, self._edges)
+        if self._analogues is not None:
+            columns |= self._analogues.columns(missing)
         return {f"{prefix}{name}": column for name, column in columns.items()}
 
 

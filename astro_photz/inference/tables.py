@@ -25,6 +25,7 @@ from astro_photz.tables.inputs import as_table, frame_with, is_frame
 from astro_photz.utils._files import expanded
 from astro_photz.utils._types import PathLike, TableLike, UnitLike
 
+from .analogue_columns import analogues_of
 from .columns import ColumnValues, earlier_columns, record_of
 from .engine import batches_of, estimate_batches
 
@@ -46,6 +47,7 @@ def predict(
     model: PathLike | PhotozModel | None = None,
     prefix: str = "z_phot",
     pdf: bool = False,
+    analogues: int = 0,
     replace: bool = False,
     progress: bool | None = None,
     coord: str | SkyCoord | None = None,
@@ -76,6 +78,10 @@ def predict(
     pdf : bool, optional
         Add a column ``{prefix}_pdf`` (N, K) with the probability in each bin of redshift; the edges of the bins are
         in the meta of the table.
+    analogues : int, optional
+        Number M of galaxies of known redshift to name beside each: those of the model's training that it finds most
+        alike. Adds ``{prefix}_knn`` and ``_knn_err``, an estimate by the redshifts of such galaxies, and
+        ``_analogue_id``, ``_analogue_z`` and ``_analogue_distance`` (N, M). See :doc:`/user/analogues`.
     replace : bool, optional
         Replace the columns of an earlier run with the same prefix. By default they are an error.
     progress : bool, optional
@@ -98,7 +104,8 @@ def predict(
     TypeError
         If ``data`` or ``source`` is of another kind.
     ValueError
-        If the positions cannot be found, or if a column of that name is there.
+        If the positions cannot be found, if a column of that name is there, or if analogues are asked for and the model
+        has none.
     KeyError
         If a named column is not there.
     FileNotFoundError
@@ -129,10 +136,11 @@ def predict(
     data = _galaxies(data)
     table = _output_table(data)
     taken = earlier_columns(table.colnames, prefix, replace=replace)
+    known = {"analogues": analogues_of(model, analogues), "n_analogues": analogues}
     source = _source_of(data, source)
     named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
     batches = _batches(data, source, progress, **named, extinction_release=extinction_release)
-    values = ColumnValues(len(table), model.edges, pdf=pdf)
+    values = ColumnValues(len(table), model.edges, pdf=pdf, **known)
     with closing(estimate_batches(batches, model)) as parts:
         for part in parts:
             values.put(part)

@@ -133,7 +133,8 @@ def frame_with(frame, columns, *, prefix, record):
         values = column.filled(np.nan) if column.dtype.kind == "f" else np.asarray(column)
         if values.ndim > 1:
             arrays = np.empty(len(values), dtype=object)
-            arrays[:] = [None if np.isnan(row).all() else row for row in values]
+            gone = np.ma.getmaskarray(column).all(axis=1)
+            arrays[:] = [None if none else row for row, none in zip(values, gone, strict=True)]
             values = arrays
         result[name] = values
     result.attrs[prefix] = record

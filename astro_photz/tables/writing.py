@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import MaskedColumn
+from numpy.typing import ArrayLike
 
 from astro_photz.utils._files import aside, expanded, full_disk_told
 from astro_photz.utils._suggestions import first_line
@@ -41,11 +42,18 @@ _HEAD = 1000  # rows in which plain numbers are tried
 _OWN_SIGNS = ("ascii.ecsv", "fits", "hdf5", "votable", "parquet")  # formats that are known by their first bytes
 _KEEP_RECORDS = _OWN_SIGNS
 _FLOATS = ("", "_err", "_median", "_mode", "_lo68", "_hi68", "_lo95", "_hi95", "_odds", "_ood")
+_MAY_BE = ("_pdf", "_knn", "_knn_err", "_analogue_id", "_analogue_z", "_analogue_distance")
 _LISTED = 5  # losses in a message
 
 
 def check_writable(
-    table: Table, path: PathLike, *, pdf: bool = False, prefix: str = "z_phot", format: str | None = None
+    table: Table,
+    path: PathLike,
+    *,
+    pdf: bool = False,
+    analogues: ArrayLike | None = None,
+    prefix: str = "z_phot",
+    format: str | None = None,
 ) -> str:
     """
     Check before the work whether a format can hold a table and its redshifts.
@@ -60,6 +68,8 @@ def check_writable(
         The file that is to be written; "-" is standard output.
     pdf : bool, optional
         Whether the redshifts come with their PDF.
+    analogues : array_like (M,) of int or str, optional
+        Identifiers like those of the M analogues that each galaxy comes with, if it does.
     prefix : str, optional
         Prefix of the new columns' names.
     format : str, optional
@@ -80,8 +90,8 @@ def check_writable(
         If the temporary folder is full.
     """
     form = output_format(path, format)
-    new = _placeholders(min(len(table), _HEAD), prefix, pdf)
-    replaced = [name for name in (*new, f"{prefix}_pdf") if name in table.colnames]
+    new = _placeholders(min(len(table), _HEAD), prefix, pdf=pdf, analogues=analogues)
+    replaced = [name for name in (*new, *(f"{prefix}{end}" for end in _MAY_BE)) if name in table.colnames]
     encoded, notes = encode(table[[name for name in table.colnames if name not in replaced]], form)
     head = encoded[:_HEAD]
     for name, column in new.items():
@@ -142,16 +152,24 @@ def _named(path):
     return "standard output" if str(path) == "-" else path
 
 
-def _placeholders(n, prefix, pdf):
+def _placeholders(n, prefix, *, pdf, analogues):
     """Columns like those of the redshifts."""
-    values, mask = np.zeros(n, dtype=np.float32), np.arange(n) % 2 == 1
-    columns = {f"{prefix}{name}": MaskedColumn(values, mask=mask) for name in _FLOATS}
-    columns[f"{prefix}_flags"] = MaskedColumn(np.zeros(n, dtype=np.int32))
+    mask = np.arange(n) % 2 == 1
+
+    def column(*shape, dtype=np.float32):
+        gone = np.broadcast_to(mask.reshape(n, *[1] * len(shape)), (n, *shape))
+        return MaskedColumn(np.zeros((n, *shape), dtype=dtype), mask=gone)
+
+    columns = {end: column() for end in _FLOATS}
+    columns["_flags"] = MaskedColumn(np.zeros(n, dtype=np.int32))
     if pdf:
-        columns[f"{prefix}_pdf"] = MaskedColumn(
-            np.zeros((n, 2), dtype=np.float32), mask=np.repeat(mask[:, np.newaxis], 2, axis=1)
-        )
-    return columns
+        columns["_pdf"] = column(2)
+    if analogues is not None:
+        ids = np.asarray(analogues)
+        columns |= {"_knn": column(), "_knn_err": column(), "_analogue_id": column(len(ids), dtype=ids.dtype)}
+        columns["_analogue_id"].data[:] = ids
+        columns |= {"_analogue_z": column(len(ids)), "_analogue_distance": column(len(ids))}
+    return {f"{prefix}{end}": values for end, values in columns.items()}
 
 
 def _is_plain(column):
@@ -210,9 +228,10 @@ def _culprit(table, path, form, error):
 def _refusal(path, form, losses):
     listed = "; ".join(str(loss) for loss in losses[:_LISTED])
     more = f", and {len(losses) - _LISTED} more" if len(losses) > _LISTED else ""
-    pdf = any(loss.column.endswith("_pdf") for loss in losses)
+    own = {"_pdf": "the PDF", "_analogue_id": "the analogues"}
+    extra = [name for end, name in own.items() if any(loss.column.endswith(end) for loss in losses)]
     remedy = "give the column plain values, or leave it out" if form == "ascii.ecsv" else "write .ecsv, which holds any"
-    without = " or do without the PDF" if pdf and form != "ascii.ecsv" else ""
+    without = f" or do without {' and '.join(extra)}" if extra and form != "ascii.ecsv" else ""
     return f"{path}: {shown(form)} cannot hold this table: {listed}{more}; {remedy}{without}"
 
 
