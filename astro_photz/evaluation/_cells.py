@@ -239,10 +239,13 @@ class MethodTable:
         return any("n" in row for row in self.result["rows"])
 
     def _row(self, row):
-        pairs = [(row.get(name, np.nan), row.get(f"{name}_err", np.nan)) for name in self._names]
-        values = [with_error(value, error, 1 if abs(value) >= 10 else 5) for value, error in pairs]
+        values = [_value(row.get(name, np.nan), row.get(f"{name}_err", np.nan)) for name in self._names]
         counted = [f"{row['n']:,}" if "n" in row else ""] if self._counted else []
         return [escaped(row["method"]), *counted, *values]
+
+
+def _value(value, error):
+    return escaped(value) if isinstance(value, str) else with_error(value, error, 1 if abs(value) >= 10 else 5)
 
 
 # Text

@@ -24,7 +24,7 @@ The same files give the same page, to the byte. Its text is in ``templates/``, t
     Models or methods beside each other: ablations, or gradient boosting on catalogues. ``simulated``, bool; ``title``;
     ``text``, perhaps, a paragraph; ``rows``, each with ``method`` and any of ``n`` and the names of
     `astro_photz.metrics.METRICS`, with their errors under the name and ``_err``; ``columns``, perhaps, what other
-    numbers the rows have: by the name of each, the heading of its column.
+    numbers or words the rows have: by the name of each, the heading of its column.
 
 The latter two may hold ``command``, the one that makes them; ``model``, the ``name``, ``version`` and ``sha256`` of the
 model that they judge, which must be the card's; and ``data``, the hashes of the sets that models were trained and
