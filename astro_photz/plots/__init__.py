@@ -11,6 +11,8 @@ from .bins import plot_all_bins, plot_bins
 from .calibration import plot_calibration, plot_pit
 from .images import colour_image, plot_galaxies, plot_gallery
 from .label_efficiency import plot_label_efficiency
+from .maps import plot_map
+from .neighbours import plot_neighbours
 from .pdfs import plot_pdf
 from .redshifts import plot_redshifts
 from .sky import plot_sky
@@ -25,6 +27,8 @@ __all__ = [
     "plot_gallery",
     "plot_label_efficiency",
     "plot_learning_curve",
+    "plot_map",
+    "plot_neighbours",
     "plot_pdf",
     "plot_pit",
     "plot_redshifts",

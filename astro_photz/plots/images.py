@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["colour_image", "plot_galaxies", "plot_gallery"]
+__all__ = ["colour_image", "panels_for", "plot_galaxies", "plot_gallery", "shortened"]
 
 _COLUMNS = 6
 _MOST = 60
@@ -123,7 +123,7 @@ def plot_gallery(
     sample = read_sample(data, redshift, prefix=prefix)
     cutouts, places = _stamps(data, cutouts, len(sample))
     chosen = chosen_rows(rows, len(cutouts), most=_MOST, noun="stamp")
-    axes = _panels(ax, len(chosen), columns)
+    axes = panels_for(ax, len(chosen), columns)
     for panel, index in zip(axes, chosen, strict=True):
         _draw_galaxy(panel, cutouts.flux[index], sample, places[index], name=True)
     return axes
@@ -174,6 +174,35 @@ def plot_galaxies(
     return figure
 
 
+def panels_for(ax, n, columns):
+    """
+    Make axes for n galaxies.
+
+    ``ax`` is as in `plot_gallery`. Return an array (n,) of `~matplotlib.axes.Axes`.
+    """
+    if ax is not None and np.ndim(ax) > 0:
+        axes = np.ravel(ax)
+        if len(axes) < n:
+            raise ValueError(f"ax must be axes for each of {n} galaxies; got {len(axes)}")
+        return axes[:n]
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    if ax is None:
+        ax = new_figure(1.45 * columns, 1.85 * rows).add_subplot()
+    spec = ax.get_subplotspec()
+    if spec is None:
+        raise ValueError("ax must be a subplot, whose place the galaxies take, or axes for each of them")
+    figure = ax.figure
+    ax.remove()
+    grid = spec.subgridspec(rows, columns)
+    return np.array([figure.add_subplot(grid[place // columns, place % columns]) for place in range(n)])
+
+
+def shortened(name):
+    """Cut a name that is too long to stand inside an image."""
+    return name if len(name) <= _LONGEST_ID else f"{name[: _LONGEST_ID - 1]}…"
+
+
 def _stamps(data, cutouts, n):
     """Cutouts, and the row of each in the data."""
     if cutouts is None and is_validation(data):
@@ -197,26 +226,6 @@ def _stamps(data, cutouts, n):
     return cutouts, np.arange(n)
 
 
-def _panels(ax, n, columns):
-    """Axes for n galaxies."""
-    if ax is not None and np.ndim(ax) > 0:
-        axes = np.ravel(ax)
-        if len(axes) < n:
-            raise ValueError(f"ax must be axes for each of {n} galaxies; got {len(axes)}")
-        return axes[:n]
-    columns = min(columns, n)
-    rows = -(-n // columns)
-    if ax is None:
-        ax = new_figure(1.45 * columns, 1.85 * rows).add_subplot()
-    spec = ax.get_subplotspec()
-    if spec is None:
-        raise ValueError("ax must be a subplot, whose place the galaxies take, or axes for each of them")
-    figure = ax.figure
-    ax.remove()
-    grid = spec.subgridspec(rows, columns)
-    return np.array([figure.add_subplot(grid[place // columns, place % columns]) for place in range(n)])
-
-
 def _draw_galaxy(ax, flux, sample, row, *, name):
     """Draw the stamp of a galaxy, its redshifts above, its flags and perhaps its name inside."""
     ax.imshow(colour_image(flux), origin="lower", interpolation="nearest")
@@ -232,8 +241,4 @@ def _draw_galaxy(ax, flux, sample, row, *, name):
     if flags:
         ax.text(0.03, 0.03, "\n".join(flags), va="bottom", **inside)
     if name:
-        ax.text(0.03, 0.97, _shortened(sample.ids[row]), va="top", **inside)
-
-
-def _shortened(name):
-    return name if len(name) <= _LONGEST_ID else f"{name[: _LONGEST_ID - 1]}…"
+        ax.text(0.03, 0.97, shortened(sample.ids[row]), va="top", **inside)

@@ -8,10 +8,7 @@ anything else. Its text is in ``templates/``; whatever comes from the table is e
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +21,7 @@ from astro_photz.utils._checks import check_not_there
 from astro_photz.utils._files import aside, expanded
 from astro_photz.utils._types import PathLike, TableLike
 
+from ._template import rendered, require_plots
 from ._text import with_symbols
 from .checked import bin_tables, checked_graphs, metric_rows, sample_facts
 from .flagged import flag_rows, missing_rows
@@ -100,7 +98,7 @@ def write_report(
     >>> table = astro_photz.predict("hosts.csv")  # doctest: +SKIP
     >>> write_report(table, "hosts.html", source="sdss")  # doctest: +SKIP
     """
-    _require_plots()
+    require_plots()
     path = expanded(path)
     check_not_there(path, overwrite=overwrite)
     subject = read_subject(result, prefix=prefix, named=positions)
@@ -109,17 +107,10 @@ def write_report(
     if source is not None and not isinstance(source, Cutouts):
         source = source_or_archive(source)
     validation = _validation(subject, redshift, validation)
-    page = _template().render(_content(subject, validation, source) | {"command": command}, **_assets())
+    page = rendered("report.html.j2", _content(subject, validation, source) | {"command": command}, scripts=["sort.js"])
     with aside(path) as part:
         part.write_text(page, encoding="utf-8")
     return path
-
-
-def _require_plots():
-    """Ask for matplotlib before the work, and not after it."""
-    from astro_photz.utils._optional import optional
-
-    optional("matplotlib", extra="plot", doing="a report")
 
 
 def _validation(subject, redshift, given):
@@ -176,25 +167,3 @@ def _content(subject, validation, source):
         "n_outliers": len(validation.outliers),
         "outliers": galaxies_of(subject, outliers, images, redshifts),
     }
-
-
-def _assets():
-    """Style and script, which stand in the page; the policy admits this script only."""
-    folder = files("astro_photz.report") / "templates"
-    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("style.css", "sort.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return {"style": style, "script": script, "script_hash": f"sha256-{digest}"}
-
-
-def _template():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("astro_photz.report"),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        undefined=StrictUndefined,
-        autoescape=True,
-    )
-    return templates.get_template("report.html.j2")

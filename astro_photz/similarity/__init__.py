@@ -5,7 +5,8 @@ Search for similar galaxies, by their embeddings.
 
 from ._folder import IndexFolderError
 from .embeddings import Embeddings, read_embeddings
+from .hats import write_hats
 from .index import SimilarityIndex
 from .space import SearchSpace
 
-__all__ = ["Embeddings", "IndexFolderError", "SearchSpace", "SimilarityIndex", "read_embeddings"]
+__all__ = ["Embeddings", "IndexFolderError", "SearchSpace", "SimilarityIndex", "read_embeddings", "write_hats"]

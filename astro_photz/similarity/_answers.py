@@ -9,9 +9,10 @@ from astropy.table import Column, QTable
 from ._exact import nearest, within
 from ._search import find
 
-__all__ = ["Found", "answer", "mutual_only", "search_all", "similarities"]
+__all__ = ["Found", "answer", "listed", "mutual_only", "search_all", "similarities"]
 
-_OWN = ("query", "rank", "distance", "similarity", "id")
+_OWN = ("query", "rank", "distance", "similarity", "probability", "id")
+_TOLD = 1000  # queries whose positions come with the answer, for pictures of it
 
 
 class Found:
@@ -105,17 +106,70 @@ def answer(contents, queries, found):
     Returns
     -------
     `~astropy.table.QTable` (L,)
+        Its meta has the positions of the queries, where they are known and not very many: ``queries``, a dict of
+        lists.
     """
     table = QTable()
     table["query"] = Column(queries.labels[found.query], description="Query")
     table["rank"] = Column(found.rank, description="Place among the neighbours of the query")
-    table["distance"] = Column(found.distance, description="Distance between the vectors")
-    similarity = similarities(contents, found.distance)
+    _put_distance(table, contents, found.distance, "Distance between the vectors")
+    _put_galaxies(table, contents, found.row)
+    if 0 < len(queries.labels) <= _TOLD:
+        table.meta["queries"] = _told(contents, queries)
+    return table
+
+
+def listed(contents, rows, **scores):
+    """
+    Tabulate galaxies in an order of their own, with what the catalogue tells of them.
+
+    Parameters
+    ----------
+    contents : `~astro_photz.similarity._contents.Contents`
+    rows : `~numpy.ndarray` (L,) of int
+    **scores : (`~numpy.ndarray` (L,), str)
+        Columns by which they are in order, and their descriptions; ``distance`` comes with its similarity.
+
+    Returns
+    -------
+    `~astropy.table.QTable` (L,)
+    """
+    table = QTable()
+    table["rank"] = Column(np.arange(1, len(rows) + 1), description="Place in the list")
+    for name, (values, description) in scores.items():
+        if name == "distance":
+            _put_distance(table, contents, values, description)
+        else:
+            table[name] = Column(values, description=description)
+    _put_galaxies(table, contents, rows)
+    return table
+
+
+def _put_distance(table, contents, distance, description):
+    table["distance"] = Column(distance, description=description)
+    similarity = similarities(contents, distance)
     table["similarity"] = Column(similarity, description="Fraction of random pairs of galaxies that are farther apart")
-    table["id"] = Column(np.asarray(contents.ids)[found.row], description="Neighbour")
+
+
+def _put_galaxies(table, contents, rows):
+    table["id"] = Column(np.asarray(contents.ids)[rows], description="Galaxy of the index")
     for name in contents.catalogue.colnames:
         if name == "id" and np.array_equal(np.asarray(contents.catalogue[name]), np.asarray(contents.ids)):
             continue
         own = f"{name}_catalogue" if name in _OWN else name
-        table[own] = contents.catalogue[name][found.row]
-    return table
+        table[own] = contents.catalogue[name][rows]
+
+
+def _told(contents, queries):
+    """Names, rows in the index (-1 for none) and positions (deg) of queries, as lists of plain numbers."""
+    ra = np.full(len(queries.labels), np.nan)
+    dec = ra.copy()
+    there = np.flatnonzero(queries.own >= 0)
+    if contents.has_positions:
+        for values, name in ((ra, "ra"), (dec, "dec")):
+            values[there] = np.ma.filled(np.ma.asarray(contents.catalogue[name][queries.own[there]]), np.nan)
+    if queries.coord is not None:
+        given = np.isfinite(queries.coord.ra.deg)
+        ra[given], dec[given] = queries.coord.ra.deg[given], queries.coord.dec.deg[given]
+    plain = {"query": queries.labels, "row": queries.own, "ra": ra, "dec": dec}
+    return {name: values.tolist() for name, values in plain.items()}

@@ -30,6 +30,7 @@ from ._queries import queries_of, same_galaxies, usable
 from ._search import assembled
 from ._where import selected_rows
 from .embeddings import Embeddings
+from .exploration import Exploration
 
 if TYPE_CHECKING:
     from astro_photz.cutouts import CutoutSource
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["SimilarityIndex"]
 
 
-class SimilarityIndex:
+class SimilarityIndex(Exploration):
     """
     An index of N galaxies, which finds those most similar to others.
 

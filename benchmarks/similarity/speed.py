@@ -7,6 +7,7 @@ an index from a stream of blocks, so that the memory of the build is that of a b
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,24 @@ def blocks(n, dim):
         latent += SPREAD * rng.standard_normal((m, LATENT), dtype=np.float32)
         noise = NOISE * rng.standard_normal((m, dim), dtype=np.float32)
         yield latent @ mixing + noise
+
+
+def cold_start(path, repeats=3):
+    """Times (s) from nothing to the first answer of a new process, the median each: of the clock, of a processor."""
+    code = "import sys; from astro_photz.similarity import SimilarityIndex as I; I.load(sys.argv[1]).query(7, k=10)"
+    ways = {
+        "in Python": [sys.executable, "-c", code, path],
+        "by the command": [sys.executable, "-m", "astro_photz", "search", path, "--like", "7"],
+    }
+    return {name: np.median([timed_process(command) for _ in range(repeats)], axis=0) for name, command in ways.items()}
+
+
+def timed_process(command):
+    """Times (s) that a process takes: of the clock, and of a processor."""
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    wall, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def resident_memory():
@@ -131,6 +150,8 @@ def main():
                 f"{approximate.probes} of {approximate.n_lists}, {approximate.factor}",
             ),
         ]
+        for name, (wall, cpu) in cold_start(path).items():
+            rows.append((f"cold start to the first answer {name}", f"{wall:.1f} s ({cpu:.1f} s of a processor)"))
         print_table(("", ""), rows)
         if not args.build_only:
             rng = np.random.default_rng(SEED)

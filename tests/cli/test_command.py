@@ -19,7 +19,7 @@ from astro_photz.cli._terminal import print_table, wrapped
 from astro_photz.cli._wording import in_options
 
 COMMANDS = (
-    *("", "demo", "predict", "fetch", "validate", "report", "embed", "index", "search"),
+    *("", "demo", "predict", "fetch", "validate", "report", "embed", "index", "search", "outliers", "suggest"),
     *("simulate", "simulate galaxies", "simulate frames", "simulate patches"),
     *("pretrain", "finetune", "adapt", "export", "evaluate", "card", "models", "models list", "models import"),
 )

@@ -19,7 +19,7 @@ def inside(ax):
 
 
 def test_each_galaxy_has_its_image_and_its_words():
-    table, _ = galaxies(5, masked=[2], flags=[0, 64 + 256, 4, 0, 1 << 20])
+    table, _ = galaxies(5, masked=[2], flags=[0, 64 + 256, 4, 0, 1 << 28])
     cutouts = gaussian_cutouts(5)
     panels = plot_gallery(table, cutouts)
     for panel, flux in zip(panels, cutouts.flux, strict=True):
@@ -35,7 +35,7 @@ def test_each_galaxy_has_its_image_and_its_words():
         ["LOW_SNR\nCROWDED", "1001"],
         ["NO_IMAGE", "1002"],
         ["1003"],
-        ["BIT_20", "1004"],
+        ["BIT_28", "1004"],
     ]
 
 

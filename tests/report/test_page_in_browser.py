@@ -1,36 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """A page as a browser shows it: in silence, without a request, on a telephone and on a desk, by day and by night."""
 
-import os
 import re
-import shutil
+from functools import partial
 
 import pytest
 
 pytest.importorskip("matplotlib")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, to drive a browser")
 
 from pages import estimated_table
 
 from astro_photz import Cutouts, demo_path
 from astro_photz.report import write_report
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WIDTHS = (390, 1280)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium: that of CHROMIUM, of the system, or playwright's own."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    with playwright.sync_playwright() as driver:
-        try:
-            # a sandbox of its own is refused to the superuser, as in a container
-            found = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except playwright.Error as error:
-            pytest.skip(f"needs Chromium ({path or 'none found'}): {str(error).splitlines()[0]}")
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -44,24 +27,9 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def shown(browser, address):
-    """Shows the page, and collects what it says and asks for."""
-    contexts = []
-
-    def show(width=1280, scheme="light", **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(address)
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
+def shown(opened, address):
+    """Shows the page."""
+    return partial(opened, address)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -7,6 +7,7 @@ from astropy.table import Table
 
 import astro_photz
 from astro_photz.cli import main
+from astro_photz.cli._search import _formatted
 from astro_photz.similarity import SimilarityIndex
 from astro_photz.testing.factories import gaussian_cutouts
 
@@ -81,6 +82,78 @@ def test_every_condition(where, ids):
     assert set(Table.read("out.ecsv")["id"]) - {100} == ids
 
 
+def test_numbers_are_printed_with_the_digits_that_mean_something(capsys):
+    assert main(["search", "index", "--like", "103", "--k", "2"]) == 0
+    numbers = [word for line in capsys.readouterr().out.splitlines()[-2:] for word in line.split()]
+    assert max(map(len, numbers)) <= 10
+    table = Table({"julian": [2451545.123456], "huge": [1e30], "third": np.array([1 / 3], dtype=np.float32)})
+    _formatted(table)
+    assert table.pformat(show_name=False)[-1].split() == ["2451545.12346", "1e+30", "0.333333"]
+
+
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [
+        ("outliers index --n 3 --k 2", lambda index: index.outliers(3, k=2)),
+        (
+            "suggest index --interesting 100,101 --not-interesting good.txt --n 3",
+            lambda index: index.suggest([100, 101], [105, 106], 3),
+        ),
+        ("outliers index --n 2 --where r_mag=15:16", lambda index: index.outliers(2, where={"r_mag": (15, 16)})),
+    ],
+)
+def test_lists_are_those_of_the_library(folder, command, listed, capsys):
+    (folder / "good.txt").write_text("105\n 106 \n\n")
+    assert main([*command.split(), "--output", "list.ecsv"]) == 0
+    found, expected = Table.read("list.ecsv"), listed(SimilarityIndex.load("index"))
+    assert found.colnames == expected.colnames
+    np.testing.assert_array_equal(found["id"], expected["id"])
+    capsys.readouterr()
+    assert main(command.split()) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3 + len(expected)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "search index --like 100 --like 150.05,2.0 --k 3",
+        "search index --like stamps.h5 --k 2",
+        "outliers index --n 4",
+        "suggest index --interesting 100 --not-interesting 101 --n 4",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:there are only")
+def test_answers_are_shown(command, folder, capsys):
+    pytest.importorskip("matplotlib")
+    options = ["--source", "stamps.h5", "--picture", "seen.png", "--page", "seen.html", "--output", "seen.ecsv"]
+    assert main(command.split() + options) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [name in said.err for name in ("seen.ecsv", "seen.png", "seen.html")] == [True] * 3
+    assert (folder / "seen.png").read_bytes().startswith(b"\x89PNG")
+    page = (folder / "seen.html").read_text(encoding="utf-8")
+    assert page.count("<img") >= 4
+    assert "no image" not in page
+    assert f"astro-photz {command}" in page
+    assert main([*command.split(), *options]) == 1
+    assert main([*command.split(), *options, "--overwrite"]) == 0
+
+
+def test_a_page_needs_no_images(folder):
+    pytest.importorskip("matplotlib")
+    assert main(["outliers", "index", "--n", "3", "--source", "none", "--page", "seen.html"]) == 0
+    assert "This page has no images" in (folder / "seen.html").read_text(encoding="utf-8")
+
+
+def test_embeddings_become_a_hats_catalogue_too(folder, capsys):
+    pytest.importorskip("pyarrow")
+    assert main(["embed", "stamps.h5", "all.npy", "--hats", "sky", "--quiet"]) == 0
+    assert "sky: 12 galaxies" in capsys.readouterr().err
+    assert (folder / "sky" / "hats.properties").exists()
+    assert main(["embed", "stamps.h5", "again.npy", "--hats", "sky", "--quiet"]) == 1
+    assert not (folder / "again.npy").exists()
+
+
 def test_galaxies_are_added():
     for rows, name in ((slice(8), "some"), (slice(8, None), "more")):
         Table.read("galaxies.csv")[rows].write(f"{name}.csv")
@@ -109,6 +182,15 @@ def test_galaxies_without_an_image_have_an_exit_code():
         ("search index --like 100 --where r_mag=90:91", "excludes all"),
         ("search index --like 100 --k 0", "--k must be at least 1"),
         ("search index --like galaxies.csv --source nowhere", "neither 'sdss'"),
+        ("outliers index --n 0", "--n must be at least 1"),
+        ("outliers nowhere", "nowhere is no index"),
+        ("outliers index --where r_mag=90:91", "excludes all"),
+        ("outliers index --source none --picture odd.png", "--picture needs images"),
+        ("outliers index --source stamps.h5 --picture odd.txt", "ends in .png"),
+        ("suggest index --interesting 100 --not-interesting 99", "no galaxy 99 in the index"),
+        ("suggest index --interesting 100 --not-interesting 100", "cannot be both"),
+        ("suggest index --interesting , --not-interesting 100", "must name a galaxy"),
+        ("search index --like 100 --page galaxies.csv --source none", "galaxies.csv exists"),
         ("embed galaxies.csv out.txt --source stamps.h5", "must end in one of"),
         ("embed nowhere.csv out.h5 --source stamps.h5", "no file nowhere.csv"),
         ("index galaxies.csv new", "holds no embeddings"),

@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
-"""From a position on the sky to similar galaxies in one call: images are fetched of unknown galaxies only."""
+"""From a position on the sky to similar galaxies, as a table, a picture and a page, in one call."""
 
 import numpy as np
 import pytest
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_photz import sdss
+from astro_photz.cli import main
 from astro_photz.config import conf
 from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import MISSING
@@ -44,3 +45,28 @@ def test_a_position_is_fetched_embedded_and_searched(monkeypatch):
         with pytest.warns(AstropyUserWarning, match="without an answer"):
             answer = index.query(coord[[nowhere[0], unknown]], k=2, source=source)
         assert set(answer["query"]) == {1}
+
+
+def test_one_command_leads_from_a_position_to_pictures(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
+    monkeypatch.chdir(tmp_path)
+    with (
+        conf.set_temp("retry_wait", 0.0),
+        conf.set_temp("queries_per_minute", 10_000),
+        archive_of_scene(n_fields=2) as server,
+    ):
+        coord = read_positions(catalogue()).coord
+        cutouts = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
+        good = np.flatnonzero((flag_images(cutouts) & MISSING) == 0)
+        known, unknown = good[:-1], good[-1]
+        SimilarityIndex.build(cutouts[known], model=PRETRAINED, path="index")
+        place = f"{coord[unknown].ra.deg} {coord[unknown].dec.deg}"
+        asked = len(server.requests)
+        command = ["search", "index", "--like", place, "--k", "2", "--picture", "seen.png", "--page", "seen.html"]
+        assert main(command) == 0, capsys.readouterr().err
+        assert len(server.requests) > asked
+    page = (tmp_path / "seen.html").read_text(encoding="utf-8")
+    assert page.count("<img") == 3  # the query and its neighbours
+    assert "skyserver.sdss.org" in page
+    assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")
