@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_photz import flags
-from astro_photz.flags import MISSING
+from astro_photz.flags import FLAG_ADVICE, MISSING
 
 from ._text import percent
 
@@ -28,7 +28,8 @@ class FlagCount:
 
     Parameters
     ----------
-    name, meaning : str
+    name, meaning, advice : str
+        Its name, what it says, and what to do about the rows.
     n : int
         Number of rows.
     share : float
@@ -37,6 +38,7 @@ class FlagCount:
 
     name: str
     meaning: str
+    advice: str
     n: int
     share: float
 
@@ -77,10 +79,14 @@ def missing_rows(subject: Subject) -> list[FlagCount]:
     """
     found = subject.flags[~subject.estimated] & MISSING
     n = int(np.count_nonzero(found == 0))
-    untold = FlagCount("no flag", "no flag says why", n, n / max(1, len(found)))
+    untold = FlagCount("no flag", "no flag says why", "", n, n / max(1, len(found)))
     return _counts(found) + [untold] * bool(n)
 
 
 def _counts(found):
     table = flags.to_table(found)
-    return [FlagCount(row["name"], row["meaning"], int(row["n"]), float(row["share"])) for row in table if row["n"]]
+    return [
+        FlagCount(row["name"], row["meaning"], FLAG_ADVICE.get(row["name"], ""), int(row["n"]), float(row["share"]))
+        for row in table
+        if row["n"]
+    ]

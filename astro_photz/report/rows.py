@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .subject import Subject
 
 __all__ = [
+    "EXPLORE",
     "Galaxy",
     "doubtful_rows",
     "galaxies_of",
@@ -39,7 +40,8 @@ __all__ = [
 
 _AT_MOST, _AT_LEAST, _SHARE = 12, 3, 0.1
 _OUTLIERS = 24
-_EXPLORE = "https://skyserver.sdss.org/dr17/VisualTools/explore/summary?ra={:.6f}&dec={:.6f}"
+EXPLORE = "https://skyserver.sdss.org/dr17/VisualTools/explore/summary?ra={:.6f}&dec={:.6f}"
+"""Address of the page of SDSS SkyServer about a position (deg)."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Galaxy:
 
 def doubtful_rows(subject: Subject) -> dict[int, str]:
     """
-    Choose the rows with the largest errors, in units of 1 + z, and those with the most flags, at least two.
+    Choose the strangest rows, those with the largest errors in units of 1 + z, and those with the most flags.
 
     Parameters
     ----------
@@ -89,20 +91,26 @@ def doubtful_rows(subject: Subject) -> dict[int, str]:
     Returns
     -------
     dict of str
-        The reason by the number of the row, worst first: a tenth of the rows, at least 3 and at most 12, for each.
+        The reason by the number of the row, worst first: a tenth of the rows, at least 3 and at most 12, for each. Rows
+        are strange that have the flag ``OUTLIER``; of flags a row must have two.
     """
     error = np.where(subject.estimated, subject.error / (1 + subject.z), np.nan)
     known = np.flatnonzero(np.isfinite(error))
     n = int(np.clip(np.ceil(_SHARE * len(known)), _AT_LEAST, _AT_MOST))
-    widest = known[np.argsort(-error[known], kind="stable")[:n]]
     counts = np.zeros(len(subject), dtype=int)
     for bit in range(31):
         counts += (subject.flags >> bit) & 1
     flagged = known[counts[known] > 1]
-    most = flagged[np.lexsort((-error[flagged], -counts[flagged]))[:n]]
-    chosen = {int(row): "large error" for row in widest}
-    for row in map(int, most):
-        chosen[row] = "large error, many flags" if row in chosen else "many flags"
+    strange = known[(subject.flags[known] & flags.PhotozFlag.OUTLIER) != 0]
+    rows_of = {
+        "strange image": strange[np.argsort(subject.ood[strange], kind="stable")],  # what is unknown comes last
+        "large error": known[np.argsort(-error[known], kind="stable")],
+        "many flags": flagged[np.lexsort((-error[flagged], -counts[flagged]))],
+    }
+    chosen: dict[int, str] = {}
+    for why, rows in rows_of.items():
+        for row in map(int, rows[:n]):
+            chosen[row] = f"{chosen[row]}, {why}" if row in chosen else why
     return chosen
 
 
@@ -167,7 +175,7 @@ def _link(subject, row):
     if subject.coord is None or not subject.of_survey:
         return ""
     ra, dec = subject.coord.ra.deg[row], subject.coord.dec.deg[row]
-    return _EXPLORE.format(ra, dec) if np.isfinite(ra + dec) else ""
+    return EXPLORE.format(ra, dec) if np.isfinite(ra + dec) else ""
 
 
 def images_of(

@@ -89,6 +89,13 @@ class Subject:
         return self._numbers("_err")
 
     @cached_property
+    def ood(self) -> np.ndarray:
+        """Fraction of the model's galaxies that are stranger, `~numpy.ndarray` (N,); NaN where unknown."""
+        if f"{self.prefix}_ood" not in self.table.colnames:
+            return np.full(len(self), np.nan)
+        return self._numbers("_ood")
+
+    @cached_property
     def flags(self) -> np.ndarray:
         """Bits of `~astro_photz.PhotozFlag`, `~numpy.ndarray` (N,) of int; 0 where they are unknown."""
         return parse(self.table[f"{self.prefix}_flags"]).astype(int)

@@ -18,6 +18,7 @@ from astro_photz import Cutouts, PhotozFlag, demo_path, load_model, metrics, pre
 from astro_photz.cli._parser import CommandParser
 from astro_photz.cli._report import add_commands
 from astro_photz.cutouts import CutoutFile
+from astro_photz.flags import FLAG_ADVICE
 from astro_photz.report import write_report
 from astro_photz.report._text import number, with_symbols
 from astro_photz.report.pictures import png_uri, svg
@@ -127,8 +128,8 @@ def test_the_worst_rows_come_first():
 
 def test_a_flag_of_a_later_version_is_counted(page):
     table = narrow()
-    table["z_phot_flags"][0] = 1 << 20
-    assert "BIT_20 1 " in page(table).text
+    table["z_phot_flags"][0] = 1 << 28
+    assert "BIT_28 1 " in page(table).text
 
 
 # Known redshifts
@@ -253,7 +254,7 @@ def test_images_are_those_of_the_source(page):
         "images demo.h5, simulated"
         in page(table["z_phot", "z_phot_err", "z_phot_flags", "ra", "dec"], source=source).text
     )
-    shown = page(table["z_phot", "z_phot_err", "z_phot_flags"], source=stamps).all("img")
+    shown = page(table["z_phot", "z_phot_err", "z_phot_ood", "z_phot_flags"], source=stamps).all("img")
     assert [one["src"] for one in shown] == list(images.values())
 
 
@@ -371,3 +372,25 @@ def test_the_file_of_a_validation_is_no_table(tmp_path):
     validate(table, "z_spec", progress=False).write(tmp_path / "v.h5")
     with pytest.raises(ValueError, match=r"v\.h5 is a validation: give it as validation=, beside the table"):
         write_report(tmp_path / "v.h5", tmp_path / "page.html")
+
+
+# Strange images
+
+
+def test_the_strangest_rows_come_first():
+    table = estimated_table(50)
+    table["z_phot_flags"] = 0
+    table["z_phot_ood"] = np.linspace(0.9, 0.5, 50)
+    for row, ood in ((3, 0.01), (8, 0.001)):
+        table["z_phot_ood"][row], table["z_phot_flags"][row] = ood, PhotozFlag.OUTLIER
+    chosen = doubtful_rows(read_subject(table))
+    assert list(chosen)[:2] == [8, 3]
+    assert chosen[8].startswith("strange image")
+    assert not any("strange" in why for row, why in chosen.items() if row not in (3, 8))
+
+
+def test_the_page_says_what_to_do_about_a_flag(page):
+    table = estimated_table(20)
+    table["z_phot_flags"] = 0
+    table["z_phot_flags"][4] = PhotozFlag.MISALIGNED
+    assert FLAG_ADVICE["MISALIGNED"] in page(table).text
