@@ -301,7 +301,7 @@ def _like(text):
 
 
 def _condition(text, index):
-    """A condition of a search, as `~astro_photz.similarity.SimilarityIndex.query` takes it."""
+    """A condition of a search, as `~astro_photz.SimilarityIndex.query` takes it."""
     name, sign, value = (part.strip() for part in text.partition("="))
     if not sign or not name or not value:
         raise ValueError(

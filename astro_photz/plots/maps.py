@@ -43,12 +43,12 @@ def plot_map(
 
     Parameters
     ----------
-    index : `~astro_photz.similarity.SimilarityIndex`
+    index : `~astro_photz.SimilarityIndex`
         Of N galaxies.
     colour : str or array_like (N,), optional
         A column of its catalogue, or values: numbers, or up to ten kinds in words.
     method : str, optional
-        ``"pca"`` or ``"umap"``, see `~astro_photz.similarity.SimilarityIndex.project`.
+        ``"pca"`` or ``"umap"``, see `SimilarityIndex.project <astro_photz.similarity.exploration.Exploration.project>`.
     places : array_like (N, 2), optional
         What that method gave earlier, or places by any other one.
     mark : array_like of int or str, optional

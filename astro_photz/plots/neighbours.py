@@ -63,7 +63,7 @@ def plot_neighbours(
     Parameters
     ----------
     answer : `~astropy.table.Table` (L,)
-        Of `~astro_photz.similarity.SimilarityIndex.query`, ``outliers`` or ``suggest``.
+        Of `~astro_photz.SimilarityIndex.query`, ``outliers`` or ``suggest``.
     source : `~astro_photz.Cutouts`, `~astro_photz.cutouts.CutoutSource`, str or path-like, optional
         Images, which are found by id or position; or where to fetch them from, as in `~astro_photz.fetch`: a file of
         cutouts, a folder of frames, or the archive of SDSS, by default.

@@ -39,7 +39,7 @@ def has_wrong_scale(measurements: Measurements) -> np.ndarray:
     Returns
     -------
     `~numpy.ndarray` (N,) of bool
-        Whether the noise of one band is out of the range of `LOWEST_NOISE` and `HIGHEST_NOISE`, neighbouring pixels
+        Whether the noise of one band is out of the range of ``LOWEST_NOISE`` and ``HIGHEST_NOISE``, neighbouring pixels
         are alike in all bands, as where an image was enlarged, or the sky was not subtracted. A factor in all bands is
         seen if it is larger than about 2, and pixels of another size if they are much smaller.
 

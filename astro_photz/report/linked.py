@@ -69,13 +69,13 @@ def link(index: SimilarityIndex, answer: Table, *, further: int, where: Any = No
 
     Parameters
     ----------
-    index : `~astro_photz.similarity.SimilarityIndex`
+    index : `~astro_photz.SimilarityIndex`
     answer : `~astropy.table.Table`
         Of a query, of outliers or suggestions.
     further : int
         Galaxies beyond those of the answer, at most: neighbours of its galaxies.
     where : optional
-        Galaxies to take these from, as in `~astro_photz.similarity.SimilarityIndex.query`.
+        Galaxies to take these from, as in `~astro_photz.SimilarityIndex.query`.
 
     Returns
     -------

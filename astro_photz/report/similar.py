@@ -59,7 +59,7 @@ def write_similar(
 
     Parameters
     ----------
-    index : `~astro_photz.similarity.SimilarityIndex`
+    index : `~astro_photz.SimilarityIndex`
     answer : `~astropy.table.Table` (L,)
         Of its ``query``, ``outliers`` or ``suggest``.
     path : str or path-like
@@ -70,12 +70,12 @@ def write_similar(
     queries : `~astro_photz.Cutouts` (M,), optional
         The cutouts that were searched for, if they are not in the source.
     where : optional
-        The galaxies that may be on the page, as in `~astro_photz.similarity.SimilarityIndex.query`.
+        The galaxies that may be on the page, as in `~astro_photz.SimilarityIndex.query`.
     further : int, optional
         Galaxies besides those of the answer, at most: neighbours of its galaxies, so that there are some to see from
         each. By default 120 if their images are at hand, and none if they would be fetched.
     method : str, optional
-        Of the map, see `~astro_photz.similarity.SimilarityIndex.project`.
+        Of the map, see `SimilarityIndex.project <astro_photz.similarity.exploration.Exploration.project>`.
     overwrite : bool, optional
         Replace a file that is there.
     command : str, optional

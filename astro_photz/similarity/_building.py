@@ -61,7 +61,7 @@ class Building:
         """
         Prepare what a user gives.
 
-        Parameters are those of `~astro_photz.similarity.SimilarityIndex.build`; ``like`` are the contents of the index
+        Parameters are those of `~astro_photz.SimilarityIndex.build`; ``like`` are the contents of the index
         that the galaxies are to be added to, whose space and model hold.
         """
         column = ids if isinstance(ids, str) else None

@@ -58,7 +58,7 @@ class Queries:
 
 
 def queries_of(contents, what, rows, *, model, source):
-    """Take what a user searches for, as `~astro_photz.similarity.SimilarityIndex.query` does."""
+    """Take what a user searches for, as `~astro_photz.SimilarityIndex.query` does."""
     if (what is None) == (rows is None):
         raise TypeError("give either the galaxies to search for, or rows= of the index")
     if rows is not None:

@@ -27,7 +27,7 @@ def selected_rows(contents, where):
     ----------
     contents : `~astro_photz.similarity._contents.Contents` (N,)
     where : tuple, dict, `~numpy.ndarray` (N,) of bool, int, list or None
-        As in `~astro_photz.similarity.SimilarityIndex.query`.
+        As in `~astro_photz.SimilarityIndex.query`.
 
     Returns
     -------

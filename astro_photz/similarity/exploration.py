@@ -30,7 +30,7 @@ __all__ = ["Exploration"]
 
 class Exploration:
     """
-    The part of a `~astro_photz.similarity.SimilarityIndex` that asks for no galaxy.
+    The part of a `~astro_photz.SimilarityIndex` that asks for no galaxy.
     """
 
     _contents: Contents
@@ -47,7 +47,7 @@ class Exploration:
             A galaxy is as odd as the mean distance to its k nearest neighbours is large. Up to about k galaxies of one
             odd kind are found, as they are no neighbours enough for each other.
         where : optional
-            Galaxies to look among, as in `~astro_photz.similarity.SimilarityIndex.query`.
+            Galaxies to look among, as in `~astro_photz.SimilarityIndex.query`.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class Exploration:
         n : int, optional
             How many galaxies to list.
         where : optional
-            Galaxies to look among, as in `~astro_photz.similarity.SimilarityIndex.query`.
+            Galaxies to look among, as in `~astro_photz.SimilarityIndex.query`.
 
         Returns
         -------

@@ -8,7 +8,7 @@ import pytest
 
 ROOMS = (
     *("", ".cutouts", ".evaluation", ".inference", ".models", ".plots", ".report", ".similarity"),
-    *(".testing", ".validation"),
+    *(".reference", ".testing", ".validation"),
 )
 EXTRAS = {"train": ("torch", "lightning", "onnxscript"), "simulate": ("torch", "kcorrect")}
 MODULES = (".adapters.qp", ".dust", ".flags", ".metrics", ".pdf", ".photometry", ".positions", ".quality", ".tables")
