@@ -44,7 +44,7 @@ from astro_photz.simulate.truth import truth_columns
 from astro_photz.train.runs.folder import RunFolder
 from astro_photz.train.tasks.representation import probe_scatter
 from astro_photz.utils._files import write_json
-from tools.make_reference import write_point_sources
+from tools.make_reference import settings_of
 from tools.make_similarity_space import make_space
 
 HERE = Path(__file__).parent
@@ -202,7 +202,7 @@ def point_sources(run, settings):
     if "points" not in settings:
         return None
     if not path.exists():
-        write_point_sources(path, settings["simulate"], **settings["points"])
+        simulate.write_points(path, config=settings_of(settings["simulate"], "train"), **settings["points"])
     return path
 
 

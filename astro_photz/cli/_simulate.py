@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The command ``simulate`` and its subcommands: ``galaxies``, ``frames`` and ``patches``.
+The command ``simulate`` and its subcommands: ``galaxies``, ``points``, ``frames`` and ``patches``.
 """
 
 from pathlib import Path
 
 from astro_photz.utils._processors import usable_processors
 
-from ._common import add_command, check_output, say
+from ._common import ANEW, add_command, check_output, say
 
 __all__ = ["add_commands"]
 
@@ -17,6 +17,7 @@ _EXAMPLES = [
         "astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2",
         "more of them, larger, by settings of your own",
     ),
+    ("astro-photz simulate points points.h5 --seed 3", "stars and quasars, for a model to tell from galaxies"),
     ("astro-photz simulate patches frames/ patches.h5", "real sky to simulate on: [background] of a config"),
     ("astro-photz simulate frames field/ --seed 1", "whole fields, and the truth about them in field/truth.ecsv"),
 ]
@@ -42,6 +43,24 @@ def add_commands(commands):
     galaxies.add_argument("--device", default="cpu", help="where images are drawn, e.g. cuda (default: %(default)s)")
     galaxies.add_argument(
         "--workers", type=int, help="number of processes (default: one for each processor of the job, or one for a GPU)"
+    )
+    points = add_command(
+        kinds,
+        "points",
+        _simulate_points,
+        "simulate stars and quasars, and faint galaxies beside them, for a model to tell them apart",
+        _EXAMPLES,
+        notes=_NOTES,
+        resume_hint=ANEW,
+    )
+    points.add_argument("output", type=Path, metavar="OUT.h5", help="file to write, for export --point-sources")
+    points.add_argument("--n", type=int, default=13_000, help="number of stars and quasars (default: %(default)s)")
+    points.add_argument(
+        "--n-faint",
+        type=int,
+        default=5_000,
+        metavar="N",
+        help="number of galaxies, fainter than the sample of the config (default: %(default)s)",
     )
     frames = add_command(
         kinds,
@@ -72,7 +91,7 @@ def add_commands(commands):
     patches.add_argument("frames", type=Path, metavar="DIR", help="folder of SDSS frames, of all five bands")
     patches.add_argument("output", type=Path, metavar="OUT.h5", help="file to write")
     patches.add_argument("--size", type=int, default=64, help="side of a patch in pixels (default: %(default)s)")
-    for parser in (galaxies, frames):
+    for parser in (galaxies, points, frames):
         parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same sky")
         parser.add_argument(
             "--split",
@@ -81,7 +100,7 @@ def add_commands(commands):
             help="which of the real galaxies are the progenitors (default: %(default)s)",
         )
         parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings that differ from the defaults")
-    for parser in (galaxies, frames, patches):
+    for parser in (galaxies, points, frames, patches):
         parser.add_argument("--overwrite", action="store_true", help="replace what is there")
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -111,6 +130,14 @@ def _simulate_galaxies(arguments):
         **_simulation(arguments),
     )
     say(f"{arguments.output}: {arguments.n} galaxies")
+
+
+def _simulate_points(arguments):
+    from astro_photz.simulate import write_points
+
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    write_points(arguments.output, arguments.n, n_faint=arguments.n_faint, **_simulation(arguments))
+    say(f"{arguments.output}: {arguments.n} stars and quasars, {arguments.n_faint} faint galaxies")
 
 
 def _simulate_frames(arguments):

@@ -26,6 +26,10 @@ _EXAMPLES = [
     ("astro-photz adapt few_labels.h5 adapted/ --init bundled", "the bundled model, adapted to your galaxies"),
     ("astro-photz export finetuned/ mine/", "a model, calibrated"),
     (
+        "astro-photz export finetuned/ mine/ --point-sources points.h5",
+        "the same, and it tells stars and quasars from galaxies",
+    ),
+    (
         "astro-photz pretrain images.h5 longer/ --recipe small --set pretrain.epochs=40 --set pretrain.temperature=0.2",
         "a recipe, some settings changed",
     ),
@@ -69,6 +73,20 @@ def add_commands(commands):
     export.add_argument("--name", help="of the model (default: that of its folder)")
     export.add_argument("--data", type=Path, metavar="FILE.h5", help="the training's images, if they have moved")
     export.add_argument("--validation", type=Path, metavar="FILE.h5", help="its validation set, if it has moved")
+    export.add_argument(
+        "--point-sources",
+        type=Path,
+        metavar="FILE.h5",
+        help="stars and quasars for the model to tell from galaxies, made by astro-photz simulate points",
+    )
+    export.add_argument(
+        "--analogues",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="galaxies of the training that the model brings, with identifiers and redshifts, for predict --analogues; "
+        "0 for none (default: %(default)s)",
+    )
     export.add_argument("--int8", action="store_true", help="write it in 8-bit integers too: faster on processors")
     export.add_argument("--overwrite", action="store_true", help="replace MODEL if it exists")
 
@@ -200,7 +218,7 @@ def _tell(folder, metrics, shown):
 def _export(arguments):
     from astro_photz.train import export_run
 
-    names = ("name", "data", "validation", "int8", "overwrite")
+    names = ("name", "data", "validation", "point_sources", "analogues", "int8", "overwrite")
     report = export_run(arguments.run_folder, arguments.output, **{name: getattr(arguments, name) for name in names})
     say(f"{arguments.output}: calibration: {report['method']}")
     if "int8" in report:

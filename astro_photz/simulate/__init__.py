@@ -20,7 +20,7 @@ from .fields.write_frames import write_frames
 from .points import point_sources
 from .settings import Settings
 from .simulation import galaxies
-from .write_points import write_points
+from .write_point_stamps import write_points
 from .write_stamps import write
 
 __all__ = ["Settings", "cut_patches", "galaxies", "point_sources", "write", "write_frames", "write_points"]

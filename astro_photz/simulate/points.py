@@ -132,7 +132,7 @@ def point_block(
     n : int
         How many points there are in all blocks.
     kind, r_mag
-        As in `point_sources`.
+        As in `~astro_photz.simulate.point_sources`.
     simulation : `~astro_photz.simulate.simulation.Simulation`
 
     Returns

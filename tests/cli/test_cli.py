@@ -277,6 +277,17 @@ def test_simulate_galaxies(tmp_path, capsys):
 
 
 @needs_simulation
+def test_simulate_points(tmp_path, capsys):
+    output = tmp_path / "points.h5"
+    arguments = ("simulate", "points", output, "--n", 3, "--n-faint", 0, "--seed", 1)
+    assert run(*arguments) == 0
+    assert "points.h5: 3 stars and quasars, 0 faint galaxies" in capsys.readouterr().err
+    assert len(Cutouts.read(output)) == 3
+    assert run(*arguments) == 1
+    assert "exists: choose another name, or say --overwrite" in capsys.readouterr().err
+
+
+@needs_simulation
 def test_simulate_frames(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("bz2.compress", lambda data: data[:1])  # it takes most of the time
     assert run("simulate", "frames", tmp_path / "field", "--seed", 1, "--run", 9001, "--camcol", 2, "--ra", 10) == 0
@@ -296,6 +307,9 @@ def test_simulate_frames(tmp_path, capsys, monkeypatch):
         (("galaxies", "sky.h5", "--n", "1", "--config", "absent.toml"), "no file absent.toml"),
         (("galaxies", "sky.h5", "--n", "1", "--config", "bad.toml"), "bad.toml: unknown setting 'fainest' in [sample]"),
         (("galaxies", "sky.h5", "--n", "1", "--device", "abacus"), "error: --device must be one that torch has here"),
+        (("points", "points.h5", "--n", "0"), "error: --n must be at least 1, got 0"),
+        (("points", "points.h5", "--n-faint", "-1"), "error: --n-faint must be at least 0, got -1"),
+        (("points", "absent/points.h5"), "there is no folder absent"),
         (("frames", "bad.toml"), "bad.toml is a file: give the name of a folder"),
         (("frames", "field", "--n", "0"), "error: --n must be at least 1, got 0"),
         (("frames", "field", "--run", "1000000"), "error: --run must be at most 999999"),
@@ -388,7 +402,7 @@ def test_wrong_usage_leaves_with_2(capsys):
 
 
 def test_help_has_examples(capsys):
-    simulate = ["simulate", "--help"], ["simulate", "galaxies", "--help"], ["simulate", "frames", "--help"]
+    simulate = (["simulate", *kind, "--help"] for kind in ([], ["galaxies"], ["points"], ["frames"]))
     train = ([name, "--help"] for name in ("pretrain", "finetune", "adapt", "export", "evaluate"))
     for arguments in (["--help"], ["predict", "--help"], ["fetch", "--help"], *simulate, *train):
         with pytest.raises(SystemExit) as leaving:

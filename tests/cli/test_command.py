@@ -20,7 +20,7 @@ from astro_photz.cli._wording import in_options
 
 COMMANDS = (
     *("", "demo", "predict", "fetch", "validate", "report", "embed", "index", "search", "outliers", "suggest"),
-    *("simulate", "simulate galaxies", "simulate frames", "simulate patches"),
+    *("simulate", "simulate galaxies", "simulate points", "simulate frames", "simulate patches"),
     *("pretrain", "finetune", "adapt", "export", "evaluate", "card", "models", "models list", "models import"),
 )
 
@@ -152,6 +152,8 @@ def test_the_package_is_the_command(module):
         ("fetch", "size must lie between 64 and 90", "--size must lie between 64 and 90"),
         ("predict", "prefix must be a text", "--prefix must be a text"),
         ("simulate galaxies", "n must be at least 1", "--n must be at least 1"),
+        ("simulate points", "n_faint must be 0 where", "--n-faint must be 0 where"),
+        ("export", "point_sources must be a file", "--point-sources must be a file"),
         ("simulate frames", "n_fields must be at least 1", "--n must be at least 1"),
         ("simulate frames", "run must be at most 999999", "--run must be at most 999999"),
         ("finetune", "n_labels must be above 0", "--n-labels must be above 0"),
@@ -245,8 +247,8 @@ def test_notices_of_the_log_are_lines(monkeypatch, tmp_path, capsys, quiet):
 @pytest.mark.parametrize(
     "command",
     [
-        *("predict", "fetch", "simulate galaxies", "simulate frames", "simulate patches", "pretrain", "finetune"),
-        *("evaluate", "models import"),
+        *("predict", "fetch", "simulate galaxies", "simulate points", "simulate frames", "simulate patches"),
+        *("pretrain", "finetune", "evaluate", "models import"),
     ],
 )
 def test_what_draws_a_bar_can_be_quiet(command):

@@ -112,6 +112,7 @@ def at_work(process):
         ("fetch a.csv b.h5", "give the same command again, which takes what was downloaded from the cache"),
         ("simulate galaxies begun.h5 --n 9 --seed 1", "give the same command again, which resumes begun.h5"),
         ("simulate galaxies new.h5 --n 9 --seed 1", "give the same command again\n"),
+        ("simulate points new.h5 --seed 1", "give the same command again\n"),
         ("simulate frames field --seed 1", "again with --overwrite, which replaces what is in field"),
         ("simulate frames new --seed 1", "give the same command again\n"),
         ("simulate patches frames a.h5", "nothing was written"),

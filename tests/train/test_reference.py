@@ -12,13 +12,16 @@ from small_runs import MACHINE, small_recipe, write_stamps
 
 from astro_photz import load_model, predict
 from astro_photz.cutouts import Cutouts
+from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.flags import PhotozFlag
 from astro_photz.models.card import REFERENCE
 from astro_photz.quality.measurements import measure
+from astro_photz.reference.analogues import Analogues
 from astro_photz.reference.strangers import Reference
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.train import adapt, export_run, finetune
 from astro_photz.train.export import reference as exported_reference
+from astro_photz.train.export import run_to_model
 
 BOTTLENECK = ("encoder.stem = pooled", "encoder.photometry = true", "encoder.bottleneck = 6")
 
@@ -74,6 +77,24 @@ def test_a_pretraining_has_no_reference(pretrained, tmp_path):
     model = load_model(tmp_path / "encoder")
     assert model.card.reference == {}
     assert Reference.of_model(model) is None
+    assert Analogues.of_model(model) is None
+
+
+def test_the_galaxies_of_the_training_are_analogues(data, trained):
+    with open_cutouts(data / "train.h5") as file:
+        redshift = file["specz_redshift"][()].astype(np.float32)
+    learnt = Cutouts.read(data / "train.h5")
+    for name in ("mine", "mine-int8"):
+        model = load_model(trained / name)
+        analogues = Analogues.of_model(model)
+        assert len(analogues) == 160
+        np.testing.assert_array_equal(analogues.redshift, redshift[analogues.ids])
+        assert 0 < analogues.limit < np.inf  # by the validation set
+        assert analogues.error_scale != 1
+        assert predict(learnt[:5], model=model, analogues=2)["z_phot_analogue_z"].shape == (5, 2)
+    own = Analogues.of_model(load_model(trained / "mine"))
+    found = own.search(load_model(trained / "mine").embed(learnt), 1)
+    np.testing.assert_array_equal(found.redshift[:, 0], redshift)  # the nearest of each is itself
 
 
 def test_an_adapted_model_keeps_what_it_began_with_and_ranks_by_its_own(tmp_path):
@@ -90,27 +111,43 @@ def test_an_adapted_model_keeps_what_it_began_with_and_ranks_by_its_own(tmp_path
     cutouts = gaussian_cutouts(200, seed=8)  # round galaxies, which the bundled model has not seen
     assert np.median(shares(begun, cutouts)) < 0.25
     assert 0.2 < np.median(shares(model, cutouts)) < 0.8
+    assert len(Analogues.of_model(model)) == 140  # of one's own galaxies, whatever the model began with
+    write_stars(tmp_path / "stars.h5")
+    export_run(tmp_path / "run", tmp_path / "told", point_sources=tmp_path / "stars.h5", analogues=0)
+    told = load_model(tmp_path / "told").card.reference
+    assert (told["of"], told["n"]) == (begun.card.reference["of"], begun.card.reference["n"])
+    assert told["n_point_sources"] == 100
+    again = Reference.of_model(load_model(tmp_path / "told"))
+    np.testing.assert_array_equal(again.features.factor, before.features.factor)
+    points = [one.point_sources for one in (before, again)]
+    assert points[0] is None or not np.array_equal(points[0].weights, points[1].weights)
 
 
 def test_many_galaxies_of_ones_own_are_better_than_others(tmp_path, monkeypatch):
     monkeypatch.setattr(exported_reference, "ENOUGH", 100)
     write_stamps(tmp_path / "many.h5", 240, size=64)
     adapt(tmp_path / "many.h5", tmp_path / "run")
-    export_run(tmp_path / "run", tmp_path / "mine")
+    export_run(tmp_path / "run", tmp_path / "mine", analogues=0)
     model = load_model(tmp_path / "mine")
+    assert Analogues.of_model(model) is None  # whatever the model began with
     assert (model.card.reference["of"], model.card.reference["n"]) == ("galaxies that mine was trained on", 140)
     points, before = (Reference.of_model(one).point_sources for one in (model, load_model("bundled")))
     assert (points is None) == (before is None)
 
 
-def test_point_sources_of_a_file_are_learnt(data, trained, tmp_path):
+def write_stars(path):
     light = gaussian_cutouts(100, seed=9).flux.sum(axis=(2, 3), keepdims=True)
     narrow = np.exp(-0.5 * ((np.arange(64) - 31.5) / 1.3) ** 2)
     noise = np.random.default_rng(0).normal(0, 0.03, (100, 5, 64, 64))
     stars = Cutouts(light * np.outer(narrow, narrow) / narrow.sum() ** 2 + noise, ebv=0.03)
-    stars.write(tmp_path / "stars.h5")
-    export_run(trained / "run", tmp_path / "mine", point_sources=tmp_path / "stars.h5")
+    stars.write(path)
+
+
+def test_point_sources_of_a_file_are_learnt(trained, tmp_path):
+    write_stars(tmp_path / "stars.h5")
+    export_run(trained / "run", tmp_path / "mine", point_sources=tmp_path / "stars.h5", analogues=12)
     model = load_model(tmp_path / "mine")
+    assert len(Analogues.of_model(model)) == 12
     assert model.card.reference["n_point_sources"] == 100
     points = Reference.of_model(model).point_sources
     probability = [
@@ -118,6 +155,36 @@ def test_point_sources_of_a_file_are_learnt(data, trained, tmp_path):
         for one in (Cutouts.read(tmp_path / "stars.h5"), gaussian_cutouts(100, seed=7))
     ]
     assert probability[0] > 0.8 > 0.3 > probability[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"analogues": -1}, ValueError, "analogues must be at least 0, got -1"),
+        ({"analogues": 1}, ValueError, "analogues must be 0, for none, or 2 or more"),
+        ({"analogues": 2.5}, TypeError, "analogues must be a whole number"),
+        ({"point_sources": "absent.h5"}, FileNotFoundError, "no file absent.h5"),
+        (
+            {"point_sources": "galaxies.h5"},
+            ValueError,
+            "point_sources must be a file of stars or quasars: in galaxies.h5",
+        ),
+        ({"point_sources": "other.h5"}, ValueError, r"a number for each stamp in point: other.h5 has \(3, 2\) for 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_work(trained, tmp_path, monkeypatch, options, error, message):
+    monkeypatch.chdir(tmp_path)
+    gaussian_cutouts(3).write("galaxies.h5", point=np.zeros(3, dtype=np.int8))
+    gaussian_cutouts(3).write("other.h5", point=np.zeros((3, 2), dtype=np.int8))
+    monkeypatch.setattr(run_to_model, "_trained", None)
+    with pytest.raises(error, match=message):
+        export_run(trained / "run", tmp_path / "mine", **options)
+
+
+def test_a_pretraining_learns_no_point_sources(pretrained, tmp_path):
+    gaussian_cutouts(3).write(tmp_path / "stars.h5")
+    with pytest.raises(ValueError, match=r"point_sources must not be given: .* is a pretraining"):
+        export_run(pretrained, tmp_path / "encoder", point_sources=tmp_path / "stars.h5")
 
 
 def test_seeing_is_among_the_ranges_where_it_is_known(tmp_path):

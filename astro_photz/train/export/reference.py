@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-The galaxies that a run was trained on become the reference of its model, by which strangers are told.
+The galaxies that a run was trained on become the reference of its model, by which strangers are told; and its
+analogues, by which redshifts are.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.models import PhotozModel
 from astro_photz.models.card import CARD
+from astro_photz.reference.analogues import Analogues
 from astro_photz.reference.making import describe, make_reference, stamps_of
 from astro_photz.reference.strangers import Reference
 from astro_photz.train.networks.weights import read_weights
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from astro_photz.train.runs.folder import RunFolder
     from astro_photz.utils._types import PathLike
 
-__all__ = ["ENOUGH", "MOST", "add_reference"]
+__all__ = ["ENOUGH", "MOST", "add_analogues", "add_reference", "check_point_sources"]
 
 ENOUGH = 5_000
 """Number of galaxies that tell how some hundred features vary together."""
@@ -41,8 +43,8 @@ def add_reference(
     Add the reference to the folder of a model that was made of a run.
 
     After an adaptation, the features are still those of the model that it began with. Then the reference of that model
-    is kept where the run has learnt from fewer than `ENOUGH` galaxies, and its way to tell point sources in any case;
-    but not where ``point_sources`` are given. Galaxies are always ranked among those that validate the run.
+    is kept where the run has learnt from fewer than `ENOUGH` galaxies, and its way to tell point sources wherever no
+    ``point_sources`` are given. Galaxies are always ranked among those that validate the run.
 
     Parameters
     ----------
@@ -54,27 +56,82 @@ def add_reference(
     point_sources : path-like, optional
         HDF5 file of stars and quasars; and of faint galaxies, for which its data set ``point`` is 0.
     """
-    model, validation = PhotozModel(folder), stamps_of(others.path, others.rows)
-    before, told = (None, {}) if point_sources else _reference_before(run)
+    model, (before, told) = PhotozModel(folder), _reference_before(run)
+    of = f"galaxies that {model.name} was trained on"
     if before is not None and len(learnt) < min(ENOUGH, told["n"]):
-        ranking = describe(model, validation)
-        before.ranked_by(ranking).install(folder, of=told["of"], n=told["n"], n_validation=len(ranking[0]))
-        return
+        ranking = describe(model, stamps_of(others.path, others.rows))
+        reference, of = before.ranked_by(ranking), told["of"]
+        numbers = {"n": told["n"], "n_validation": len(ranking[0])}
+        if point_sources is not None:
+            own, counted = _own_reference(model, learnt, others, point_sources)
+            reference, numbers = replace(reference, point_sources=own.point_sources), counted | numbers
+    else:
+        reference, numbers = _own_reference(model, learnt, others, point_sources)
+        if before is not None and point_sources is None:
+            reference = replace(reference, point_sources=before.point_sources)
+    reference.install(folder, of=of, **numbers)
+
+
+def _own_reference(model, learnt, others, point_sources):
+    """Reference of the galaxies of a run alone, and how many it is made of."""
     chosen = np.random.default_rng(0).permutation(len(learnt))[:MOST]
-    training = stamps_of(learnt.path, learnt.rows[chosen])
-    points = _points_and_others(point_sources) if point_sources else {}
-    reference, numbers = make_reference(model, training=training, validation=validation, **points)
-    if before is not None:
-        reference = replace(reference, point_sources=before.point_sources)
-    reference.install(folder, of=f"galaxies that {model.name} was trained on", **numbers)
+    training, validation = stamps_of(learnt.path, learnt.rows[chosen]), stamps_of(others.path, others.rows)
+    points = {} if point_sources is None else _points_and_others(point_sources)
+    return make_reference(model, training=training, validation=validation, **points)
+
+
+def add_analogues(folder: PathLike, *, learnt: Stamps, others: Stamps, n: int) -> None:
+    """
+    Add galaxies that a run has learnt from to its model, as analogues.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the model, with its graphs and card.
+    learnt, others : `~astro_photz.train.data.stamps.Stamps`
+        The galaxies that the run has learnt from, and those that validate it.
+    n : int
+        Number of analogues, if there are as many galaxies.
+    """
+    rows = {"rows": learnt.rows, "validation_rows": others.rows}
+    Analogues.of_training(PhotozModel(folder), learnt.path, others.path, n=n, **rows).install(folder)
+
+
+def check_point_sources(path: PathLike) -> None:
+    """
+    Check that a file has point sources that a model can learn to tell.
+
+    Parameters
+    ----------
+    path : path-like
+        HDF5 file, as in `add_reference`.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it is not HDF5.
+    ValueError
+        If it holds something else than stamps, or no point source.
+    """
+    if not _is_point(path).any():
+        raise ValueError(f"point_sources must be a file of stars or quasars: in {path}, point is 0 for all stamps")
 
 
 def _points_and_others(path):
     """Stamps of point sources, and those of faint galaxies, if there are some in the file."""
-    with open_cutouts(path) as file:
-        point = file["point"][()] != 0 if "point" in file else np.ones(len(file["images"]), dtype=bool)
+    point = _is_point(path)
     kinds = {"point_sources": np.flatnonzero(point), "faint": np.flatnonzero(~point)}
     return {name: stamps_of(path, rows) for name, rows in kinds.items() if len(rows)}
+
+
+def _is_point(path):
+    """Mask (N,) of the stamps of a file that are points: all of them, where it does not say."""
+    with open_cutouts(path) as file:
+        n = len(file["images"])
+        point = file["point"][()] != 0 if "point" in file else np.ones(n, dtype=bool)
+    if point.shape != (n,):
+        raise ValueError(f"point_sources must have a number for each stamp in point: {path} has {point.shape} for {n}")
+    return point
 
 
 def _reference_before(run):

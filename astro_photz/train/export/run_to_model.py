@@ -29,12 +29,12 @@ from astro_photz.train.networks.weights import read_head, read_weights
 from astro_photz.train.runs.folder import RunFolder
 from astro_photz.train.runs.lineage import run_lineage
 from astro_photz.train.tasks.calibration import calibrate
-from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._checks import check_count, check_not_there
 from astro_photz.utils._types import PathLike
 
 from .onnx import write_model
 from .quantize import quantize_model
-from .reference import add_reference
+from .reference import add_analogues, add_reference, check_point_sources
 
 __all__ = ["export_run", "training_range"]
 
@@ -55,6 +55,7 @@ def export_run(
     data: PathLike | None = None,
     validation: PathLike | None = None,
     point_sources: PathLike | None = None,
+    analogues: int = 20_000,
     card: dict[str, Any] | None = None,
     int8: bool = False,
     weights: bool = True,
@@ -79,9 +80,12 @@ def export_run(
         The files that the run was trained and validated on, if they have moved.
     point_sources : str or path-like, optional
         HDF5 file of stars and quasars, which the model shall tell from galaxies, as
-        `~astro_photz.simulate.point_sources` makes them; a data set ``point`` is 0 for stamps in it that are galaxies,
+        `~astro_photz.simulate.write_points` makes it; a data set ``point`` is 0 for stamps in it that are galaxies,
         fainter than those of the training. Without a file, a model tells point sources as the one does that it was
         adapted from, or by the width of the point-spread function alone.
+    analogues : int, optional
+        How many of the galaxies that the run has learnt from the model brings, at most, to compare others with. Their
+        identifiers and redshifts can be read from it: 0 for none, if these are not to be published.
     card : dict, optional
         Entries of the card that replace those of the run, or are added.
     weights : bool, optional
@@ -100,9 +104,9 @@ def export_run(
     ------
     FileNotFoundError
         If the training is not finished, or a file is not where it was.
-    ValueError
-        If a file is not the one that the run used, or ``int8`` is set for an encoder alone, without redshifts to tell
-        what that costs.
+    ValueError, TypeError
+        If a file is not the one that the run used, ``point_sources`` has too few points, ``analogues`` is no such
+        number, or ``int8`` or ``point_sources`` is given for an encoder alone, without redshifts.
     FileExistsError
         If there is such a folder and ``overwrite`` is not set.
     """
@@ -113,10 +117,7 @@ def export_run(
     for made in (path, beside) if int8 else (path,):
         check_not_there(made, overwrite=overwrite)
     record = run.record
-    if int8 and record.kind == "pretrain":
-        raise ValueError(
-            f"int8 must not be set: {folder} is a pretraining, and no redshifts tell what integers cost it"
-        )
+    _check_additions(record, folder, int8=int8, point_sources=point_sources, analogues=analogues)
     stamps = _checked_file("data", data or record.files["data"], record.data)
     judged_by = validation or record.files["validation"]
     judged_by = record.validation and _checked_file("validation", judged_by, record.validation)
@@ -130,11 +131,28 @@ def export_run(
             learnt = Stamps(stamps, n=record.n_labels, held_out=record.held_out, seed=record.seed)
             others = _validation_stamps(record, stamps, judged_by)
             add_reference(part, run, learnt=learnt, others=others, point_sources=point_sources)
+            if analogues:
+                add_analogues(part, learnt=learnt, others=others, n=analogues)
     if int8:
         with _validation_file(record, stamps, judged_by) as labelled:
             sets = {"stamps": stamps, "validation": labelled}
             report = report | {"int8": quantize_model(path, beside, overwrite=overwrite, **sets)}
     return report
+
+
+def _check_additions(record, folder, *, int8, point_sources, analogues):
+    """Refuse what the model of a run cannot have, before the work."""
+    if record.kind == "pretrain":
+        if int8:
+            raise ValueError(
+                f"int8 must not be set: {folder} is a pretraining, and no redshifts tell what integers cost it"
+            )
+        if point_sources is not None:
+            raise ValueError(f"point_sources must not be given: {folder} is a pretraining, whose model flags nothing")
+    if check_count("analogues", analogues, least=0) == 1:
+        raise ValueError("analogues must be 0, for none, or 2 or more: one alone has no scatter")
+    if point_sources is not None:
+        check_point_sources(point_sources)
 
 
 def _checked_file(name, path, content):
