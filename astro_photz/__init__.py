@@ -51,7 +51,16 @@ _HOMES = {
 }
 
 
+# Rooms that are attributes too, without an import of their own: ``astro_photz.flags.BAD``.
+_ROOMS = {
+    *("cutouts", "dust", "evaluation", "flags", "inference", "metrics", "models", "pdf", "photometry", "plots"),
+    *("quality", "reference", "report", "sdss", "similarity", "simulate", "tables", "train", "validation"),
+}
+
+
 def __getattr__(name):
+    if name in _ROOMS:
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -9,6 +9,15 @@ from ._common import say
 
 __all__ = ["add_input", "input_options", "say_flags", "source_of"]
 
+_OF_ALL = (
+    "OUTLIER",
+    "MISALIGNED",
+    "WRONG_SCALE",
+    "EBV_MISMATCH",
+    "BAD_SEEING",
+)  # flags that a wrong table has in most rows
+_FEW = 5
+
 
 def add_input(parser):
     """Add the arguments to a command."""
@@ -72,8 +81,10 @@ def source_of(arguments):
 
 def say_flags(flags):
     """Say how many galaxies have each flag, and its meaning."""
-    from astro_photz.flags import to_table
+    from astro_photz.flags import FLAG_ADVICE, to_table
 
     for flag in to_table(flags):
         if flag["n"]:
             say(f"  {flag['n']:6d} {flag['name']}: {flag['meaning']}")
+        if flag["name"] in _OF_ALL and flag["n"] > max(_FEW, len(flags) / 2):
+            say(f"         so many that something may be wrong with all: {FLAG_ADVICE[flag['name']]}")

@@ -14,6 +14,7 @@ from astro_photz.flags import MISSING, PhotozFlag
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.quality import flag_images
+from astro_photz.quality.images import seeing_range
 from astro_photz.quality.measurements import measure
 from astro_photz.quality.pdfs import flag_pdfs
 from astro_photz.reference.point_sources import point_source
@@ -100,19 +101,20 @@ def estimate_batches(batches, model, *, redshifts=True):
             encoding = model.encoding(cutouts)
             pdf = model.pdf(encoding.embedding)
             flags[usable] |= flag_pdfs(pdf, model.card.training_range)
-            ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features)
+            seeing = seeing_range(model.card.training_range)
+            ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features, seeing)
             flags[usable] |= strange
             yield EstimatedBatch(batch.rows, flags, cutouts, encoding.embedding, pdf, ood)
 
 
-def _strangeness(reference, cutouts, measured, features):
+def _strangeness(reference, cutouts, measured, features, seeing):
     """Share of the reference's galaxies that lie farther out, if there is a reference, and flags."""
     ood, points = None, None
     flags = np.zeros(len(cutouts), dtype=np.int32)
     if reference is not None:
         ood, points = reference.ood(features, measured.vector), reference.point_sources
         flags[ood < _STRANGE] |= PhotozFlag.OUTLIER
-    flags[point_source(cutouts, measured, features, points)] |= PhotozFlag.POINT_SOURCE
+    flags[point_source(cutouts, measured, features, points, seeing=seeing)] |= PhotozFlag.POINT_SOURCE
     return ood, flags
 
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from .measurements import Measurements
 
-__all__ = ["flag_images"]
+__all__ = ["flag_images", "seeing_range"]
 
 _CORE_RADIUS = 4.0
+_SEEING = 1.1
 _MINIMUM_SNR = 10.0
-_SEEING = 1.1  # the range of the training is that of 99 %, and widths are measured to some per cent
 _R = BANDS.index("r")
 _ONE, _OTHER = np.triu_indices(len(BANDS), k=1)  # all pairs of bands
 
@@ -110,9 +110,29 @@ def _flag_beyond_training(flags, cutouts, measured, training_range):
     outside = _outside(r_mag, training_range["r_mag"]) | _outside(cutouts.ebv, training_range["ebv"])
     flags[_known(cutouts.ebv) & outside] |= PhotozFlag.EXTRAPOLATED
     if "seeing" in training_range:
-        lowest, highest = training_range["seeing"]
-        bad = _outside(cutouts.psf_fwhm[:, _R], (lowest / _SEEING, highest * _SEEING))
+        bad = _outside(cutouts.psf_fwhm[:, _R], seeing_range(training_range))
         flags[bad] |= PhotozFlag.BAD_SEEING
+
+
+def seeing_range(training_range: dict) -> tuple[float, float] | None:
+    """
+    Range of the seeing that a model knows.
+
+    Parameters
+    ----------
+    training_range : dict
+        As in `flag_images`.
+
+    Returns
+    -------
+    tuple of float, or None
+        Least and largest full width at half maximum in *r* (arcsec); None where the model does not tell. The range of
+        the training is that of 99 %, and widths are measured to some per cent: it is wider by a tenth.
+    """
+    if "seeing" not in training_range:
+        return None
+    lowest, highest = training_range["seeing"]
+    return lowest / _SEEING, highest * _SEEING
 
 
 def _known(ebv):

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from astro_photz.photometry import disc
 from astro_photz.quality.point_sources import WIDEST_POINT, width_excess
+from astro_photz.sdss import BANDS
 
 if TYPE_CHECKING:
     from astro_photz.cutouts import Cutouts
@@ -32,13 +34,21 @@ _PENALTY = 3e-3  # of the squared weights of standardised features
 _STEPS = 300
 _NARROW = 1e-6  # features that vary less tell nothing
 _FEWEST = 100  # galaxies and stars
+_NEAR = 16.0  # pixels, within which whole galaxies have their light
 
 
 def point_source(
-    cutouts: Cutouts, measurements: Measurements, features: np.ndarray, point_sources: PointSources | None
+    cutouts: Cutouts,
+    measurements: Measurements,
+    features: np.ndarray,
+    point_sources: PointSources | None,
+    *,
+    seeing: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """
     Tell points of light: by their width where the point-spread function is known, by the network's features elsewhere.
+
+    The features tell nothing where a part of the stamp is missing near the middle: what is cut off looks narrow.
 
     Parameters
     ----------
@@ -49,6 +59,9 @@ def point_source(
         Of `~astro_photz.models.PhotozModel.encoding`.
     point_sources : `PointSources` or None
         Of the model; without it, only the width tells.
+    seeing : tuple of float, optional
+        Least and largest full width at half maximum of the point-spread function in *r* (arcsec). One beyond is not
+        believed: it may be a width of another kind, or in another unit.
 
     Returns
     -------
@@ -56,10 +69,20 @@ def point_source(
     """
     excess = width_excess(measurements, cutouts.psf_fwhm)
     with np.errstate(invalid="ignore"):
+        if seeing is not None:
+            width = cutouts.psf_fwhm[:, BANDS.index("r")]
+            excess[(width < seeing[0]) | (width > seeing[1])] = np.nan
         by_width = excess < WIDEST_POINT
     if point_sources is None:
         return by_width
-    return np.where(np.isnan(excess), point_sources.found(features), by_width)
+    by_features = point_sources.found(features) & ~_cut_off(cutouts)
+    return np.where(np.isnan(excess), by_features, by_width)
+
+
+def _cut_off(cutouts):
+    """Tell whether pixels near the middle are missing (N,)."""
+    near = disc(cutouts.size, _NEAR) > 0
+    return np.isnan(cutouts.flux[:, :, near]).any(axis=(1, 2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 from astropy.table import Table
 
 from astro_photz import __version__
+from astro_photz.flags import BAD
 from astro_photz.plots import plot_sky
 from astro_photz.plots.distribution import plot_distribution, plot_errors
 from astro_photz.validation.overlap import maker_of
@@ -57,12 +58,13 @@ def headline(subject: Subject, validation: Validation | None) -> dict:
         Values of the template by name.
     """
     record, n_estimated = subject.record, int(subject.estimated.sum())
-    clean = int((subject.estimated & (subject.flags == 0)).sum())
+    clean, good = (int((subject.estimated & ((subject.flags & bits) == 0)).sum()) for bits in (-1, BAD))
     model = f"{record['model']} {record.get('model_version', '')}".strip() if "model" in record else "not recorded"
     figures = [
         ("rows", f"{len(subject):,}"),
         ("with a redshift", f"{n_estimated:,}"),
         ("of these without a flag", f"{clean:,}"),
+        ("without one of flags.BAD", f"{good:,}"),
     ]
     if n_estimated:
         figures += [("median redshift", _median(subject.z, subject)), ("median error", _median(subject.error, subject))]

@@ -231,7 +231,7 @@ def _refusal(path, form, losses):
     own = {"_pdf": "the PDF", "_analogue_id": "the analogues"}
     extra = [name for end, name in own.items() if any(loss.column.endswith(end) for loss in losses)]
     remedy = "give the column plain values, or leave it out" if form == "ascii.ecsv" else "write .ecsv, which holds any"
-    without = f" or do without {' and '.join(extra)}" if extra and form != "ascii.ecsv" else ""
+    without = f", or do without {' and '.join(extra)}" if extra and form != "ascii.ecsv" else ""
     return f"{path}: {shown(form)} cannot hold this table: {listed}{more}; {remedy}{without}"
 
 

@@ -124,6 +124,13 @@ def multiplied(scene, rng, *, factor):
     return cropped(scene.flux) * np.float32(factor), scene.ebv
 
 
+def one_band(scene, rng, *, band, factor):
+    """The zero point of a band is wrong."""
+    flux = cropped(scene.flux)
+    flux[:, BANDS.index(band)] *= np.float32(factor)
+    return flux, scene.ebv
+
+
 def filled(scene, rng, *, value):
     """One band, each in its turn, has a value that stands for no data."""
     flux = cropped(scene.flux)
@@ -214,17 +221,33 @@ def saturated_star(scene, rng):
     flux = cropped(scene.sky)
     y, x = np.mgrid[:64, :64] - 31.5
     for row in range(len(flux)):
-        width = scene.psf_fwhm[row, :, None, None] / PIXEL_SCALE / 2.3548
-        colour = 10 ** (0.4 * np.array([-1.9, -0.5, 0, 0.15, 0.25]))[:, None, None]
-        total = colour * 10 ** (0.4 * (22.5 - rng.uniform(11, 13)))
-        beta, core = 3.0, width * 2.3548 / (2 * np.sqrt(2 ** (1 / 3) - 1))
-        light = total * (beta - 1) / (np.pi * core**2) * (1 + (x**2 + y**2) / core**2) ** -beta
+        light = _star(10 ** (0.4 * (22.5 - rng.uniform(11, 13))), scene.psf_fwhm[row])
         full = _FULL * _CALIBRATION[:, None, None]
         lost = np.clip(light - full, 0, None).sum(axis=(1, 2), keepdims=True)
         along = np.clip(lost / full / 6, 0, 60)  # a trail three pixels wide, to either side
         bled = (np.abs(x) < 1.5) & (np.abs(y) < along)
         flux[row] += np.where(bled, full, np.minimum(light, full)).astype(np.float32)
     return flux, scene.ebv
+
+
+def star_on_top(scene, rng, *, share):
+    """A star 2 pixels from the middle, with a share of the galaxy's light in r."""
+    flux, angle = cropped(scene.flux), rng.uniform(0, 2 * np.pi, len(scene))
+    light = cropped(scene.flux - scene.sky)[:, BANDS.index("r")].sum(axis=(1, 2))
+    for row in range(len(flux)):
+        place = 2 * np.cos(angle[row]), 2 * np.sin(angle[row])
+        flux[row] += _star(share * light[row], scene.psf_fwhm[row], place).astype(np.float32)
+    return flux, scene.ebv
+
+
+def _star(r_flux, fwhm, place=(0, 0)):
+    """Light (5, 64, 64) of a star of the Sun's kind: a Moffat profile of beta = 3, and of a width (5,) (arcsec)."""
+    y, x = np.mgrid[:64, :64] - 31.5
+    square = (x - place[0]) ** 2 + (y - place[1]) ** 2
+    total = r_flux * 10 ** (0.4 * np.array([-1.9, -0.5, 0, 0.15, 0.25]))[:, None, None]
+    beta = 3.0
+    core = fwhm[:, None, None] / PIXEL_SCALE / (2 * np.sqrt(2 ** (1 / beta) - 1))
+    return total * (beta - 1) / (np.pi * core**2) * (1 + square / core**2) ** -beta
 
 
 def trail(scene, rng, *, sigma, bands=1, reach=20.0):
@@ -279,6 +302,8 @@ FAULTS = {
     "dereddened twice, E(B-V) = 0.2": Fault(dereddened, 0, ebv=0.2),
     "5 pixels off the centre": Fault(partial(off_centre, pixels=5), 0),
     "neighbour of half the light at 8 pixels": Fault(partial(neighbour, pixels=8, factor=0.5), 0),
+    "a star of half the light on top": Fault(partial(star_on_top, share=0.5), 0),
+    "r too bright by 10 %": Fault(partial(one_band, band="r", factor=1.1), 0),
     "all bands too bright by 20 %": Fault(partial(multiplied, factor=1.2), 0),
     "pixels of 0.66 arcsec": Fault(partial(in_larger_pixels, scale=0.66), 0),
     "E(B-V) too large by 0.1": Fault(partial(other_dust, by=0.1), 0),

@@ -166,7 +166,7 @@ def test_files_keep_them(ending, which, request, tmp_path):
 
 def test_a_votable_holds_no_arrays_of_names(named, tmp_path):
     """Which is told before the work."""
-    with pytest.raises(ValueError, match=r"z_phot_analogue_id.*\.ecsv, which holds any or do without the analogues"):
+    with pytest.raises(ValueError, match=r"z_phot_analogue_id.*\.ecsv, which holds any, or do without the analogues"):
         check_writable(Table({"ra": [1.0]}), tmp_path / "z.vot", analogues=Analogues.of_model(named).ids[:2])
 
 

@@ -122,3 +122,18 @@ def test_a_model_without_a_reference_goes_by_the_width():
     wide = Cutouts(cutouts.flux, ebv=cutouts.ebv, psf_fwhm=np.full((4, 5), 4.5))
     assert not point_source(cutouts, measure(cutouts), np.zeros((4, WIDTH)), None).any()
     assert point_source(wide, measure(wide), np.zeros((4, WIDTH)), None).all()
+
+
+def test_a_width_beyond_the_seeing_is_not_believed():
+    """Given in pixels, widths would make stars of galaxies."""
+    cutouts = make_stamps()
+    wide = Cutouts(cutouts.flux, ebv=cutouts.ebv, psf_fwhm=np.full((4, 5), 4.5))
+    assert not point_source(wide, measure(wide), np.zeros((4, WIDTH)), None, seeing=(0.8, 2.0)).any()
+
+
+@pytest.mark.parametrize(("column", "found"), [(40, False), (52, True)])
+def test_features_of_stamps_that_are_cut_near_the_middle_tell_nothing(column, found):
+    flux = make_stamps().flux.copy()
+    flux[:, :, :, column:] = np.nan
+    cut = Cutouts(flux, ebv=0.02)
+    assert (point_source(cut, measure(cut), np.zeros((4, WIDTH)), Certain()) == found).all()
