@@ -25,6 +25,7 @@ from astro_photz.metrics import sigma_mad
 from astro_photz.models import ModelCard, ModelError
 from astro_photz.models.card import ANALOGUES
 from astro_photz.utils._files import aside
+from astro_photz.utils._npy import read_arrays
 from astro_photz.utils._types import PathLike
 
 from ._stamps import labelled_galaxies
@@ -269,8 +270,7 @@ class Analogues:
             If the file holds something else.
         """
         try:
-            with np.load(io.BytesIO(Path(path).read_bytes()), allow_pickle=False) as file:
-                arrays = dict(file)
+            arrays = read_arrays(io.BytesIO(Path(path).read_bytes()))
             numbers = {"k": int, "error_scale": float, "limit": float}
             return cls(**arrays | {name: kind(arrays[name]) for name, kind in numbers.items()})
         except FileNotFoundError:

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from astro_photz.models import ModelError
 from astro_photz.models.card import REFERENCE, ModelCard
 from astro_photz.utils._files import aside, sha256
+from astro_photz.utils._npy import read_arrays
 from astro_photz.utils._types import PathLike
 
 from .mahalanobis import Mahalanobis
@@ -239,8 +240,7 @@ class Reference:
             If it holds something else.
         """
         try:
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                arrays = dict(file)
+            arrays = read_arrays(io.BytesIO(Path(path).read_bytes()))
             parts = {name: Mahalanobis.of(_part(arrays, name)) for name in ("features", "photometry")}
             survival = {name: Survival(**_part(arrays, f"survival.{name}")) for name in (*parts, "both")}
             points = _part(arrays, _POINTS)

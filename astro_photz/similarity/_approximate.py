@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from astro_photz.utils._npy import read_arrays
 from astro_photz.utils._optional import optional
 
 __all__ = ["COMPONENTS", "ApproximateSearch"]
@@ -154,8 +155,8 @@ class ApproximateSearch:
             if not path.exists():
                 raise FileNotFoundError(errno.ENOENT, "no such file", str(path)) from error
             raise ValueError(f"{path} cannot be read by faiss; make the index again") from error
-        with np.load(folder / "components.npz", allow_pickle=False) as file:
-            return cls(lists, file["mean"], file["axes"], *map(int, file["effort"]))
+        arrays = read_arrays(folder / "components.npz")
+        return cls(lists, arrays["mean"], arrays["axes"], *map(int, arrays["effort"]))
 
 
 def faiss_module():

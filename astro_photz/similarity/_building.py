@@ -13,6 +13,7 @@ from astropy.table import Table
 from astro_photz.cutouts import Cutouts
 from astro_photz.models import ModelError, load_model
 from astro_photz.tables.inputs import as_table
+from astro_photz.utils._npy import read_npy
 from astro_photz.utils._sky import icrs_from_degrees
 
 from ._contents import Contents, as_vectors, catalogue_of, checked_ids
@@ -120,7 +121,7 @@ class Building:
             vectors = np.concatenate([before.vectors, own.vectors])
         else:
             own = self.in_folder(folder, before.vectors)
-            vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+            vectors = read_npy(folder / "vectors.npy", mapped=True)
         return before.joined(self._renumbered(own, before), vectors)
 
     def _renumbered(self, own, before):

@@ -12,7 +12,6 @@ import re
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import Lock
 from typing import ClassVar
 from zipfile import BadZipFile
 
@@ -21,6 +20,7 @@ from astropy.table import Column, MaskedColumn, Table
 
 from astro_photz.utils._document import Document
 from astro_photz.utils._files import full_disk_told, write_json
+from astro_photz.utils._npy import read_npy
 
 from ._approximate import ApproximateSearch
 from ._contents import Contents
@@ -206,10 +206,6 @@ def _opened(folder, document, approximate):
     )
 
 
-# Python 3.11 counts the depth of literals, such as an array's header, over all threads that read one: a SystemError.
-_ONE_AT_A_TIME = Lock()
-
-
 def _of_length(n, file):
     values = _mapped(file)
     if values.shape[:1] != (n,):
@@ -219,12 +215,11 @@ def _of_length(n, file):
 
 def _mapped(file):
     try:
-        with _ONE_AT_A_TIME:
-            return np.load(file, mmap_mode="r", allow_pickle=False)
+        return read_npy(file, mapped=True)
     except ValueError as error:
         if "mmap" in str(error) or "empty" in str(error):
             with suppress(ValueError):
-                return np.load(file, allow_pickle=False)  # without rows, there is nothing to map
+                return read_npy(file)  # without rows, there is nothing to map
         raise IndexFolderError(f"{file} is no array of numpy; make the index again") from error
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from astro_photz.utils._files import aside, expanded
+from astro_photz.utils._npy import read_npy
 from astro_photz.utils._optional import optional
 from astro_photz.utils._types import PathLike
 
@@ -73,7 +74,7 @@ class Embeddings:
         """
         kind = _kind(self.path)
         if kind == "npy":
-            array = np.load(self.path, mmap_mode="r" if len(self) else None, allow_pickle=False)
+            array = read_npy(self.path, mapped=len(self) > 0)
             for start in range(0, len(self), _BLOCK):
                 part = array[start : start + _BLOCK]
                 yield np.asarray(part["embedding"] if part.dtype.names else part, dtype=np.float32)
@@ -188,7 +189,7 @@ def _parquet():
 
 
 def _read_npy(path):
-    array = np.load(path, mmap_mode="r" if os.stat(path).st_size > 128 else None, allow_pickle=False)
+    array = read_npy(path, mapped=os.stat(path).st_size > 128)
     beside = _beside(path)
     record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
     if array.dtype.names is None:

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from astro_photz.models import ModelError
 from astro_photz.utils._files import aside, sha256
+from astro_photz.utils._npy import read_arrays
 from astro_photz.utils._types import PathLike
 
 if TYPE_CHECKING:
@@ -187,8 +188,8 @@ class SearchSpace:
             If the file holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return cls(file["mean"], file.get("matrix"))
+            arrays = read_arrays(path)
+            return cls(arrays["mean"], arrays.get("matrix"))
         except (KeyError, ValueError, EOFError, OSError) as error:
             if isinstance(error, FileNotFoundError):
                 raise
