@@ -149,10 +149,9 @@ def _opened(arguments):
     if arguments.picture is not None:
         if arguments.source == _NO_IMAGES:
             raise ValueError("--picture needs images: give a --source of them")
-        figure = optional("matplotlib.figure", extra="plot", doing="a picture")
-        endings = figure.Figure().canvas.get_supported_filetypes()
-        if arguments.picture.suffix.removeprefix(".").lower() not in endings:
+        if arguments.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
             raise ValueError(f"{arguments.picture}: the name of a picture ends in .png, .pdf or .svg")
+        optional("matplotlib", extra="plot", doing="a picture")
     index = SimilarityIndex.load(arguments.index)
     return index, [_condition(text, index) for text in arguments.where]
 
