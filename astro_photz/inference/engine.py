@@ -89,6 +89,7 @@ def estimate_batches(batches, model, *, redshifts=True):
     24 <RedshiftPDF of 24 galaxies, 180 bins on 0 to 0.4>
     """
     reference = Reference.of_model(model) if redshifts else None
+    seeing = seeing_range(model.card.training_range)
     with closing(batches):
         for batch in batches:
             measured = measure(batch.cutouts)
@@ -101,7 +102,6 @@ def estimate_batches(batches, model, *, redshifts=True):
             encoding = model.encoding(cutouts)
             pdf = model.pdf(encoding.embedding)
             flags[usable] |= flag_pdfs(pdf, model.card.training_range)
-            seeing = seeing_range(model.card.training_range)
             ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features, seeing)
             flags[usable] |= strange
             yield EstimatedBatch(batch.rows, flags, cutouts, encoding.embedding, pdf, ood)

@@ -167,15 +167,13 @@ class PointSources:
         threshold = np.quantile(fitted.probability(clean), 1 - _FALSE_ALARMS)
         return replace(fitted, threshold=float(threshold))
 
-    def probability(self, features: ArrayLike, vector: ArrayLike | None = None) -> np.ndarray:
+    def probability(self, features: ArrayLike) -> np.ndarray:
         """
         Probability of a point, if points and galaxies were equally frequent.
 
         Parameters
         ----------
         features : array_like (N, F)
-        vector : array_like (N, M), optional
-            Not used.
 
         Returns
         -------

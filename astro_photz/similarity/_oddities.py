@@ -3,6 +3,8 @@
 Galaxies that are unlike all others, and those that a person is likely to call interesting.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import expit
 
@@ -70,6 +72,7 @@ def _mean_distances(contents, k, rows, among):
     return result
 
 
+@dataclass(frozen=True)
 class Labels:
     """
     Galaxies of an index that a person has looked at.
@@ -80,8 +83,8 @@ class Labels:
     interesting : `~numpy.ndarray` (M,) of bool
     """
 
-    def __init__(self, rows, interesting):
-        self.rows, self.interesting = rows, interesting
+    rows: np.ndarray
+    interesting: np.ndarray
 
 
 def labels_of(contents, interesting, not_interesting):

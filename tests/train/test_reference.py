@@ -151,7 +151,7 @@ def test_point_sources_of_a_file_are_learnt(trained, tmp_path):
     assert model.card.reference["n_point_sources"] == 100
     points = Reference.of_model(model).point_sources
     probability = [
-        points.probability(model.encoding(one).features, measure(one).vector).mean()
+        points.probability(model.encoding(one).features).mean()
         for one in (Cutouts.read(tmp_path / "stars.h5"), gaussian_cutouts(100, seed=7))
     ]
     assert probability[0] > 0.8 > 0.3 > probability[1]
