@@ -27,6 +27,7 @@ __all__ = [
     "list_models",
     "load_model",
     "predict",
+    "predict_to_file",
     "validate",
 ]
 
@@ -47,14 +48,16 @@ _HOMES = {
     "list_models": "models",
     "load_model": "models",
     "predict": "inference",
+    "predict_to_file": "inference",
     "validate": "validation",
 }
 
 
 # Rooms that are attributes too, without an import of their own: ``astro_photz.flags.BAD``.
 _ROOMS = {
-    *("cutouts", "dust", "evaluation", "flags", "inference", "metrics", "models", "pdf", "photometry", "plots"),
-    *("quality", "reference", "report", "sdss", "similarity", "simulate", "tables", "train", "validation"),
+    *("adapters", "cutouts", "dust", "evaluation", "flags", "inference", "metrics", "models", "pdf", "photometry"),
+    *("plots", "positions", "quality", "reference", "report", "sdss", "similarity", "simulate", "tables", "testing"),
+    *("train", "validation"),
 }
 
 

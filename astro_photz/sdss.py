@@ -92,6 +92,12 @@ def frame_name(band, field_id):
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> from astro_photz.sdss import FieldID, frame_name
+    >>> frame_name("r", FieldID(run=1043, rerun=301, camcol=5, field=25))
+    'frame-r-001043-5-0025.fits.bz2'
     """
     return f"frame-{band}-{field_id.run:06d}-{field_id.camcol}-{field_id.field:04d}.fits.bz2"
 
@@ -175,6 +181,12 @@ def gain(camcol, run):
     ------
     ValueError
         If ``camcol`` is not from 1 to 6.
+
+    Examples
+    --------
+    >>> from astro_photz.sdss import gain
+    >>> gain(5, run=1043)
+    array([1.47 , 4.05 , 4.725, 4.64 , 3.48 ])
     """
     _check_camcol(camcol)
     values = _GAIN[camcol - 1].copy()
@@ -203,6 +215,12 @@ def dark_variance(camcol, run):
     ------
     ValueError
         If ``camcol`` is not from 1 to 6.
+
+    Examples
+    --------
+    >>> from astro_photz.sdss import dark_variance
+    >>> dark_variance(5, run=1043)
+    array([9.3025, 1.1025, 0.81  , 7.84  , 1.8225])
     """
     _check_camcol(camcol)
     values = _DARK_VARIANCE[camcol - 1].copy()

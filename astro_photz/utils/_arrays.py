@@ -6,9 +6,12 @@ Unknown values stay unknown. A mask, a null word, pandas' NA and the sentinels o
 (in whole numbers) or an empty text (in names). No other module does this.
 """
 
+import re
+
 import numpy as np
 from astropy import units as u
 
+from ._suggestions import shortened
 from ._units import own_unit
 
 __all__ = [
@@ -16,6 +19,7 @@ __all__ = [
     "POSITIVE_SENTINELS",
     "SENTINELS",
     "filled",
+    "foreign_kind",
     "identifiers",
     "integers",
     "numbers",
@@ -39,13 +43,18 @@ POSITIVE_SENTINELS = (99.0, 99.9, 99.99, 99.999, 999.0, 999.9, 999.99, 9999.0, 9
 _SENTINEL_WORDS = tuple(f"{number:g}{end}" for number in SENTINELS[:5] for end in ("", ".0"))
 _MOST = np.iinfo(np.int32).max
 _HUGE = 1e20  # nothing here is as large: 1e20, 1e30 and 1.6e38 (IRAF's INDEF) stand for no value
+# Python takes 1_5 for 15, and digits of any script: in a catalogue they are slips.
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+_FOREIGN = {"b": "True and False", "c": "complex numbers", "m": "spans of time", "M": "dates", "V": "records"}
+_NO_NUMBERS = "cmMV"  # kinds of arrays
 
 
-def filled(values, dtype=float):
+def filled(values, dtype=float, *, name="values"):
     """
     Convert numbers to a NumPy array, with NaN where they are masked.
 
-    A unit is left out; ``dtype`` is one of floating-point numbers.
+    A unit is left out; ``dtype`` is one of floating-point numbers. Raise a TypeError that begins with ``name`` if they
+    are no real numbers.
 
     Examples
     --------
@@ -53,8 +62,51 @@ def filled(values, dtype=float):
     >>> from astro_photz.utils._arrays import filled
     >>> filled(MaskedColumn([1, 2], mask=[False, True]))
     array([ 1., nan])
+    >>> filled([0.1, "z"], name="redshift")
+    Traceback (most recent call last):
+        ...
+    TypeError: redshift must hold real numbers; got [0.1, 'z']
     """
-    return np.ma.filled(np.ma.asarray(getattr(values, "value", values)).astype(dtype), np.nan)
+    try:
+        plain = np.ma.asarray(getattr(values, "value", values))
+    except (TypeError, ValueError, OverflowError):  # lists of several lengths
+        plain = None
+    if plain is None or plain.dtype.kind in _NO_NUMBERS or (plain.dtype.kind in "USO" and _has_other_words(plain)):
+        raise TypeError(f"{name} must hold real numbers; got {shortened(values)}")
+    if plain.dtype.kind in "USO":
+        plain = np.ma.masked_array(_floats(plain.data), plain.mask)
+    with np.errstate(over="ignore"):
+        return np.ma.filled(plain.astype(dtype), np.nan)
+
+
+def _has_other_words(plain):
+    """Check whether there is a value that is neither a number nor unknown."""
+    found = _floats(np.ma.getdata(plain))
+    other = np.isnan(found) & ~np.ma.getmaskarray(plain)
+    return not all(_is_null(value) for value in np.ma.getdata(plain)[other])
+
+
+def _is_null(value):
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return value is None or value is np.ma.masked or str(text).strip().lower() in NULL_WORDS
+
+
+def foreign_kind(values):
+    """
+    Name what a column holds, if it is neither numbers nor text; an empty text for those.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.time import Time
+    >>> from astro_photz.utils._arrays import foreign_kind
+    >>> foreign_kind(np.array([0.1])), foreign_kind(np.array([True])), foreign_kind(Time(["2000-01-01"]))
+    ('', 'True and False', 'a Time')
+    """
+    dtype = getattr(values, "dtype", None)
+    if dtype is None:  # of astropy's compound columns
+        return f"a {type(values).__name__}"
+    return _FOREIGN.get(dtype.kind, "")
 
 
 def numbers(values, *, unit=None, sentinels=SENTINELS):
@@ -141,7 +193,11 @@ def values_and_mask(values):
         values = u.Quantity(values)
     if isinstance(values, list | tuple) and any(value is np.ma.masked for value in values):
         values = [None if value is np.ma.masked else value for value in values]
-    values = np.asanyarray(values)
+    try:
+        values = np.asanyarray(values)
+    except ValueError:  # rows of several lengths: objects
+        rows, values = values, np.empty(len(values), dtype=object)
+        values[:] = rows
     mask = np.broadcast_to(np.asarray(getattr(values, "mask", False)), values.shape)
     unmasked = getattr(values, "unmasked", values)
     return np.asarray(np.ma.getdata(getattr(unmasked, "value", unmasked))), mask
@@ -166,16 +222,23 @@ def _of_pandas(series):
 
 def _floats(plain):
     if plain.dtype.kind in "iufb":
-        return plain.astype(float)
+        with np.errstate(over="ignore"):
+            return plain.astype(float)
+    if plain.dtype.kind in _NO_NUMBERS:
+        return np.full(plain.shape, np.nan)
     return np.array([_number(value) for value in plain.ravel()], dtype=float).reshape(plain.shape)
 
 
 def _number(value):
-    if value is np.ma.masked:
+    if value is np.ma.masked or isinstance(value, bool | np.bool_ | np.ndarray):
         return np.nan
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value.strip()) else np.nan
     try:
-        return float(value.decode("utf-8", "replace") if isinstance(value, bytes) else value)
-    except (TypeError, ValueError):  # null words, None, pandas' NA
+        return float(value)
+    except (TypeError, ValueError, OverflowError):  # None, pandas' NA, an integer beyond all floats
         return np.nan
 
 

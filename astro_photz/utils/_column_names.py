@@ -10,7 +10,7 @@ from astropy import units as u
 
 from ._units import parse_unit
 
-__all__ = ["GALAXY_NAMES", "IDENTIFIERS", "bare", "named", "nearest", "unit_in_name"]
+__all__ = ["GALAXY_NAMES", "IDENTIFIERS", "bare", "named", "nearest", "no_coordinates", "unit_in_name"]
 
 IDENTIFIERS = "objid", "objectid", "specobjid", "sourceid", "galaxyid", "id"
 """Bare names of columns that identify galaxies, best first: a plain ``id`` may be the number of a row."""
@@ -18,6 +18,49 @@ IDENTIFIERS = "objid", "objectid", "specobjid", "sourceid", "galaxyid", "id"
 GALAXY_NAMES = *IDENTIFIERS, "name", "galaxy"
 """The same, and those of names, which may be one for all galaxies of a survey."""
 
+PAIRS = (
+    ("ra", "dec"),
+    ("ra", "de"),
+    ("ra", "decl"),
+    ("rightascension", "declination"),
+    ("radeg", "decdeg"),
+    ("radeg", "dedeg"),
+    ("radegrees", "decdegrees"),
+    ("rahms", "decdms"),
+    ("rahms", "dedms"),
+    ("raj2000", "dej2000"),
+    ("raj2000", "decj2000"),
+    ("ra2000", "dec2000"),
+    ("ra2000", "de2000"),
+    ("raicrs", "deicrs"),
+    ("raicrs", "decicrs"),
+    ("alphaj2000", "deltaj2000"),  # SExtractor, and the next five
+    ("alphawinj2000", "deltawinj2000"),
+    ("alphapeakj2000", "deltapeakj2000"),
+    ("alphasky", "deltasky"),
+    ("alphawinsky", "deltawinsky"),
+    ("xworld", "yworld"),
+    ("sra", "sdec"),  # the Virtual Observatory
+    ("ra1", "dec1"),  # the first of two tables that TOPCAT has matched
+    ("plugra", "plugdec"),  # spectrographs
+    ("fiberra", "fiberdec"),
+    ("targetra", "targetdec"),
+    ("ramean", "decmean"),  # Pan-STARRS
+    ("meanra", "meandec"),
+    ("rastack", "decstack"),
+    ("coordra", "coorddec"),  # Rubin
+    ("hostra", "hostdec"),
+    ("rahost", "dechost"),
+    ("galaxyra", "galaxydec"),
+    ("galra", "galdec"),
+    ("objra", "objdec"),
+    ("objectra", "objectdec"),
+    ("sourcera", "sourcedec"),
+    ("optra", "optdec"),
+)
+"""Bare names (see `bare`) of right ascension and declination."""
+
+_GREEK = "alpha", "delta"  # alone they are not known names, for they may be slopes
 _BRACKETS = re.compile(r"^(?P<stem>.*?)\s*[\[({](?P<unit>[^\[\](){}]*)[\])}]\s*$")
 _SUFFIX = re.compile(r"^(?P<stem>.+)[_ ](?P<unit>deg|degrees|degree|rad|radians|hours|hour|hrs|hr)$", re.IGNORECASE)
 _LIKE = 0.6  # of SequenceMatcher: "RA_GAL" is like "ra_gal_1", "redshift" is not like "ra"
@@ -86,6 +129,28 @@ def nearest(columns, names):
     likeness = {column: max(_likeness(column, name) for name in names) for column in columns}
     best = max(likeness, key=likeness.get, default=None)
     return best if best is not None and likeness[best] >= _LIKE else None
+
+
+def no_coordinates(columns):
+    """
+    Say that a table has no coordinates under a known name, and propose the columns that come nearest.
+
+    Examples
+    --------
+    >>> from astro_photz.utils._column_names import no_coordinates
+    >>> "if they are 'alpha_host' and 'delta_host', say so" in no_coordinates(["host_mag", "alpha_host", "delta_host"])
+    True
+    """
+    ra, dec = (nearest(columns, {word, *(pair[axis] for pair in PAIRS)}) for axis, word in enumerate(_GREEK))
+    if ra and dec and ra != dec:
+        remedy = f"if they are {ra!r} and {dec!r}, say so by ra={ra!r} and dec={dec!r}"
+    else:
+        remedy = "name them by coord= or by ra= and dec="
+    has = ", ".join(map(str, columns)) or "no columns"
+    return (
+        "the table has no coordinates: no SkyCoord column, and no columns ra and dec under a usual name; "
+        f"{remedy}. It has {has}."
+    )
 
 
 def _likeness(column, name):

@@ -4,6 +4,8 @@ Records that are kept as JSON: typed fields, a version of their form, and no ent
 """
 
 import json
+import reprlib
+import types
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -11,6 +13,8 @@ from typing import Any, ClassVar, Self
 from ._types import PathLike
 
 __all__ = ["Document"]
+
+_LARGEST = 2 * 10**7  # bytes of a file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +39,11 @@ class Document:
     def __post_init__(self):
         for one in fields(self):
             value = getattr(self, one.name)
-            if not isinstance(value, one.type):
+            if not isinstance(value, one.type) or (isinstance(value, bool) and not _takes_bool(one.type)):
                 wanted = getattr(one.type, "__name__", str(one.type))
-                raise self.error(f"{one.name} of {self.noun} must be of type {wanted}, got {value!r}")
+                raise self.error(f"{one.name} of {self.noun} must be of type {wanted}, got {reprlib.repr(value)}")
+        if self.form < 1:
+            raise self.error(f"form of {self.noun} must be 1 or more, got {self.form}")
         if self.form > self.newest:
             raise self.error(
                 f"{self.noun} of form {self.form} cannot be read: this version of astro-photz knows forms up to "
@@ -67,9 +73,24 @@ class Document:
         A file must have the entries in ``needed``, besides those of fields without a default. Raise ``error`` of the
         class if the file is not JSON, lacks an entry, or has one of another type.
         """
+        path = Path(path)
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise cls.error(f"{path} is not {cls.noun}: it is no file")
+        with open(path, "rb") as file:
+            return cls.of_bytes(file.read(_LARGEST + 1), path, needed=needed)
+
+    @classmethod
+    def of_bytes(cls, content: bytes, path: PathLike, *, needed: tuple = ()) -> Self:
+        """
+        Read a record from the bytes of its file.
+
+        ``path`` is for messages; all else is as in `of_file`.
+        """
+        if len(content) > _LARGEST:
+            raise cls.error(f"{path} is not {cls.noun}: it has more than {_LARGEST} bytes")
         try:
-            entries = json.loads(Path(path).read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+            entries = json.loads(content.decode("utf-8"))
+        except (ValueError, RecursionError) as error:  # also of other text than UTF-8, and of numbers without end
             raise cls.error(f"{path} is not JSON: {error}") from error
         if not isinstance(entries, dict):
             raise cls.error(f"{path} is not {cls.noun}: it holds no entries by name")
@@ -101,3 +122,8 @@ class Document:
     @classmethod
     def _needed(cls):
         return [one.name for one in fields(cls) if one.default is one.default_factory is MISSING]
+
+
+def _takes_bool(wanted):
+    kinds = wanted.__args__ if isinstance(wanted, types.UnionType) else (wanted,)
+    return bool in kinds or object in kinds

@@ -23,8 +23,8 @@ def progress_bar(total, progress=None, *, unit="galaxies", long=_LONG):
     """
     Draw a progress bar for long work, with its rate and the time left.
 
-    Yield a function that takes the number of steps that were just done. The bar is drawn on a terminal or in a
-    notebook, by default for more than ``long`` steps; ``unit`` names the steps, in the plural.
+    Yield a function that takes the number of steps that were just done, and how many of them failed. The bar is drawn
+    on a terminal or in a notebook, by default for more than ``long`` steps; ``unit`` names the steps, in the plural.
 
     Examples
     --------
@@ -34,10 +34,20 @@ def progress_bar(total, progress=None, *, unit="galaxies", long=_LONG):
     """
     wanted = total > long if progress is None else progress
     if not (wanted and total and can_draw()):
-        yield lambda steps: None
+        yield lambda steps, failed=0: None
         return
+    all_failed = 0
     with _tqdm()(total=total, unit=f" {unit}", dynamic_ncols=True) as bar:
-        yield fitted(bar).update
+        fitted(bar)
+
+        def advance(steps, failed=0):
+            nonlocal all_failed
+            all_failed += failed
+            if all_failed:
+                bar.set_postfix_str(f"{all_failed} without an image", refresh=False)
+            bar.update(steps)
+
+        yield advance
 
 
 def fitted(bar):

@@ -4,11 +4,13 @@ Settings that users write, in a TOML file or by keyword: checks of their names, 
 """
 
 import inspect
+import math
+import numbers
 import os
 from dataclasses import MISSING, fields, is_dataclass
 from typing import get_args, get_origin, get_type_hints
 
-from ._suggestions import advice
+from ._suggestions import advice, shortened
 
 __all__ = [
     "built",
@@ -17,10 +19,12 @@ __all__ = [
     "check_known",
     "check_one_of",
     "keyword_defaults",
+    "one_number",
     "typed",
 ]
 
 _TYPES = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a table of settings"}
+_MOST = 10**18  # of whole numbers, which are exact everywhere
 _ACCEPTED = {float: int | float, str: str | os.PathLike}
 
 
@@ -46,14 +50,33 @@ def check_known(names, known, *, kind="setting", where=""):
 
 def check_one_of(name, value, known):
     """Refuse a value that is not one of some names."""
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {shortened(value)}")
+
+
+def one_number(name, value):
+    """
+    Return a value that is one real number; raise a TypeError for another.
+
+    Examples
+    --------
+    >>> from astro_photz.utils._settings import one_number
+    >>> one_number("level", 0.68)
+    0.68
+    >>> one_number("level", "high")
+    Traceback (most recent call last):
+        ...
+    TypeError: level must be a number, got 'high'
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, got {shortened(value)}")
+    return value
 
 
 def check_at_least(name, value, least):
     """Refuse a number that is too small, or no number."""
-    if not value >= least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+    if not one_number(name, value) >= least:
+        raise ValueError(f"{name} must be at least {least}, got {shortened(value)}")
 
 
 def check_between(name, value, low, high, *, unit=""):
@@ -62,8 +85,8 @@ def check_between(name, value, low, high, *, unit=""):
 
     The limits are within the range.
     """
-    if not low <= value <= high:
-        raise ValueError(f"{name} must lie between {low:g} and {high:g}{unit and ' '}{unit}, got {value!r}")
+    if not low <= one_number(name, value) <= high:
+        raise ValueError(f"{name} must lie between {low:g} and {high:g}{unit and ' '}{unit}, got {shortened(value)}")
 
 
 def keyword_defaults(function):
@@ -93,7 +116,8 @@ def typed(name, value, wanted, *, like=None):
 
     ``value`` is as TOML or Python has it: a list for a tuple, a whole number for a number, a path for a text.
     ``wanted`` is bool, int, float, str, dict, or ``tuple[float, ...]`` and ``tuple[float, float]`` of them. Raise a
-    TypeError for another type; ``like`` is a valid value for its message.
+    TypeError for another type, and a ValueError for a number that is not finite or has more than 18 digits; ``like`` is
+    a valid value for its message.
 
     Examples
     --------
@@ -110,10 +134,14 @@ def typed(name, value, wanted, *, like=None):
         item, *others = get_args(wanted)
         n = None if others == [...] else 1 + len(others)
         if not isinstance(value, list | tuple) or n not in (None, len(value)):
-            raise TypeError(f"{name} must be {f'{n} numbers' if n else 'a list of numbers'}{hint}, got {value!r}")
+            wanted = f"{n} numbers" if n else "a list of numbers"
+            raise TypeError(f"{name} must be {wanted}{hint}, got {shortened(value)}")
         return tuple(typed(name, one, item) for one in value)
     if not isinstance(value, _ACCEPTED.get(wanted, wanted)) or (isinstance(value, bool) and wanted is not bool):
-        raise TypeError(f"{name} must be {_TYPES[wanted]}{hint if wanted in (int, float) else ''}, got {value!r}")
+        wanted, hint = _TYPES[wanted], hint if wanted in (int, float) else ""
+        raise TypeError(f"{name} must be {wanted}{hint}, got {shortened(value)}")
+    if wanted in (int, float) and not abs(value) < (_MOST if isinstance(value, int) else math.inf):
+        raise ValueError(f"{name} must be a finite number{hint}, got {shortened(value)}")
     return os.fspath(value) if wanted is str else wanted(value)
 
 
@@ -137,8 +165,10 @@ def built(cls, table, *, where=""):
         values[name] = built(types[name], value, where=inner) if is_dataclass(types[name]) else value
     try:
         return cls(**values)
-    except (ValueError, TypeError) as error:
-        raise type(error)(f"{error}{place}") from error
+    except TypeError as error:
+        raise TypeError(f"{error}{place}") from error
+    except ValueError as error:
+        raise ValueError(f"{error}{place}") from error
 
 
 def _plain(wanted):

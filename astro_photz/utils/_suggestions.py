@@ -1,11 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Words for messages: the nearest valid name, and the first line of an error.
+Words for messages: the nearest valid name, the first line of an error, and values in a few letters.
 """
 
+import reprlib
 from difflib import get_close_matches
 
-__all__ = ["advice", "first_line", "nearest"]
+__all__ = ["advice", "first_line", "nearest", "shortened"]
+
+_LONGEST = 100  # letters of a value in a message
 
 
 def nearest(name, known):
@@ -57,3 +60,20 @@ def first_line(error):
     """
     silent = type(error).__name__ if isinstance(error, BaseException) else ""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), silent)
+
+
+def shortened(value):
+    """
+    Show a value in a line of limited length.
+
+    Examples
+    --------
+    >>> from astro_photz.utils._suggestions import shortened
+    >>> shortened(list(range(100)))
+    '[0, 1, 2, 3, 4, 5, ...]'
+    """
+    try:
+        shown = " ".join(reprlib.repr(value).split())
+    except Exception:  # of an object that cannot show itself
+        shown = ""
+    return shown if 0 < len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..." if shown else f"a {type(value).__name__}"

@@ -38,7 +38,7 @@ def parse_unit(text):
     >>> parse_unit("[DEGREES]")
     Unit("deg")
     """
-    if text is None or text == u.dimensionless_unscaled:
+    if text is None or (isinstance(text, u.UnitBase) and text == u.dimensionless_unscaled):
         return None
     spelt = re.sub(r"\s+", " ", str(text)).strip()
     bare = spelt.strip(" .[](){}").strip("\"'" if len(spelt) > 2 else "").lower()
@@ -52,9 +52,9 @@ def parse_unit(text):
     for candidate in (spelt, spelt.strip(" .[](){}"), bare):
         try:
             unit = u.Unit(candidate)
-        except (ValueError, TypeError):
+            return None if unit == u.dimensionless_unscaled else unit
+        except (ValueError, TypeError, ArithmeticError):  # also of a power that no number holds
             continue
-        return None if unit == u.dimensionless_unscaled else unit
     raise ValueError(f"{spelt!r} is no unit")
 
 
