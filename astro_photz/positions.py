@@ -18,56 +18,27 @@ from astro_photz.utils._types import UnitLike
 
 from .dust import ebv_from_extinction
 from .sdss import BANDS, CAMCOLS, RERUN
-from .utils._arrays import NULL_WORDS, POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers, values_and_mask
-from .utils._column_names import named, nearest, unit_in_name
+from .utils._arrays import (
+    NULL_WORDS,
+    POSITIVE_SENTINELS,
+    SENTINELS,
+    foreign_kind,
+    identifiers,
+    integers,
+    numbers,
+    values_and_mask,
+)
+from .utils._checks import check_release
+from .utils._column_names import PAIRS, named, no_coordinates, unit_in_name
 from .utils._sky import direction_of, icrs_from_degrees
-from .utils._suggestions import advice
+from .utils._suggestions import advice, shortened
 from .utils._units import own_unit, parse_unit
 
-__all__ = ["Positions", "read_positions"]
+__all__ = ["Positions", "position_columns", "read_positions"]
 
-# Bare names (`astro_photz.utils._column_names.bare`) of right ascension and declination.
-_PAIRS = (
-    ("ra", "dec"),
-    ("ra", "de"),
-    ("ra", "decl"),
-    ("rightascension", "declination"),
-    ("radeg", "decdeg"),
-    ("radeg", "dedeg"),
-    ("radegrees", "decdegrees"),
-    ("rahms", "decdms"),
-    ("rahms", "dedms"),
-    ("raj2000", "dej2000"),
-    ("raj2000", "decj2000"),
-    ("ra2000", "dec2000"),
-    ("ra2000", "de2000"),
-    ("raicrs", "deicrs"),
-    ("raicrs", "decicrs"),
-    ("alphaj2000", "deltaj2000"),  # SExtractor, and the next five
-    ("alphawinj2000", "deltawinj2000"),
-    ("alphapeakj2000", "deltapeakj2000"),
-    ("alphasky", "deltasky"),
-    ("alphawinsky", "deltawinsky"),
-    ("xworld", "yworld"),
-    ("sra", "sdec"),  # the Virtual Observatory
-    ("ra1", "dec1"),  # the first of two tables that TOPCAT has matched
-    ("plugra", "plugdec"),  # spectrographs
-    ("fiberra", "fiberdec"),
-    ("targetra", "targetdec"),
-    ("ramean", "decmean"),  # Pan-STARRS
-    ("meanra", "meandec"),
-    ("rastack", "decstack"),
-    ("coordra", "coorddec"),  # Rubin
-    ("hostra", "hostdec"),
-    ("rahost", "dechost"),
-    ("galaxyra", "galaxydec"),
-    ("galra", "galdec"),
-    ("objra", "objdec"),
-    ("objectra", "objectdec"),
-    ("sourcera", "sourcedec"),
-    ("optra", "optdec"),
-)
 _EBV_NAMES = ("ebv", "ebvsfd", "sfdebv", "ebvsfd98")
+_EXTINCTION_STEMS = ("extinction", "a")
+_FIELD_NAMES = ("run", "rerun", "camcol", "field")
 _SAME_PLACE = 1 * u.arcsec
 
 
@@ -88,6 +59,14 @@ class Positions:
         Run, rerun, camcol, field of each galaxy; -1 where unknown, None if the table does not have them.
     like_hours : bool, optional
         Whether right ascensions are numbers without a unit, all below 24, like hours.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astro_photz.positions import Positions
+    >>> positions = Positions(SkyCoord([150.1, 150.2], [2.2, 2.3], unit="deg"), ids=["A", "B"])
+    >>> len(positions), positions.ebv is None
+    (2, True)
     """
 
     coord: SkyCoord
@@ -146,9 +125,10 @@ def read_positions(
     Raises
     ------
     TypeError
-        If ``data`` is neither a Table nor a SkyCoord.
+        If ``data`` is neither a Table nor a SkyCoord, or the name of a column is no text.
     ValueError
-        If there are no coordinates or several that differ, or if a unit is no angle (for E(B-V), no magnitude).
+        If there are no coordinates or several that differ, a column holds neither numbers nor text, a unit is no angle
+        (for E(B-V), no magnitude), a frame does not convert to ICRS, or ``extinction_release`` is none of SDSS.
     KeyError
         If a named column is not there.
 
@@ -169,6 +149,8 @@ def read_positions(
         return Positions(direction_of(data))
     if not isinstance(data, Table):
         raise TypeError(f"data must be an astropy Table or a SkyCoord; got {type(data).__name__}")
+    if extinction_release is not None:
+        check_release("extinction_release", extinction_release)
     place, like_hours = _find_coord(data, coord, ra, dec, ra_unit)
     return Positions(
         place,
@@ -179,8 +161,46 @@ def read_positions(
     )
 
 
+def position_columns(
+    table: Table,
+    *,
+    coord: str | SkyCoord | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+    ebv: str | None = None,
+) -> list[str]:
+    """
+    List the columns that `read_positions` may look at.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Any rows of it.
+    coord, ra, dec, ebv : str, optional
+        As in `read_positions`.
+
+    Returns
+    -------
+    list of str
+        In the order of the table.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astro_photz.positions import position_columns
+    >>> position_columns(Table({"objid": [1], "RAJ2000": [1.5], "DEJ2000": [2.5], "mag": [17.0]}))
+    ['objid', 'RAJ2000', 'DEJ2000']
+    """
+    usual = {name for pair in PAIRS for name in pair}.union(_EBV_NAMES, _FIELD_NAMES, ["objid"])
+    usual |= {f"{stem}{band}" for stem in _EXTINCTION_STEMS for band in BANDS}
+    found = {str(name) for name in (coord, ra, dec, ebv) if isinstance(name, str)}.union(named(table, *usual))
+    return [name for name in table.colnames if name in found or isinstance(table[name], SkyCoord)]
+
+
 def _column(table, name, parameter):
-    name = name if isinstance(name, str) else str(name)  # as pandas may have it
+    if isinstance(name, bool) or not isinstance(name, str | int | float | np.number):
+        raise TypeError(f"{parameter} must be the name of a column, got {shortened(name)}")
+    name = str(name)  # pandas may have numbers for names
     if name not in table.colnames:
         raise KeyError(f"{parameter}={name!r}: the table has no such column; {advice(name, table.colnames)}")
     return table[name]
@@ -191,7 +211,10 @@ def _find_coord(table, coord, ra, dec, ra_unit):
     if coord is not None:
         column = _column(table, coord, "coord")
         if not isinstance(column, SkyCoord):
-            raise ValueError(f"coord={coord!r} must be a SkyCoord column; for numbers, name the columns ra= and dec=")
+            raise ValueError(
+                f"coord={coord!r} must be a SkyCoord column; name columns of ra and dec by ra= and dec=, and make text "
+                f"of both a SkyCoord: SkyCoord(table[{coord!r}], unit=('hourangle', 'deg'))"
+            )
         return _of_skycoord(column, coord), False
     if ra is not None or dec is not None:
         if ra is None or dec is None:
@@ -203,12 +226,14 @@ def _find_coord(table, coord, ra, dec, ra_unit):
         for name in table.colnames
         if isinstance(table[name], SkyCoord)
     }
-    for names in _PAIRS:
+    for names in PAIRS:
         ras, decs = named(table, names[0]), named(table, names[1])
         for ra, dec in zip(ras, decs, strict=True) if len(ras) == len(decs) else product(ras, decs):
+            if candidates and (foreign_kind(table[ra]) or foreign_kind(table[dec])):
+                continue  # such as a SkyCoord of the name ra, which is among the candidates
             candidates[f"{ra!r}/{dec!r}"] = _from_columns(table[ra], table[dec], ra_unit)
     if not candidates:
-        raise ValueError(_no_coordinates(table))
+        raise ValueError(no_coordinates(table.colnames))
     (place, like_hours), *others = candidates.values()
     for other, _ in others:
         if not _same_place(place, other):
@@ -220,20 +245,6 @@ def _find_coord(table, coord, ra, dec, ra_unit):
         ra, dec = (np.where(known, getattr(place, name).deg, getattr(other, name).deg) for name in ("ra", "dec"))
         place = icrs_from_degrees(ra, dec)
     return place, like_hours
-
-
-def _no_coordinates(table):
-    """Error message for a table without coordinates under a known name."""
-    ra, dec = (nearest(table.colnames, {pair[axis] for pair in _PAIRS}) for axis in (0, 1))
-    if ra and dec and ra != dec:
-        remedy = f"if they are {ra!r} and {dec!r}, say so by ra={ra!r} and dec={dec!r}"
-    else:
-        remedy = "name them by coord= or by ra= and dec="
-    has = ", ".join(map(str, table.colnames)) or "no columns"
-    return (
-        "the table has no coordinates: no SkyCoord column, and no columns ra and dec under a usual name; "
-        f"{remedy}. It has {has}."
-    )
 
 
 def _same_place(one, other):
@@ -251,6 +262,10 @@ def _of_skycoord(column, name):
 
 def _from_columns(ra, dec, ra_unit):
     """Positions, and whether they may be in hours: numbers without a unit, all below 24."""
+    for column in (ra, dec):
+        if kind := foreign_kind(column):
+            remedy = "name it by coord=" if isinstance(column, SkyCoord) else "give it numbers or text"
+            raise ValueError(f"column {column.info.name!r} must hold angles; it holds {kind}: {remedy}")
     unit = _unit_of(ra) or _given_unit(ra_unit)
     degrees = _degrees(ra, unit, text_unit=u.hourangle, sentinels=SENTINELS)
     # A declination of -9 can be meant; the other sentinels lie beyond a pole.
@@ -307,6 +322,8 @@ def _parse_angle(text, unit):
         pass
     else:
         return np.nan  # a sentinel
+    if any(letter.isdigit() and not letter.isascii() for letter in text):
+        return np.nan  # Angle reads digits of any script
     try:
         return Angle(text, unit=unit).deg
     except ValueError:
@@ -314,8 +331,13 @@ def _parse_angle(text, unit):
 
 
 def _find_ids(table):
-    names = named(table, "objid")
-    return identifiers(table[names[0]]) if names and len(table[names[0]].shape) == 1 else None
+    names = [name for name in named(table, "objid") if _is_plain(table[name])]
+    return identifiers(table[names[0]]) if names else None
+
+
+def _is_plain(column):
+    """Check whether a column holds a number or a text in each row."""
+    return not foreign_kind(column) and len(column.shape) == 1
 
 
 def _find_ebv(table, ebv, data_release):
@@ -326,7 +348,7 @@ def _find_ebv(table, ebv, data_release):
         raise ValueError(f"the table has several columns of E(B-V): {', '.join(names)}; say which by ebv=")
     if names:
         return _clean_ebv(_magnitudes(table[names[0]]), data_release)
-    for stem in ("extinction", "a"):
+    for stem in _EXTINCTION_STEMS:
         bands = [named(table, f"{stem}{band}") for band in BANDS]
         if all(bands):
             extinction = np.stack([_magnitudes(table[names[0]]) for names in bands], axis=1)
@@ -336,6 +358,8 @@ def _find_ebv(table, ebv, data_release):
 
 def _magnitudes(column):
     name = column.info.name
+    if kind := foreign_kind(column):
+        raise ValueError(f"column {name!r} must hold magnitudes; it holds {kind}: give it numbers, or name another one")
     try:
         unit = own_unit(column) or unit_in_name(name)[1] or u.mag
         factor = unit.to(u.mag)
@@ -352,10 +376,7 @@ def _clean_ebv(values, data_release):
 
 
 def _find_field_ids(table):
-    found = {
-        name: [column for column in named(table, name) if len(table[column].shape) == 1][:1]
-        for name in ("run", "rerun", "camcol", "field")
-    }
+    found = {name: [column for column in named(table, name) if _is_plain(table[column])][:1] for name in _FIELD_NAMES}
     if not (found["run"] and found["camcol"] and found["field"]):
         return None
     known = {name: integers(table[column]) for name, columns in found.items() for column in columns}

@@ -8,7 +8,16 @@ cannot hold, and `write_table` writes the file whole or not at all.
 
 from .columns import side_by_side
 from .formats import output_format
+from .merging import merge_tables
 from .reading import read_table
-from .writing import check_writable, write_table
+from .writing import LossWarning, check_writable, write_table
 
-__all__ = ["check_writable", "output_format", "read_table", "side_by_side", "write_table"]
+__all__ = [
+    "LossWarning",
+    "check_writable",
+    "merge_tables",
+    "output_format",
+    "read_table",
+    "side_by_side",
+    "write_table",
+]

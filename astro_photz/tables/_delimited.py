@@ -20,7 +20,7 @@ from astropy.units import Unit
 from ._names import unique_names
 from ._words import decimal_points, is_number, typed
 
-__all__ = ["read_delimited", "write_delimited"]
+__all__ = ["plain_names", "read_delimited", "sniffed", "words", "write_delimited", "write_rows"]
 
 _DELIMITERS = (",", "\t", ";", "|", " ")  # of two that fit equally well, the first is taken
 _SAMPLE_ROWS, _SAMPLE_TEXT = 200, 200_000
@@ -55,7 +55,7 @@ def read_delimited(text, *, delimiter=None):
     """
     if found := _SEP.match(text):
         delimiter, text = delimiter or found[1], text[found.end() :]
-    delimiter = delimiter or _sniff(text)
+    delimiter = delimiter or sniffed(text)
     quick = _quickly(text, delimiter)
     if quick is not None:
         return quick
@@ -86,9 +86,8 @@ def _quickly(text, delimiter):
     if len(text) < _LARGE or delimiter == " " or (delimiter != "," and "," in text) or _NOT_PLAIN.search(text):
         return None
     first, _, below = text.lstrip("\ufeff").partition("\n")
-    names = next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])
-    names = [name.strip() for name in names]
-    if not all(names) or any(map(is_number, names)) or len(set(names)) < len(names) or first.startswith("#"):
+    names = plain_names(first, delimiter)
+    if not names:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -100,21 +99,41 @@ def _quickly(text, delimiter):
     return None if rounded else table
 
 
+def plain_names(line, delimiter):
+    """Names in a line, if it can hold nothing else and each is there once; an empty list otherwise."""
+    names = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    names = [name.strip() for name in names]
+    if not all(names) or any(map(is_number, names)) or len(set(names)) < len(names) or line.startswith("#"):
+        return []
+    return names
+
+
 def write_delimited(table, path, *, delimiter):
     """
     Write a table as delimited text: names in the first line, nothing where a value is masked.
 
     A column that has several values a row, or is not plain, raises ValueError.
     """
-    columns = [_words(table[name]) for name in table.colnames]
+    rows = words(table)
     with open(path, "w", encoding="utf-8", newline="") as file:
-        plain = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        for row in (table.colnames, *zip(*columns, strict=True)):
-            if row[0].lstrip().startswith("#") or (delimiter == " " and not all(row)):
-                # or the row would be a comment, and blanks would swallow an empty word
-                file.write(delimiter.join(map(_quoted, row)) + "\n")
-            else:
-                plain.writerow(row)
+        write_rows([table.colnames], file, delimiter)
+        write_rows(rows, file, delimiter)
+
+
+def words(table):
+    """Rows of words of a table, with an empty one where a value is masked."""
+    return zip(*(_words(table[name]) for name in table.colnames), strict=True)
+
+
+def write_rows(rows, file, delimiter):
+    """Write rows of words into an open file."""
+    plain = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    for row in rows:
+        if row[0].lstrip().startswith("#") or (delimiter == " " and not all(row)):
+            # or the row would be a comment, and blanks would swallow an empty word
+            file.write(delimiter.join(map(_quoted, row)) + "\n")
+        else:
+            plain.writerow(row)
 
 
 def _quoted(word):
@@ -184,7 +203,7 @@ def _tell_commented_rows(text, first, delimiter):
         )
 
 
-def _sniff(text):
+def sniffed(text):
     """Find the delimiter that gives the most rows the same number of fields, and the most of them numbers."""
     sample = text[:_SAMPLE_TEXT]
     if len(text) > _SAMPLE_TEXT:

@@ -9,7 +9,7 @@ from astro_photz.utils._suggestions import first_line
 
 from .formats import DELIMITERS
 
-__all__ = ["read_text"]
+__all__ = ["is_delimited", "read_text"]
 
 _LOOKED_AT = 20_000  # characters that tell a format
 _SIGNS = (  # of formats that are more than delimited text
@@ -24,6 +24,7 @@ _SIGNS = (  # of formats that are more than delimited text
     ("ascii.rst", r"=+[ \t]+=[= \t]*\n[\s\S]*\n=+[ \t]+="),
     ("ascii.rdb", r"(#[^\n]*\n)*[^\n]*\t[^\n]*\n(\d*[SNM])(\t\d*[SNM])+\n"),
 )
+_UNITS = re.compile(r"(?=.*\$)( *(\$\\mathrm\{[^$&]*\}\$)? *(&|\\\\$))+")
 _PAGE = re.compile(r"\s*<(!doctype|!--|html|head|body|title|table|div|p|h\d|pre)\b", re.IGNORECASE)
 _BOX = re.compile(r"\s*\+[-=+]+\+[ \t]*\r?\n[ \t]*\|")
 _TITLE = re.compile(r"<title[^>]*>\s*([^<]*?)\s*</title", re.IGNORECASE)
@@ -46,6 +47,11 @@ def read_text(text, *, form=None, ending=None):
     return _by_astropy(text, form) if form else read_delimited(text)
 
 
+def is_delimited(text, *, ending=None):
+    """Check whether a text, by its beginning, is nothing but delimited rows; ValueError if it is no table."""
+    return not _BOX.match(text) and _sign(text, ending) is None
+
+
 def _unboxed(text):
     """Rows of a table that is drawn as a box, as STILTS and databases print it."""
     return "\n".join(line.strip()[1:-1] for line in text.splitlines() if line.strip().startswith("|")) + "\n"
@@ -66,14 +72,26 @@ def _sign(text, ending):
     return next((form for form, sign in _SIGNS if re.match(sign, head)), None)
 
 
+def _without_units(lines):
+    """Lines of a LaTeX table without that of the units below the header, which astropy writes, and reads as a row."""
+    begin = next((number for number, line in enumerate(lines) if "\\begin{tabular" in line), len(lines))
+    rows = [number for number in range(begin + 1, len(lines)) if lines[number].rstrip().endswith("\\\\")]
+    if len(rows) < 2 or not _UNITS.fullmatch(lines[rows[1]].strip()):
+        return lines
+    return [*lines[: rows[1]], *lines[rows[1] + 1 :]]
+
+
 def _by_astropy(text, form):
     from astropy.io import ascii
 
     from .formats import need_package, shown
 
     need_package(form, "the table")
+    lines = text.splitlines()
+    if form == "ascii.latex":
+        lines = _without_units(lines)
     try:
-        return ascii.read(text.splitlines(), format=form.removeprefix("ascii."), guess=False)
+        return ascii.read(lines, format=form.removeprefix("ascii."), guess=False)
     except Exception as error:  # each format's reader has errors of its own
         message = f"it cannot be read as a table in the format {shown(form)} ({first_line(error)})"
         raise ValueError(message) from error

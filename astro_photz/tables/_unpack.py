@@ -5,13 +5,21 @@ Kind and compression of a file, from its first bytes.
 
 import bz2
 import gzip
+import io
 import lzma
+import zlib
 
-__all__ = ["PACKERS", "binary_kind", "is_packed", "refuse_known", "unpacked"]
+__all__ = ["PACKERS", "ROOM", "binary_kind", "is_packed", "refuse_known", "unpacked"]
 
 PACKERS = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
 """Modules that pack and unpack, by the ending of a file."""
 
+ROOM = 256 * 2**20
+"""Bytes that a file may declare, or unpack to, however small it is."""
+
+_MOST_UNPACKED = 100  # bytes of a table in a packed byte
+_MOST_TIMES = 5
+_PIECE = 2**20
 _PACKED = ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\x00", lzma))
 _TABLES = ((b"SIMPLE  =", "fits"), (b"\x89HDF\r\n\x1a\n", "hdf5"), (b"PAR1", "parquet"))
 _SAVE_AS = "save the table as CSV, FITS, VOTable or ECSV"
@@ -33,21 +41,41 @@ _NO_TABLES = (
 
 def unpacked(data):
     """
-    Unpack bytes that gzip, bzip2 or xz have packed, once or more; ValueError if they are broken or cut short.
+    Unpack bytes that gzip, bzip2 or xz have packed, once or more.
+
+    Raise a ValueError if they are broken, cut short, or hold more than a table packs into them.
 
     >>> import bz2
     >>> from astro_photz.tables._unpack import unpacked
     >>> unpacked(bz2.compress(b"ra,dec"))
     b'ra,dec'
     """
-    while packer := next((packer for magic, packer in _PACKED if data.startswith(magic)), None):
+    for _ in range(_MOST_TIMES):
+        packer = next((packer for magic, packer in _PACKED if data.startswith(magic)), None)
+        if packer is None:
+            return data
         try:
-            data = packer.decompress(data)
-        except (EOFError, OSError, ValueError, lzma.LZMAError) as error:
+            data = _content(packer, data)
+        except (EOFError, OSError, lzma.LZMAError) as error:
             raise ValueError(f"it is packed with {packer.__name__}, and cut short or broken: get it again") from error
-        except Exception as error:  # zlib.error derives from Exception only
+        except zlib.error as error:
             raise ValueError(f"it is packed with {packer.__name__}, and broken: get it again") from error
-    return data
+    raise ValueError(f"it is packed more than {_MOST_TIMES} times: unpack it")
+
+
+def _content(packer, data):
+    """Unpack once, piece by piece, so that no more memory is asked for than the content fills."""
+    most = max(ROOM, _MOST_UNPACKED * len(data))
+    content = bytearray()
+    with packer.open(io.BytesIO(data)) as file:
+        while piece := file.read(_PIECE):
+            content += piece
+            if len(content) > most:
+                raise ValueError(
+                    f"it is packed with {packer.__name__}, and its {len(data):,} bytes hold more than {most:,}, as no "
+                    "table does: unpack it, if it is one"
+                )
+    return bytes(content)
 
 
 def is_packed(head):

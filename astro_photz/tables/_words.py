@@ -9,10 +9,12 @@ from decimal import Decimal
 import numpy as np
 from astropy.table import Column, MaskedColumn
 
-__all__ = ["decimal_points", "is_number", "typed"]
+__all__ = ["INTEGER_LETTERS", "decimal_points", "is_number", "typed"]
 
-_INTEGER_LETTERS = set("0123456789+-")
-_NUMBER_LETTERS = _INTEGER_LETTERS | set(".eEdDnaifNAIFtyTY")
+INTEGER_LETTERS = set("0123456789+-")
+"""Letters of integers."""
+
+_NUMBER_LETTERS = INTEGER_LETTERS | set(".eEdDnaifNAIFtyTY")
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eEdD][+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?\d*,\d+([eEdD][+-]?\d+)?|[+-]?\d{1,3}(\.\d{3})+,\d+", re.ASCII)  # also 1.234,5
 _SEXAGESIMAL = re.compile(r"[+-]?\d+[:hd ]\d+[:m' ]?[\d.]*[s\"]?", re.ASCII)
@@ -72,7 +74,7 @@ def _masked(values, missing):
 
 def _numbers(words):
     """Integers of words, if they all are such; None otherwise."""
-    if not set("".join(words)) <= _INTEGER_LETTERS:
+    if not set("".join(words)) <= INTEGER_LETTERS:
         return None
     if any(map(_LEADING_ZERO.match, words)):
         return np.array(words)  # a name, such as the run 003900, whose zeros a number would lose

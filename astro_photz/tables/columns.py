@@ -38,6 +38,15 @@ def side_by_side(table: Table, names: Sequence[str]) -> np.ndarray:
     ------
     ValueError
         If a column is not there, holds no number at all, or has a unit that is none; or if their units differ.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astro_photz.tables import side_by_side
+    >>> table = Table({"u": [19.1, 18.7], "g": [17.5, 17.2]})
+    >>> side_by_side(table, ["u", "g"])
+    array([[19.1, 17.5],
+           [18.7, 17.2]])
     """
     for name in names:
         if name not in table.colnames:

@@ -156,6 +156,12 @@ def output_format(path: PathLike, format: str | None = None) -> str:
         If there is no such format, or the ending stands for none.
     ImportError
         If a package is missing that writes it.
+
+    Examples
+    --------
+    >>> from astro_photz.tables import output_format
+    >>> output_format("redshifts.fits"), output_format("redshifts.vot"), output_format("-")
+    ('fits', 'votable', 'ascii.ecsv')
     """
     if format is not None:
         form = canonical(format, mode="write", parameter="output_format")

@@ -171,11 +171,17 @@ def _of_dict(columns):
     try:
         return QTable({str(name): _column(values) for name, values in columns.items()})
     except (TypeError, ValueError) as error:  # a number for a column is a TypeError
-        lengths = ", ".join(f"{name}: {np.size(values)}" for name, values in columns.items())
+        lengths = ", ".join(f"{name}: {_length(values)}" for name, values in columns.items())
         raise ValueError(f"data must be a dict of columns of one length; got {lengths} ({error})") from error
 
 
+def _length(values):
+    return len(values) if isinstance(values, list | tuple) else np.size(values)
+
+
 def _is_single(value):
+    if isinstance(value, list | tuple):
+        return False
     return value.isscalar if isinstance(value, SkyCoord) else np.ndim(value) == 0
 
 

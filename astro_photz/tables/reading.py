@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import errno
 import io
-import re
 import sys
-import warnings
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from astro_photz.utils._files import expanded
@@ -20,6 +17,7 @@ from astro_photz.utils._suggestions import first_line
 from astro_photz.utils._types import PathLike
 
 from ._decode import decode
+from ._quiet import quiet
 from ._text import read_text
 from ._unpack import binary_kind, is_packed, refuse_known, unpacked
 from .formats import canonical, ending_format, need_package, shown
@@ -30,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["read_table"]
 
 _HEAD = 512
-_FITS_BLOCK = 2880  # bytes
+_LONGEST = 4 * 2**30  # bytes that come through a pipe, which may have no end
+# A VOTable of these forms names the file with its values, which may be any.
+_NAMING_FILES = ("votable.parquet", "parquet.votable")
 
 
 def read_table(path: PathLike, *, format: str | None = None) -> Table:
@@ -76,10 +76,12 @@ def read_table(path: PathLike, *, format: str | None = None) -> Table:
     name = "standard input" if str(path) == "-" else path
     file = _open(path)
     try:
-        with _quiet(name):
+        with quiet(name):
             return _read(file, form, ending_format(path), name)
-    except (ImportError, MemoryError, KeyboardInterrupt, RecursionError):
+    except (ImportError, KeyboardInterrupt):
         raise
+    except MemoryError:
+        raise ValueError(f"{name}: it declares more than the memory holds: it may be broken") from None
     except OSError as error:
         if error.errno is not None:  # of the disk
             raise
@@ -100,13 +102,23 @@ def _open(path):
     if str(path) == "-":
         if sys.stdin is None:
             raise OSError(errno.EBADF, "standard input is closed: give the name of a file")
-        return sys.stdin.buffer.read()
+        return _all_of(sys.stdin.buffer, "standard input")
     path = expanded(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file with a table")
     if not path.exists():
         raise FileNotFoundError(f"no file {path}")
-    return path.read_bytes() if not path.is_file() else path  # from a pipe
+    if path.is_file():
+        return path
+    with open(path, "rb") as pipe:
+        return _all_of(pipe, path)
+
+
+def _all_of(pipe, name):
+    content = pipe.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise ValueError(f"{name}: more than {_LONGEST // 2**30} GiB came through a pipe: give the name of a file")
+    return content
 
 
 def _read(file, form, ending, name):
@@ -121,6 +133,8 @@ def _read(file, form, ending, name):
         raise ValueError(f"it is no {shown(form)} file: leave format={form!r} away, or give another file")
     if kind and form in (None, kind):
         return _binary(kind, io.BytesIO(file) if isinstance(file, bytes) else file, name)
+    if form in _NAMING_FILES:
+        raise ValueError(f"its values are in another file: give that one, without format={form!r}")
     if form not in (None, "votable") and not form.startswith("ascii"):
         return _by_astropy(file, form)
     refuse_known(head)
@@ -177,23 +191,3 @@ def _utf8_xml(text):
     if text.startswith("<?xml"):
         text = text[text.index("?>") + 2 :]
     return b'<?xml version="1.0" encoding="utf-8"?>' + text.encode("utf-8")
-
-
-@contextmanager
-def _quiet(name):
-    """Suppress astropy's warnings of harmless things, but refuse a file that is cut short."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        said = str(warning.message)
-        if "truncated" in said.lower() and not _only_unpadded(said):
-            raise ValueError("it is cut short: get the file again")
-        if said.startswith(("a column name appears", "lines that begin with #")):
-            warnings.warn(f"{name}: {said}", stacklevel=4)
-
-
-def _only_unpadded(said):
-    """Check whether astropy misses nothing of a FITS file but the padding of its last block."""
-    lengths = [int(number) for number in re.findall(r"\((\d+)\)", said)]
-    return len(lengths) == 2 and abs(lengths[1] - lengths[0]) < _FITS_BLOCK

@@ -12,6 +12,7 @@ import errno
 import os
 import re
 import shutil
+import stat
 import sys
 import warnings
 from pathlib import Path
@@ -20,9 +21,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import MaskedColumn
+from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import ArrayLike
 
-from astro_photz.utils._files import aside, expanded, full_disk_told
+from astro_photz.utils._files import KeptElsewhere, check_room, expanded, full_disk_told, save
+from astro_photz.utils._parts import file_type
 from astro_photz.utils._suggestions import first_line
 from astro_photz.utils._types import PathLike
 
@@ -36,7 +39,7 @@ from .reading import read_table
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["check_writable", "write_table"]
+__all__ = ["LossWarning", "check_writable", "write_table"]
 
 _HEAD = 1000  # rows in which plain numbers are tried
 _OWN_SIGNS = ("ascii.ecsv", "fits", "hdf5", "votable", "parquet")  # formats that are known by their first bytes
@@ -44,6 +47,21 @@ _KEEP_RECORDS = _OWN_SIGNS
 _FLOATS = ("", "_err", "_median", "_mode", "_lo68", "_hi68", "_lo95", "_hi95", "_odds", "_ood")
 _MAY_BE = ("_pdf", "_knn", "_knn_err", "_analogue_id", "_analogue_z", "_analogue_distance")
 _LISTED = 5  # losses in a message
+_SURELY = 0.8  # of the room that the first rows would take, times the others: their header comes once
+
+
+class LossWarning(AstropyUserWarning):
+    """
+    Warning that a format does not keep all of a table, or keeps it in another form.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from astro_photz.tables import LossWarning
+    >>> warnings.simplefilter("ignore", LossWarning)  # for one who knows
+    >>> issubclass(LossWarning, UserWarning)
+    True
+    """
 
 
 def check_writable(
@@ -54,6 +72,7 @@ def check_writable(
     analogues: ArrayLike | None = None,
     prefix: str = "z_phot",
     format: str | None = None,
+    n: int | None = None,
 ) -> str:
     """
     Check before the work whether a format can hold a table and its redshifts.
@@ -74,6 +93,8 @@ def check_writable(
         Prefix of the new columns' names.
     format : str, optional
         Astropy's name of the format, if it is not that of the file's suffix.
+    n : int, optional
+        Number of rows of the table, if some of them are given here.
 
     Returns
     -------
@@ -87,12 +108,29 @@ def check_writable(
     ImportError
         If the package that writes the format is missing.
     OSError
-        If the temporary folder is full.
+        If the temporary folder is full, or there is no room for the file.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astropy.table import Table
+    >>> from astro_photz.tables import check_writable
+    >>> table = Table({"ra": [150.1], "dec": [2.2], "colours": [[0.4, 1.2]]})
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> check_writable(table, folder / "redshifts.fits")
+    ''
+    >>> try:
+    ...     check_writable(table, folder / "redshifts.csv")
+    ... except ValueError as error:
+    ...     print(str(error).partition("table: ")[2])
+    column 'colours': it has several values a row; write .ecsv, which holds any
     """
     form = output_format(path, format)
     new = _placeholders(min(len(table), _HEAD), prefix, pdf=pdf, analogues=analogues)
     replaced = [name for name in (*new, *(f"{prefix}{end}" for end in _MAY_BE)) if name in table.colnames]
-    encoded, notes = encode(table[[name for name in table.colnames if name not in replaced]], form)
+    kept = table.copy(copy_data=False)
+    kept.remove_columns(replaced)
+    encoded, notes = encode(kept, form)
     head = encoded[:_HEAD]
     for name, column in new.items():
         head[name] = column
@@ -102,18 +140,20 @@ def check_writable(
     with TemporaryDirectory() as folder, full_disk_told(folder):
         losses, found, back = _tried(head, Path(folder) / "head", form, hint=False)
         notes += found
+        written = 0 if losses else (Path(folder) / "head").stat().st_size
         if difficult and len(table) > _HEAD and not losses:
             losses, found, _ = _tried(encoded[difficult], Path(folder) / "whole", form, hint=True)
             notes += found
     if losses:
         raise ValueError(_refusal(_named(path), form, losses))
+    _check_room(path, form, written * (len(table) if n is None else n) / max(1, len(head)))
     meta = lost_meta(table.meta, back.meta)
     changes = _changes(notes, meta, form)
     more = "" if form == "ascii.ecsv" else "; .ecsv does all that"
     return f"{_named(path)}: {shown(form)} {changes}{more}" if changes else ""
 
 
-def write_table(table: Table, path: PathLike, *, format: str | None = None) -> None:
+def write_table(table: Table, path: PathLike, *, format: str | None = None, overwrite: bool = True) -> None:
     """
     Write a table with redshifts.
 
@@ -122,21 +162,41 @@ def write_table(table: Table, path: PathLike, *, format: str | None = None) -> N
     table : `~astropy.table.Table`
         The records of its redshifts, in its meta, go wherever the format has a place for them.
     path : path-like or "-"
-        The file, which is replaced if it is there; "-" is standard output.
+        The file, whose mode is kept if it is there; of a link, the file behind it. "-" is standard output.
     format : str, optional
         Astropy's name of the format, if it is not that of the file's suffix.
+    overwrite : bool, optional
+        Replace a file that is there.
 
     Raises
     ------
+    FileExistsError
+        If there is such a file and ``overwrite`` is not set. The table is then beside it, in a file that the message
+        names.
     OSError
-        If the disk is full, or another error of the system occurs.
+        If the disk is full, or another error of the system occurs. The table is then in another folder that has room,
+        if there is one: the temporary one, the user's cache or home; the message names the file.
     ValueError
-        If the format cannot hold the table after all. The table is then in an ECSV file, which the message names.
+        If the format cannot hold the table after all. The table is then in an ECSV file, which the message names. If
+        the table has no columns.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import astro_photz
+    >>> from astro_photz.tables import read_table, write_table
+    >>> table = astro_photz.predict(astro_photz.Cutouts.read(astro_photz.demo_path()))
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "redshifts.fits"
+    >>> write_table(table, path)
+    >>> read_table(path).meta["z_phot"]["model"]
+    'sim-small-v1'
     """
     form = output_format(path, format)
+    if not table.colnames:
+        raise ValueError(f"{_named(path)}: the table has no columns, so that there is nothing to write")
     try:
-        _write(table, path, form)
-    except BrokenPipeError:  # whoever reads standard output has enough
+        _write(table, path, form, overwrite=overwrite)
+    except (BrokenPipeError, FileExistsError, KeptElsewhere):  # whoever reads has enough, or the table is kept already
         raise
     except Exception as error:
         kept = _keep(table, path)
@@ -146,6 +206,15 @@ def write_table(table: Table, path: PathLike, *, format: str | None = None) -> N
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, said) from error
         raise ValueError(said) from error
+
+
+def _check_room(path, form, nbytes):
+    """Look for the room of a table; what its form or its suffix compresses may need less."""
+    place = expanded(path)
+    if str(path) == "-" or form == "parquet" or place.suffix.lower() in PACKERS:
+        return
+    if file_type(place) in (0, stat.S_IFREG):
+        check_room(place, int(_SURELY * nbytes))
 
 
 def _named(path):
@@ -249,7 +318,7 @@ def _changes(notes, meta, form):
     return ", and ".join(said)
 
 
-def _write(table, path, form):
+def _write(table, path, form, *, overwrite=True):
     """Encode and write a table: whole, or not at all."""
     encoded, _ = encode(table, form)
     if str(path) == "-":
@@ -258,14 +327,9 @@ def _write(table, path, form):
         _stream(encoded, sys.stdout.buffer, form)
         return
     path = expanded(path)
-    if path.exists() and not path.is_file():  # a device or a pipe, which must not be replaced
-        with open(path, "wb") as file:
-            _stream(encoded, file, form)
-        return
-    if path.is_symlink():  # the file behind it is meant
-        path = path.resolve()
-    with full_disk_told(path), aside(path) as part:
-        packer = PACKERS.get(path.suffix.lower())
+    packer = PACKERS.get(path.suffix.lower())
+
+    def write(part):
         if packer is None:
             _write_form(encoded, part, form)
             return
@@ -276,6 +340,8 @@ def _write(table, path, form):
                 shutil.copyfileobj(file, packed)
         finally:
             bare.unlink(missing_ok=True)
+
+    save(path, write, overwrite=overwrite)
 
 
 def _stream(table, file, form):
@@ -329,6 +395,8 @@ def _keep(table, path):
             break
     try:
         _write(table, kept, "ascii.ecsv")
+    except KeptElsewhere as error:
+        return error.place
     except Exception:  # the first error is reported
         return None
     return kept
