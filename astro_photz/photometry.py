@@ -29,6 +29,18 @@ def disc(size: int, radius: float) -> np.ndarray:
     Returns
     -------
     `~numpy.ndarray` (size, size)
+
+    Examples
+    --------
+    >>> from astro_photz.photometry import disc
+    >>> disc(5, 1.5).round(2)
+    array([[0.  , 0.  , 0.  , 0.  , 0.  ],
+           [0.  , 0.55, 0.97, 0.55, 0.  ],
+           [0.  , 0.97, 1.  , 0.97, 0.  ],
+           [0.  , 0.55, 0.97, 0.55, 0.  ],
+           [0.  , 0.  , 0.  , 0.  , 0.  ]])
+    >>> disc(64, 8.0).sum().round(1)
+    np.float64(201.1)
     """
     from photutils.aperture import CircularAperture
 
@@ -102,6 +114,15 @@ def sky_rms(flux: np.ndarray) -> np.ndarray:
     -------
     `~numpy.ndarray` (...)
         In the unit of ``flux``: the median absolute deviation, scaled to a normal distribution; NaN without data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.photometry import sky_rms
+    >>> flux = np.random.default_rng(0).normal(0, 0.02, size=(2, 5, 64, 64))
+    >>> sky_rms(flux).round(3)
+    array([[0.02 , 0.021, 0.02 , 0.02 , 0.02 ],
+           [0.02 , 0.02 , 0.021, 0.02 , 0.02 ]])
     """
     outer = flux[..., disc(flux.shape[-1], 0.375 * flux.shape[-1]) == 0]
     if not outer.size:

@@ -48,6 +48,7 @@ def ebv_array(ebv, n):
     """Convert E(B-V) to magnitudes (n,) float32, with NaN where it is unknown."""
     unit = _checked_unit(ebv, "ebv", u.mag)
     ebv = numbers(ebv, unit=unit, sentinels=SENTINELS + POSITIVE_SENTINELS).astype(np.float32)
+    ebv = np.where(ebv >= 0, ebv, np.float32(np.nan))  # dust takes light: less than none is unknown
     if ebv.shape not in ((), (n,)):
         raise ValueError(f"ebv must be one number or have the shape ({n},), one a stamp; got {ebv.shape}")
     return np.array(np.broadcast_to(ebv, n))

@@ -52,7 +52,7 @@ def collect_batches(positions, *, source, size=MINIMUM_SIZE, progress=None):
             np.add.at(times, batch.rows, 1)
             unmatched += np.count_nonzero(batch.cutouts.flags & PhotozFlag.NO_MATCH)
             yield completed(batch, positions.coord)
-            advance(len(batch.rows))
+            advance(len(batch.rows), int(np.count_nonzero(batch.cutouts.flags & PhotozFlag.NO_IMAGE)))
     n_valid = np.count_nonzero(positions.valid)
     if positions.like_hours and unmatched > n_valid / 2:
         warnings.warn(

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astro_photz.flags import PhotozFlag
 from astro_photz.positions import read_positions
 from astro_photz.tables.inputs import as_table
 from astro_photz.utils._checks import check_not_there
-from astro_photz.utils._files import aside, full_disk_told
+from astro_photz.utils._claims import claimed
+from astro_photz.utils._files import full_disk_told
+from astro_photz.utils._journal import Journal
 from astro_photz.utils._types import PathLike, TableLike, UnitLike
 
 from .collect import collect_batches
 from .container import Cutouts
+from .failures import Failures
 from .hdf5.layout import MINIMUM_SIZE, plain_columns
-from .hdf5.writer import CutoutWriter, keep_rows
+from .hdf5.writer import check_form
 from .sources.named import source_or_archive
+from .unfinished import UnfinishedFile, some_positions
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -90,8 +93,10 @@ def fetch(
     Examples
     --------
     >>> import astro_photz
-    >>> cutouts = astro_photz.fetch(table, source=astro_photz.FrameDirectory("frames/"))  # doctest: +SKIP
-    >>> cutouts.write("stamps.h5")  # doctest: +SKIP
+    >>> source = astro_photz.CutoutFile(astro_photz.demo_path())  # or a FrameDirectory; by default, the archive of SDSS
+    >>> table = source.catalog()[:3]
+    >>> astro_photz.fetch(table, source=source)
+    <Cutouts of 3 galaxies, 5 x 64 x 64 pixels>
     """
     positions = read_positions(
         as_table(data), coord=coord, ra=ra, dec=dec, ra_unit=ra_unit, ebv=ebv, extinction_release=extinction_release
@@ -113,6 +118,17 @@ class Fetched(NamedTuple):
         Bits of `~astro_photz.PhotozFlag` that say what went wrong; 0 for nothing.
     kept : `~numpy.ndarray` (N,) of bool
         Which of them are in the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import astro_photz
+    >>> from astro_photz.cutouts import fetch_to_file
+    >>> source = astro_photz.CutoutFile(astro_photz.demo_path())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fetched = fetch_to_file(source.catalog(), f"{folder}/stamps.h5", source=source)
+    >>> fetched.kept.all(), fetched.flags.any()
+    (np.True_, np.False_)
     """
 
     flags: np.ndarray
@@ -128,6 +144,7 @@ def fetch_to_file(
     dtype: str = "float32",
     columns: dict[str, ArrayLike] | None = None,
     drop_incomplete: bool = False,
+    failures: PathLike | None = None,
     overwrite: bool = False,
     progress: bool | None = None,
     coord: str | SkyCoord | None = None,
@@ -140,7 +157,8 @@ def fetch_to_file(
     """
     Get the images of all galaxies of a table into an HDF5 file, with one batch in memory at a time.
 
-    The file is the same as that of ``fetch(data).write(path)``. It takes its name when it is complete.
+    The file holds the same as that of ``fetch(data).write(path)``. It takes its name when it is complete. If the
+    process ends before, for whatever cause, the same call resumes it.
 
     Parameters
     ----------
@@ -156,8 +174,10 @@ def fetch_to_file(
         Leave out the galaxies that no training takes: those without an image, those whose E(B-V) is unknown or comes
         from the map at low resolution, and those whose ``specz_redshift``, if it is among the columns, is unknown or
         negative.
+    failures : path-like, optional
+        Table to write of the galaxies without an image: their rows from 0, flags, and what was wrong.
     overwrite : bool, optional
-        Replace a file that is there.
+        Replace a file that is there, or one that was begun with other settings.
     source, size, progress, coord, ra, dec, ra_unit, ebv, extinction_release
         As in `fetch`.
 
@@ -168,7 +188,12 @@ def fetch_to_file(
     Raises
     ------
     FileExistsError
-        If there is such a file and ``overwrite`` is not set.
+        If there is such a file, or an unfinished one of other settings, and ``overwrite`` is not set. If a file appears
+        meanwhile, the stamps are in a file beside it, which the message names.
+    BlockingIOError
+        If another process is fetching into this file.
+    OSError
+        If there is no room for it.
     ValueError
         If the table's positions cannot be found, a column does not have N rows, or no galaxy is left.
 
@@ -186,6 +211,7 @@ def fetch_to_file(
     24
     """
     path = Path(path)
+    Journal.tidy(path.with_name(path.name + ".part"), path)
     check_not_there(path, overwrite=overwrite)
     positions = read_positions(
         as_table(data), coord=coord, ra=ra, dec=dec, ra_unit=ra_unit, ebv=ebv, extinction_release=extinction_release
@@ -194,36 +220,42 @@ def fetch_to_file(
     for name, values in columns.items():
         if len(values) != len(positions):
             raise ValueError(f"{name} must have a row for each of the {len(positions)} galaxies, got {len(values)}")
-    batches = collect_batches(positions, source=source_or_archive(source), size=size, progress=progress)
-    with full_disk_told(path), aside(path) as part, closing(batches):
-        fetched = _write(part, positions, batches, columns, size=size, dtype=dtype)
-        if not drop_incomplete:
-            return fetched._replace(kept=np.ones(len(positions), dtype=bool))
-        if not fetched.kept.any():
-            wanted = "an image, a good E(B-V) and, if wanted, a redshift"
-            raise ValueError(f"drop_incomplete=True leaves out every galaxy: none has {wanted}")
-        if not fetched.kept.all():
-            keep_rows(part, np.flatnonzero(fetched.kept))
+    told = Failures(failures, len(positions), overwrite=overwrite) if failures is not None else None
+    if not len(positions):
+        none = Cutouts.blank(0, size=size, coord=positions.coord, ids=positions.ids)
+        none.write(path, dtype=dtype, overwrite=overwrite, **columns)
+        if told:
+            told.write(none.flags, ids=positions.ids, coord=positions.coord)
+        return Fetched(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=bool))
+    check_form(size, dtype)
+    file = UnfinishedFile(path, positions, columns, size, dtype)
+    with claimed(path), full_disk_told(path, file.nbytes):
+        check_not_there(path, overwrite=overwrite)
+        source = source_or_archive(source)
+        with closing(file.open(source, overwrite=overwrite)) as journal:
+            try:
+                fetched = _fetched(file, journal, source, told, drop_incomplete, progress, overwrite)
+            except BaseException:
+                if not journal:  # there is nothing to resume
+                    file.forget(journal)
+                raise
+    if told:
+        told.write(fetched.flags, ids=positions.ids, coord=positions.coord)
     return fetched
 
 
-def _write(path, positions, batches, columns, *, size, dtype):
-    """Write all batches into a file; ``kept`` says which galaxies a training takes."""
-    flags, kept = np.zeros(len(positions), dtype=np.int32), np.zeros(len(positions), dtype=bool)
-    ids = np.arange(len(positions)) if positions.ids is None else positions.ids
-
-    def stamps(rows):
-        return Cutouts.blank(len(rows), size=size, coord=positions.coord[rows], ids=ids[rows])
-
-    with CutoutWriter(path, len(positions), size=size, dtype=dtype) as writer:
-        none = np.arange(0)
-        writer.append(stamps(none), **{name: values[none] for name, values in columns.items()})  # all there will be
-        for rows, images in batches:
-            own, part = {name: values[rows] for name, values in columns.items()}, stamps(rows)
-            part[:] = images
-            flags[rows] = part.flags
-            kept[rows] = np.isfinite(part.ebv) & np.isfinite(part.flux).any(axis=(1, 2, 3))
-            kept[rows] &= (part.flags & PhotozFlag.APPROXIMATE_EBV) == 0
-            kept[rows] &= own["specz_redshift"] >= 0 if "specz_redshift" in own else True
-            writer.write(rows, part, **own)
+def _fetched(file, journal, source, failures, drop_incomplete, progress, overwrite):
+    """Fetch the rows that are not done, and finish the file."""
+    todo = journal.todo(len(file.positions))
+    if len(todo):
+        positions = some_positions(file.positions, todo)
+        batches = collect_batches(positions, source=source, size=file.size, progress=progress)
+        file.fill(journal, failures.noted(batches, todo) if failures else batches)
+    flags, usable = file.outcome(journal)
+    kept = usable if drop_incomplete else np.ones(len(flags), dtype=bool)
+    if not kept.any():
+        file.forget(journal)
+        wanted = "an image, a good E(B-V) and, if wanted, a redshift"
+        raise ValueError(f"drop_incomplete=True leaves out every galaxy: none has {wanted}")
+    file.finish(journal, None if kept.all() else np.flatnonzero(kept), overwrite=overwrite)
     return Fetched(flags, kept)

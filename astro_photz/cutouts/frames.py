@@ -5,6 +5,8 @@ Read SDSS frames from their files: the image as far as it is needed, and its pla
 
 import bz2
 import gzip
+import os
+import stat
 import zlib
 from dataclasses import dataclass
 
@@ -12,10 +14,14 @@ import numpy as np
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from .missing import missing_pixels
+from astro_photz.utils._suggestions import first_line
+
+from ._frame_header import BLOCK, MOST_BLOCKS, check_image, frame_wcs, parse_cards
+from .missing import impossible, missing_pixels
 from .resampling import MARGIN
 
 __all__ = [
+    "MOST_TAIL",
     "SIMULATED",
     "Frame",
     "FrameError",
@@ -28,9 +34,13 @@ __all__ = [
 SIMULATED = "SIMULATE"
 """Keyword of the header by which a frame says that it is simulated."""
 
-_WCS_KEYWORDS = ("CTYPE1", "CTYPE2", "CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
-_LARGEST = 20_000  # pixels along a side: what says more is broken, and would take all memory
+MOST_TAIL = 16 * 2**20
+"""Bytes that may follow the image: the extensions of a frame have 0.3 million."""
+
 _OPENERS = {b"BZh": bz2.open, b"\x1f\x8b\x08": gzip.open}
+_PIECE = 2**20  # bytes read at once, so that no more memory is asked for than the file fills
+# Bytes of a compressed file that may be read ahead of the decompressed ones: a block of bzip2 has 0.9 million.
+_AHEAD = 1_200_000
 # What bz2, gzip and astropy say of broken files.
 _BROKEN = (OSError, EOFError, ValueError, TypeError, KeyError, zlib.error, fits.VerifyError)
 
@@ -76,9 +86,75 @@ def open_decompressed(path):
     file object
         Of the decompressed bytes; no more is decompressed than is read.
     """
-    with open(path, "rb") as file:
+    with _open_regular(path) as file:
         opener = _OPENERS.get(file.read(3), open)
     return opener(path, "rb")
+
+
+def _open_regular(path):
+    """Open a file, but no pipe, on which one would wait for ever, nor a device."""
+    nonblocking = getattr(os, "O_NONBLOCK", 0)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ValueError("it is a pipe or a device, not a file")
+    return file
+
+
+class _FrameFile:
+    """The decompressed bytes of a frame, read from its start: memory and time go with what is asked for."""
+
+    def __init__(self, path):
+        self._file = self._source = _open_regular(path)
+        opener = _OPENERS.get(self._source.peek(3)[:3])
+        self.is_gzip = opener is gzip.open
+        self.is_packed = opener is not None
+        if opener:
+            self._packed = _Metered(self._source)
+            self._file = opener(self._packed, "rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._file.close()
+        self._source.close()
+
+    def read(self, n):
+        """Read n bytes, or fewer at the end of the file."""
+        pieces = []
+        while n > 0 and (piece := self._piece(n)):
+            pieces.append(piece)
+            n -= len(piece)
+        return b"".join(pieces)
+
+    def drain(self, most):
+        """Read to the end, by which gzip and bzip2 check what they hold; ValueError if it is far off."""
+        while piece := self._piece(_PIECE):
+            most -= len(piece)
+            if most < 0:
+                raise ValueError(f"more than {MOST_TAIL} bytes follow its image")
+
+    def _piece(self, n):
+        n = min(n, _PIECE)
+        if self.is_packed:
+            self._packed.allowed += 2 * n
+        return self._file.read(n)
+
+
+class _Metered:
+    """A compressed file that must yield content: one of empty streams would be read for ever."""
+
+    def __init__(self, file):
+        self._file = file
+        self.allowed = _AHEAD
+
+    def read(self, n):
+        data = self._file.read(n)
+        self.allowed -= len(data)
+        if self.allowed < 0:
+            raise ValueError("its compressed bytes hold next to nothing")
+        return data
 
 
 def read_frame(path, *, coord=None, size=0):
@@ -103,27 +179,31 @@ def read_frame(path, *, coord=None, size=0):
     Raises
     ------
     FrameError
-        If the file is empty, no FITS image, or ends before the last row that is needed.
+        If the file is empty, no FITS image of the size and scale of a frame, or ends before the last row that is
+        needed; if it is a pipe or a device.
     """
     try:
-        with open_decompressed(path) as file:
+        with _FrameFile(path) as file:
             header = _header(file)
-            wcs, shape = frame_wcs(header), _shape(header)
+            wcs = frame_wcs(header)
+            shape, layout = check_image(header)
             rows = shape[0] if coord is None else _rows_needed(wcs, coord, size, shape[0])
-            image = np.full(shape, np.nan, dtype=np.float32)
-            if rows:
-                image[:rows] = _first_rows(file, header, rows)
-                _blank_missing(image)
-            if coord is None or isinstance(file, gzip.GzipFile):
-                file.read()  # gzip has its checksum at the end, bzip2 one for each block
+            image = _first_rows(file, layout, rows)
+            if (coord is None and file.is_packed) or file.is_gzip:  # gzip has its checksum at the end
+                file.drain(_nbytes(layout, shape[0] - rows) + MOST_TAIL)
         return Frame(image, wcs, bool(header.get(SIMULATED, False)))
     except _BROKEN as error:
-        raise FrameError(f"{path} is broken, truncated or no frame: {error}") from error
+        raise FrameError(f"{path} is broken, truncated or no frame: {first_line(error)}") from error
 
 
 def _blank_missing(image):
-    """Put NaN where a frame holds no data. A frame without noise, which has no pixel below its sky, is left alone."""
+    """
+    Put NaN where a frame holds no data.
+
+    Regions of one value count as data in a frame without noise, which has no pixel below its sky.
+    """
     missing = missing_pixels(image)
+    image[impossible(image)] = np.nan
     data = image[~missing & ~np.isnan(image)]
     if missing.any() and (not data.size or (data < 0).any()):
         image[missing] = np.nan
@@ -147,31 +227,37 @@ def read_header(path):
         If the file is empty, truncated, or no FITS image.
     """
     try:
-        with open_decompressed(path) as file:
+        with _FrameFile(path) as file:
             header = _header(file)
-        frame_wcs(header), _shape(header)  # raise, if it is no frame
+        frame_wcs(header), check_image(header)  # raise, if it is no frame
         return header
     except _BROKEN as error:
-        raise FrameError(f"{path} has no header of a frame: {error}") from error
+        raise FrameError(f"{path} has no header of a frame: {first_line(error)}") from error
 
 
 def _header(file):
-    start = file.peek(9)[:9]
-    if not start:
+    """Header of the primary image, read no further than that of a frame goes."""
+    cards, ended = [], False
+    for number in range(MOST_BLOCKS):
+        block = file.read(BLOCK)
+        if number == 0:
+            _check_start(block)
+        if len(block) < BLOCK:
+            raise EOFError("it ends within its header")
+        found, ended = parse_cards(block)
+        cards += found
+        if ended:
+            return fits.Header(cards)
+    raise ValueError(f"its header has no end within {MOST_BLOCKS} blocks")
+
+
+def _check_start(block):
+    if not block:
         raise EOFError("it is empty")
-    if start.lstrip().startswith(b"<"):
+    if block.lstrip().startswith(b"<"):
         raise ValueError("it is a web page")
-    if start != b"SIMPLE  =":
-        raise ValueError(f"a FITS file does not begin with {start!r}")
-    return fits.Header.fromfile(file)
-
-
-def _shape(header):
-    """Rows and columns of a frame's image."""
-    shape = header["NAXIS2"], header["NAXIS1"]
-    if not all(isinstance(n, int) and 0 < n <= _LARGEST for n in shape):
-        raise ValueError(f"an image has no {shape[0]} x {shape[1]} pixels")
-    return shape
+    if not block.startswith(b"SIMPLE  ="):
+        raise ValueError(f"a FITS file does not begin with {block[:9]!r}")
 
 
 def _rows_needed(wcs, coord, size, rows):
@@ -182,38 +268,21 @@ def _rows_needed(wcs, coord, size, rows):
     return int(np.clip(np.ceil(last.max(initial=-np.inf)), 0, rows))
 
 
-def _first_rows(file, header, rows):
-    """First rows of an image whose header has been read."""
-    shorter = header.copy()
-    shorter["NAXIS2"] = rows
-    n = abs(header["BITPIX"]) // 8 * header["NAXIS1"] * rows
-    pixels = file.read(n)
-    if len(pixels) < n:
-        raise EOFError(f"it ends {n - len(pixels)} bytes too early")
-    return fits.PrimaryHDU.fromstring(shorter.tostring().encode() + pixels).data
+def _nbytes(layout, rows):
+    """Bytes that rows of an image take in its file."""
+    return abs(layout["BITPIX"]) // 8 * layout["NAXIS1"] * rows
 
 
-def frame_wcs(header):
-    """
-    Read a frame's place on the sky from its header.
-
-    Parameters
-    ----------
-    header : `~astropy.io.fits.Header`
-
-    Returns
-    -------
-    `~astropy.wcs.WCS`
-
-    Raises
-    ------
-    KeyError
-        If a keyword is missing.
-    ValueError
-        If the keywords give no place.
-    """
-    # Only the keywords of the WCS proper: the headers have others (RADECSYS, ...) at which wcslib warns.
-    wcs = WCS({name: header[name] for name in _WCS_KEYWORDS} | {"RADESYS": "ICRS"}, fix=False)
-    if not np.isfinite(wcs.all_pix2world(0, 0, 0)).all():
-        raise ValueError("its keywords give no place on the sky")
-    return wcs
+def _first_rows(file, layout, rows):
+    """Image whose first rows are read from a file that stands at its pixels; NaN in the others."""
+    nbytes = _nbytes(layout, rows)
+    pixels = file.read(nbytes)
+    if len(pixels) < nbytes:
+        raise EOFError(f"it ends {nbytes - len(pixels)} bytes too early")
+    image = np.full((layout["NAXIS2"], layout["NAXIS1"]), np.nan, dtype=np.float32)
+    if rows:
+        layout["NAXIS2"] = rows
+        with np.errstate(over="ignore", invalid="ignore"):  # of a scale that no frame has: such pixels hold no data
+            image[:rows] = fits.PrimaryHDU.fromstring(layout.tostring().encode() + pixels).data
+        _blank_missing(image)
+    return image

@@ -79,20 +79,19 @@ def _has_impossible(images):
 
 
 def _may_be_constant(images):
-    """Mask of the images (N,) in which a quick look at some of the pixels finds equal neighbours."""
-    rows = images[:, ::2]  # a square has two of them
-    four = _runs(rows, _SQUARE)
-    square = (four[:, 1:] & four[:, :-1]).any(axis=(1, 2))
-    return square | _may_have_line(images) | _may_have_line(images.swapaxes(1, 2))
-
-
-def _may_have_line(images):
-    """Mask of the images with a row in which six pixels from some eighth one on are equal, as in any line of 16."""
-    first, *others = (images[..., start : images.shape[-1] - 5 + start : 8] for start in range(6))
-    same = first == others[0]
+    """Mask of the images (N,) in which a quick look finds equal neighbours; it may be wrong where a row goes over."""
+    n, rows, side = images.shape
+    pixels = images.reshape(n, rows * side)
+    same = pixels[:, 1:] == pixels[:, :-1]
+    four = same[:, :-2] & same[:, 1:-1] & same[:, 2:]
+    square = (four[:, : -2 * side] & four[:, 2 * side :]).any(axis=1)  # which has such pixels two rows below, too
+    row = (four[:, :-2] & four[:, 2:]).any(axis=1)
+    # In any line of 16, six pixels from some eighth one on are equal.
+    first, *others = (images[:, start : max(rows - 5, 0) + start : 8] for start in range(6))
+    column = first == others[0]
     for other in others[1:]:
-        same &= first == other
-    return same.any(axis=(1, 2))
+        column &= first == other
+    return square | row | column.any(axis=(1, 2))
 
 
 def _runs(images, length):

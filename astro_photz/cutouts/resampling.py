@@ -22,6 +22,7 @@ MARGIN = 12
 _ORDER = 5
 # Coefficients that the spline needs beyond the first and the last pixel.
 _BEYOND = 3
+_FAR = 1e6  # pixels: farther than a frame of the same field can lie
 # Displacement (pixels) at the edge of a stamp up to which the cross terms of an affine map count to first order.
 # Within a field they reach 0.013 (0.02 for 107 pixels); the separable spline that this allows is several times faster.
 _SEPARABLE = 0.03
@@ -71,12 +72,15 @@ class AffineMap:
         Returns
         -------
         `AffineMap`
+            Of NaN if the other frame lies on another side of the sky.
         """
         if wcs is other:
             return cls(np.eye(2), np.zeros(2))
         rows, columns = shape
         x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(0, columns - 1, 8), np.linspace(0, rows - 1, 8)))
         there = np.stack(other.all_world2pix(*wcs.all_pix2world(x, y, 0), 0), axis=1)
+        if not np.isfinite(there).all():  # the frames lie on two sides of the sky
+            return cls(np.full((2, 2), np.nan), np.full(2, np.nan))
         solution, *_ = np.linalg.lstsq(np.stack([x, y, np.ones_like(x)], axis=1), there, rcond=None)
         return cls(solution[:2].T, solution[2])
 
@@ -113,6 +117,8 @@ def resample(image, transform, *, corner, size, trim=0):
     corner = np.asarray(corner)
     # A wanted pixel's place in the patch, which is read a little larger than the stamp.
     corners = transform(corner + np.array([[0, 0], [0, size - 1], [size - 1, 0], [size - 1, size - 1]]))
+    if not (np.abs(corners) < _FAR).all():
+        return stamp
     low = np.maximum(np.floor(corners.min(axis=0)).astype(int) - MARGIN, 0)
     high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + MARGIN + 1, image.shape[::-1])
     if (high - low < 1).any():

@@ -1,6 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-HDF5 files of cutouts that several processes write at once, in blocks.
+HDF5 files of cutouts that several processes write at once, in blocks, or that a kill may not damage.
 
 The layout is that of `astro_photz.cutouts.hdf5.layout`. This module puts the bytes in their places.
 """
@@ -15,7 +15,7 @@ from astro_photz.utils._files import aside, full_disk_told, take_room
 
 from .layout import ATTRIBUTES, in_place, open_cutouts, pixels, plain_columns
 
-__all__ = ["BlockWriter"]
+__all__ = ["BlockWriter", "mark_simulated"]
 
 
 class BlockWriter:
@@ -30,6 +30,8 @@ class BlockWriter:
     ----------
     path : str or path-like
         A file made by `create`.
+    known : iterable of str, optional
+        Names of the data sets that were written from the start.
 
     Examples
     --------
@@ -46,13 +48,18 @@ class BlockWriter:
     4
     """
 
-    def __init__(self, path):
+    def __init__(self, path, *, known=()):
         with open_cutouts(path) as file:
-            self._places = {name: (_offset(dataset), dataset.dtype, dataset.shape) for name, dataset in file.items()}
+            self._places = {
+                name: (_offset(dataset), dataset.dtype, dataset.shape)
+                for name, dataset in file.items()
+                if dataset.dtype.kind != "O"  # texts, which are written from the start
+            }
+        self._known = frozenset(known)
         self._file = FileIO(path, "r+")
 
     @classmethod
-    def create(cls, path, n, *, like, dtype="float16", attributes=None, **columns):
+    def create(cls, path, n, *, like, dtype="float16", attributes=None, known=None, **columns):
         """
         Lay out a file, and reserve its room on the disk.
 
@@ -68,6 +75,8 @@ class BlockWriter:
             Of the pixels.
         attributes : dict, optional
             More attributes of the file.
+        known : dict of `~numpy.ndarray` (N, ...), optional
+            Data sets that are written from the start, in the place of those of ``like``; these may be texts.
         **columns : array_like (M, ...), optional
             More data sets.
 
@@ -78,9 +87,10 @@ class BlockWriter:
         ValueError
             If a column is not of numbers.
         """
-        path = Path(path)
+        path, known = Path(path), known or {}
         images = np.empty((0, 5, like.size, like.size), dtype=dtype)
         data = {"images": images} | like.datasets() | plain_columns(columns)
+        data = {name: values for name, values in data.items() if name not in known}
         for name, values in data.items():
             if values.dtype.kind in "SUO":
                 raise ValueError(f"{name} must be numbers, got {values.dtype}: CutoutWriter writes texts")
@@ -89,6 +99,9 @@ class BlockWriter:
         with full_disk_told(path, nbytes), aside(path) as part:
             # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
             with h5py.File(part, "w", libver=("v110", "v110")) as file:
+                for name, values in known.items():
+                    kind = h5py.string_dtype() if values.dtype.kind in "SUO" else values.dtype
+                    file.create_dataset(name, values.shape, kind)[...] = values
                 for name, values in data.items():
                     shape = values.shape[1:]
                     chunks = (1, *shape) if name == "images" else None
@@ -126,11 +139,44 @@ class BlockWriter:
             self._file.seek(offset + start * dtype.itemsize * int(np.prod(shape[1:])))
             _write_all(self._file, values)
 
+    def put(self, rows, cutouts):
+        """
+        Write stamps to any rows, but for what was known from the start.
+
+        Parameters
+        ----------
+        rows : `~numpy.ndarray` (M,) of int
+        cutouts : `~astro_photz.Cutouts` (M,)
+        """
+        data = {"images": cutouts.flux} | cutouts.datasets()
+        order = np.argsort(rows)
+        runs = np.split(order, 1 + np.flatnonzero(np.diff(rows[order]) != 1))
+        for name in data.keys() & self._places.keys() - self._known:
+            offset, dtype, shape = self._places[name]
+            size = dtype.itemsize * int(np.prod(shape[1:]))
+            for run in runs if len(rows) else ():
+                values = pixels(data[name][run], dtype) if name == "images" else data[name][run].astype(dtype)
+                self._file.seek(offset + int(rows[run[0]]) * size)
+                _write_all(self._file, values)
+
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         self._file.close()
+
+
+def mark_simulated(path):
+    """
+    Note in a file that some of its images are simulated.
+
+    Parameters
+    ----------
+    path : path-like
+    """
+    with h5py.File(path, "r+", libver=("v110", "v110")) as file:
+        if "simulated" not in file.attrs:
+            file.attrs["simulated"] = True
 
 
 def _offset(dataset):

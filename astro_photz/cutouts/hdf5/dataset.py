@@ -14,6 +14,9 @@ from astro_photz.utils._files import aside, sha256
 
 __all__ = ["data_hash", "read_groups"]
 
+_KEPT_FROM = 10**8
+"""Size of a file (bytes) from which on its hash is kept: those of smaller ones are worked out in no time."""
+
 
 def read_groups(file):
     """
@@ -45,9 +48,10 @@ def read_groups(file):
 
 def data_hash(path):
     """
-    Compute the SHA-256 of a file, and keep it in a file beside it, whose name ends in ``.photz-sha256``.
+    Compute the SHA-256 of a file; keep that of a large one in a file beside it, whose name ends in ``.photz-sha256``.
 
-    The kept hash is used as long as the size of the file and the time of its last change stay the same.
+    Nothing is left beside files smaller than 100 MB, which are quickly read again. The kept hash is used as long as the
+    size of the file and the time of its last change stay the same.
 
     Parameters
     ----------
@@ -61,6 +65,8 @@ def data_hash(path):
     path = Path(path)
     kept = path.with_name(path.name + ".photz-sha256")
     state = path.stat()
+    if state.st_size < _KEPT_FROM:
+        return sha256(path)
     holds = f" {state.st_size} {state.st_mtime_ns}\n"
     text = kept.read_text(encoding="utf-8") if kept.exists() else ""
     if re.fullmatch(r"[0-9a-f]{64}" + re.escape(holds), text):

@@ -5,16 +5,20 @@ HDF5 files of cutouts that one process writes, batch by batch, in the layout of 
 
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import ArrayLike
 
 from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._files import aside, full_disk_told, take_room
+from astro_photz.utils._types import PathLike
 
 from .layout import ATTRIBUTES, MINIMUM_SIZE, in_place, open_cutouts, pixels, plain_columns
 
-__all__ = ["CutoutWriter", "keep_rows"]
+__all__ = ["CutoutWriter", "check_form", "keep_rows"]
 
 _BLOCK = 1000  # stamps that are converted at once
 
@@ -42,7 +46,10 @@ class CutoutWriter:
     Raises
     ------
     FileExistsError
-        If there is such a file and ``overwrite`` is not set.
+        If there is such a file and ``overwrite`` is not set. If it appears meanwhile, the stamps are in a file beside
+        it, which the message names.
+    BlockingIOError
+        If another process is writing it.
     OSError
         If there is no room for it.
     ValueError
@@ -52,7 +59,7 @@ class CutoutWriter:
     --------
     >>> import numpy as np, tempfile, pathlib
     >>> from astro_photz import Cutouts
-    >>> from astro_photz.cutouts.hdf5.writer import CutoutWriter
+    >>> from astro_photz.cutouts import CutoutWriter
     >>> batch = Cutouts(np.zeros((2, 5, 64, 64)), ebv=0.02)
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "stamps.h5"
     >>> with CutoutWriter(path, 4) as writer:
@@ -62,14 +69,23 @@ class CutoutWriter:
     4
     """
 
-    def __init__(self, path, n, *, size=MINIMUM_SIZE, dtype="float16", overwrite=False, attributes=None):
+    def __init__(
+        self,
+        path: PathLike,
+        n: int,
+        *,
+        size: int = MINIMUM_SIZE,
+        dtype: str = "float16",
+        overwrite: bool = False,
+        attributes: dict[str, Any] | None = None,
+    ):
         self.path = Path(path)
         self.n = n
         self.size = size
         self.dtype = np.dtype(dtype)
         self.attributes = attributes or {}
-        if self.dtype not in (np.float16, np.float32):
-            raise ValueError(f"dtype must be 'float16' or 'float32', got {dtype!r}")
+        check_form(size, dtype)
+        self.overwrite = overwrite
         check_not_there(self.path, overwrite=overwrite)
 
     def __enter__(self):
@@ -82,7 +98,7 @@ class CutoutWriter:
     @contextmanager
     def _laid_out(self):
         """Yield the file, laid out, under a name that it has until it is whole."""
-        with full_disk_told(self.path), aside(self.path) as part:
+        with full_disk_told(self.path), claimed(self.path), aside(self.path, overwrite=self.overwrite) as part:
             with h5py.File(part, "w") as file:
                 shape = (self.n, 5, self.size, self.size)
                 # A chunk a row, since training and prediction read whole stamps in any order.
@@ -93,7 +109,7 @@ class CutoutWriter:
             with h5py.File(part, "r+") as file:
                 yield file
 
-    def append(self, cutouts, **columns):
+    def append(self, cutouts: Any, **columns: ArrayLike) -> None:
         """
         Write the next stamps.
 
@@ -106,7 +122,7 @@ class CutoutWriter:
         done = np.count_nonzero(self._written)
         self.write(np.arange(done, done + len(cutouts)), cutouts, **columns)
 
-    def write(self, rows, cutouts, **columns):
+    def write(self, rows: np.ndarray, cutouts: Any, **columns: ArrayLike) -> None:
         """
         Write stamps to their places.
 
@@ -170,6 +186,26 @@ class CutoutWriter:
         return self._whole.__exit__(kind, error, traceback)
 
 
+def check_form(size, dtype):
+    """
+    Refuse stamps that no file holds.
+
+    Parameters
+    ----------
+    size : int
+    dtype : str
+
+    Raises
+    ------
+    ValueError
+        If the stamps are too small, or their pixels have another type than float16 or float32.
+    """
+    if size < MINIMUM_SIZE:
+        raise ValueError(f"size must be at least {MINIMUM_SIZE} pixels, what the models look at; got {size}")
+    if dtype not in ("float16", "float32"):
+        raise ValueError(f"dtype must be 'float16' or 'float32', got {dtype!r}")
+
+
 def _put(dataset, rows, values):
     """Write values to rows of a data set; HDF5 wants them in order."""
     if not len(rows):
@@ -185,17 +221,21 @@ def _put(dataset, rows, values):
             dataset[row] = value
 
 
-def keep_rows(path, rows):
+def keep_rows(path, rows, source, *, overwrite=True):
     """
-    Rewrite a file with some of its rows.
+    Write a file with some of the rows of another.
 
     Parameters
     ----------
     path : path-like
+        Replaced if it is there, unless ``overwrite`` is not set.
     rows : `~numpy.ndarray` (M,) of int
         Rows that stay.
+    source : path-like
+        The other file.
+    overwrite : bool, optional
     """
-    with aside(path) as part, open_cutouts(path) as file, h5py.File(part, "w") as kept:
+    with aside(path, overwrite=overwrite) as part, open_cutouts(source) as file, h5py.File(part, "w") as kept:
         for name, values in file.items():
             shape = (len(rows), *values.shape[1:])
             dataset = kept.create_dataset(name, shape, values.dtype, chunks=values.chunks)

@@ -24,7 +24,21 @@ from astroquery.exceptions import TimeoutError as AstroqueryTimeoutError
 from astro_photz.cutouts.frames import FrameError
 from astro_photz.utils._suggestions import first_line
 
-__all__ = ["FAILURES", "Unreachable", "asked_patience", "explain", "host_of", "is_final", "is_unreachable"]
+__all__ = [
+    "FAILURES",
+    "FrameLeft",
+    "Lost",
+    "Overdue",
+    "PartAnswer",
+    "TooLong",
+    "Unreachable",
+    "asked_patience",
+    "explain",
+    "host_of",
+    "is_final",
+    "is_of_the_server",
+    "is_unreachable",
+]
 
 FAILURES = (
     requests.RequestException,
@@ -38,6 +52,7 @@ FAILURES = (
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 _NEVER_CONNECTED = (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _BREAKS = (
     ConnectionError,
     http.client.HTTPException,
@@ -48,8 +63,31 @@ _BREAKS = (
 _LENGTH = 120  # characters of a message by somebody else
 
 
-class Unreachable(ConnectionError):
+class Lost(ConnectionError):
+    """A server that is not asked any more in this call."""
+
+
+class Unreachable(Lost):
     """A server to which there is no connection."""
+
+
+class FrameLeft(FrameError):
+    """A frame that was not asked for, or not again, because its server is lost."""
+
+
+class PartAnswer(RemoteServiceError):
+    """An answer that can be used in part: the server works."""
+
+
+class Overdue(TimeoutError):
+    """An answer that takes longer than it may; the message is what came of it."""
+
+
+class TooLong(requests.RequestException):
+    """An answer of more bytes than any that is right."""
+
+    def __init__(self, largest):
+        super().__init__(f"its answer is longer than {largest / 2**20:.0f} MB")
 
 
 def host_of(url):
@@ -87,18 +125,25 @@ def is_final(error):
     return refused or bool(_disk_full(chain, "") or _no_trust(chain, ""))
 
 
+def is_of_the_server(error):
+    """Check whether a failure is that of a server, and not of the one file or of this machine."""
+    chain = list(_chain(error))
+    return not (_answer(chain)[0] in _ABSENT or _disk_full(chain, "") or _first(chain, PartAnswer))
+
+
 def asked_patience(error):
     """Read the wait (s) that the server asks for, in either form of the header ``Retry-After``; None without one."""
     return _patience(_answer(list(_chain(error)))[1])
 
 
 def _patience(headers):
-    asked = (headers or {}).get("Retry-After", "")
-    if asked.isdigit():
+    asked = str((headers or {}).get("Retry-After", "")).strip()
+    if re.fullmatch(r"\d+(\.\d*)?", asked, re.ASCII):
         return float(asked)
     try:
-        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):  # no date, or none with a time zone
+        date = parsedate_to_datetime(asked)
+        return max(0.0, (date - datetime.now(date.tzinfo and UTC)).total_seconds())
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
@@ -126,7 +171,10 @@ def _first(chain, *classes):
 
 
 def _own_words(chain, host):
-    return str(chain[0]) if isinstance(chain[0], Unreachable) else None
+    if isinstance(chain[0], Lost):
+        return str(chain[0])
+    told = _first(chain, Overdue, TooLong)
+    return told and f"{host}: {told}"
 
 
 def _no_connection(chain, host):
@@ -189,6 +237,8 @@ def _no_content(chain, host):
     if _first(chain, FrameError):
         cause = chain[0].__cause__ or chain[0]
         return f"what {host} sent is no whole frame: {_shortened(cause)}"
+    if _first(chain, PartAnswer):
+        return f"{host} answered with what cannot be: {_shortened(chain[0])}"
     if _first(chain, RemoteServiceError):
         return f"{host} answered with something else than a table: {_shortened(chain[0])}"
     return None

@@ -8,8 +8,7 @@ up to a limit.
 """
 
 import warnings
-from collections import defaultdict, deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
 from contextlib import closing
 from typing import NamedTuple
 
@@ -24,7 +23,9 @@ from astro_photz.cutouts.resampling import AffineMap, resample
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import BANDS, FieldID
 
+from ._failures import FrameLeft
 from ._frame_store import FrameStore
+from ._waiting import in_threads
 from .protocol import BATCH_SIZE, Batch
 
 __all__ = ["BANDS_APART", "FieldTask", "Targets", "cut_fields", "plan_tasks", "stamp_reach"]
@@ -32,6 +33,7 @@ __all__ = ["BANDS_APART", "FieldTask", "Targets", "cut_fields", "plan_tasks", "s
 # Pixels along the edges of a frame that are taken from other frames if possible. The first tries leave out those where
 # the spline errs by more than 0.1 % of the gradient, the last none.
 _TRIMS = (6, 4, 2, 0)
+_FAR = -1e6  # pixels: the place in a frame of what is on the other side of the sky
 BANDS_APART = 12
 """Largest offset (pixels) of the frames of a field from that of the *r* band."""
 
@@ -119,10 +121,11 @@ def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
     Cut all stamps, a few fields at a time, as batches; a warning names each frame that is not available, once.
 
     ``load`` reads a frame for a `~astro_photz.cutouts.sources._frame_store.FrameStore`; ``threads`` fields are cut at
-    the same time; ``max_bytes`` limits the decompressed frames in memory, besides those in use.
+    the same time; ``max_bytes`` limits the decompressed frames in memory, besides those in use. Frames that ``load``
+    leaves, by a FrameLeft, are counted by their galaxies, in one warning at the end.
     """
     store = FrameStore(load, tasks=tasks, coord=targets.coord, max_bytes=max_bytes)
-    warned = set()
+    warned, left = set(), _Left()
 
     def cut(task):
         try:
@@ -130,34 +133,43 @@ def cut_fields(tasks, targets, *, load, size, threads, max_bytes):
         finally:
             store.release(task)
 
-    with closing(store), closing(_in_threads(cut, tasks, threads)) as results:
+    def doing(task, done):
+        run, _, camcol, field = task.field_id
+        frames = f"run {run}, camcol {camcol}, field {field}"
+        return f"waiting for the frames of {frames}; {done} of {len(tasks)} parts are done"
+
+    with closing(store), closing(in_threads(cut, tasks, threads, doing=doing)) as results:
         for batch, problems in results:
-            for problem in problems:
+            for problem in map(str, left.without(problems, batch)):
                 if problem not in warned:
                     warned.add(problem)
                     warnings.warn(problem, AstropyUserWarning, stacklevel=2)
-            yield batch
+            yield batch._replace(problems=tuple(map(str, problems)))
+    if left.why:
+        warnings.warn(left.words(), AstropyUserWarning, stacklevel=2)
 
 
-def _in_threads(function, items, threads):
-    """
-    Map a function over items in threads, ahead of the caller by no more items than threads: results can be large.
+class _Left:
+    """Count of the galaxies whose frames were left."""
 
-    A caller who stops early, for instance by an interrupt, does not wait for running calls.
-    """
-    if threads == 1:
-        yield from map(function, items)
-        return
-    pool, ahead = ThreadPoolExecutor(threads), deque()
-    try:
-        for item in items:
-            ahead.append(pool.submit(function, item))
-            if len(ahead) > threads:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    def __init__(self):
+        self.why = None
+        self._galaxies = self._parts = 0
+
+    def without(self, problems, batch):
+        """Count the galaxies of a batch if one of its frames was left; return the other problems."""
+        others = [problem for problem in problems if not isinstance(problem, FrameLeft)]
+        if len(others) < len(problems):
+            self.why = self.why or next(problem for problem in problems if isinstance(problem, FrameLeft))
+            cut_short = (batch.cutouts.flags & (PhotozFlag.NO_IMAGE | PhotozFlag.PARTIAL)) != 0
+            self._galaxies += int(cut_short.sum())
+            self._parts += 1
+        return others
+
+    def words(self):
+        galaxies = f"{self._galaxies} galaxies" if self._galaxies != 1 else "1 galaxy"
+        fields = f"{self._parts} fields" if self._parts != 1 else "1 field"
+        return f"{self.why}; {galaxies} in {fields} left without a whole image: a later call takes them up"
 
 
 class _FieldCutter:
@@ -184,6 +196,7 @@ class _FieldCutter:
         cutouts.simulated = reference.simulated
         coord = targets.coord[task.rows]
         xy = np.stack(reference.wcs.all_world2pix(coord.ra.deg, coord.dec.deg, 0), axis=1)
+        xy = np.nan_to_num(xy, nan=_FAR)
         corners = np.round(xy - (self.size - 1) / 2).astype(int)
         cutouts.target_xy[:] = xy - corners
         rows, columns = reference.image.shape
@@ -229,8 +242,8 @@ class _FieldCutter:
         try:
             return self.store.get(field_id, band)
         except FrameError as error:
-            if str(error) not in self.problems:
-                self.problems.append(str(error))
+            if str(error) not in map(str, self.problems):
+                self.problems.append(error)
             return None
 
     def _provenance(self, n, data_release):

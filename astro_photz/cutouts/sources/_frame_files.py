@@ -32,7 +32,7 @@ def find_frames(folder):
 
 
 def _last_best(path):
-    return path.is_file(), -len(path.name), path
+    return os.path.isfile(path), -len(path.name), path  # pathlib raises of a folder that may not be entered
 
 
 def _files(folder):
@@ -41,8 +41,13 @@ def _files(folder):
     for root, folders, names in os.walk(folder, followlinks=True, onerror=_warn):
         folders[:] = [name for name in sorted(folders) if _is_new(os.path.join(root, name), seen)]
         for path in (Path(root, name) for name in names if _NAME.match(name)):
-            if path.is_file() or path.is_symlink():  # a pipe would never end
+            if os.path.isfile(path) or _leads_nowhere(path):  # a pipe or a device is no frame
                 yield path
+
+
+def _leads_nowhere(path):
+    """Check whether a name is a link to a file that is gone: a frame that was there, and is missed."""
+    return os.path.islink(path) and not os.path.exists(path)
 
 
 def _is_new(folder, seen):

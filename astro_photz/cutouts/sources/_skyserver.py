@@ -3,151 +3,39 @@
 Clients of the survey's servers: rate limit, retries, caches.
 """
 
-import pickle
-import threading
-import time
-import urllib.error
-from collections import deque
+import io
+import json
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import requests
-from astropy.utils.data import clear_download_cache, download_file, import_file_to_cache
-from astroquery.exceptions import RemoteServiceError
-from astroquery.query import AstroQuery
-from astroquery.sdss import SDSSClass
+import urllib3
+from astroquery.sdss import SDSSClass, field_names
 
 from astro_photz.config import conf
 from astro_photz.cutouts.frames import FrameError, read_frame
 
-from ._failures import FAILURES, Unreachable, asked_patience, explain, host_of, is_final, is_unreachable
-from ._waiting import Waits
+from ._answers import LONGEST, Answers
+from ._failures import FAILURES, FrameLeft, Lost, explain, host_of
+from ._link import IDENTITY, WatchedAdapter, read_body, timeouts
+from ._objects import check_columns
+from ._rate import RateLimit, shared_file
 
-__all__ = ["Link", "RateLimit", "SkyServer", "download_frame", "kept_file"]
+__all__ = ["SkyServer", "download_frame"]
 
-_MINUTE = 60
-_PATIENCE = 120  # s that a server may ask for
-_CONNECT = 3.5  # s for a connection: two packets may be lost
-_TO_REACH = 20.0  # s for all attempts at a connection
-_HELD_BACK = 3.0  # s that the limit of queries may hold back, or attempts at a connection take, without a word
-_BLOCK = 2**16
-
-
-class RateLimit:
-    """Limit of the number of passes in any minute; a test may set its length (s)."""
-
-    def __init__(self, *, minute=_MINUTE):
-        self._minute = minute
-        self._passes = deque()
-        self._lock = threading.Lock()
-
-    def wait(self, per_minute, *, sleep=time.sleep):
-        """Wait until there is room for another pass."""
-        with self._lock:
-            while len(self._passes) >= per_minute:
-                sleep(max(0.0, self._passes[0] + self._minute - time.monotonic()))
-                self._passes.popleft()
-            self._passes.append(time.monotonic())
+_OF_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
+_HELD_BACK = 3.0  # s that the limit of queries may hold back without a word
 
 
-# One for the process: the server counts the queries of all our objects together.
-_QUERIES = RateLimit()
+# One for the user: the server counts the queries of all our objects together.
+_QUERIES = RateLimit(file=shared_file)
 
 
-class Link:
-    """Connection to the servers during one call: its waits, and the hosts that cannot be reached."""
-
-    def __init__(self, *, threads=1):
-        self.waits = Waits()
-        self._lost = {}
-        self._session = requests.Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=threads))
-
-    def close(self):
-        """End all waits, and close the connections."""
-        self.waits.stop()
-        self._session.close()
-
-    def with_retries(self, action, *, host, forget):
-        """
-        Repeat an action that may fail for a while; ``forget`` removes the remains of a failed one from the caches.
-
-        Without a connection to the host this call and later ones raise Unreachable. Otherwise the error of the last of
-        ``conf.attempts`` is raised; there is only one attempt if the server refuses for good (404 and the like) or asks
-        for a wait of more than two minutes.
-        """
-        began = time.monotonic()
-        for attempt in range(1, conf.attempts + 1):
-            try:
-                with self.waits.turn(attempt, conf.attempts):
-                    return action()
-            except Unreachable:
-                raise
-            except FAILURES as error:
-                forget()
-                if isinstance(error, urllib.error.HTTPError):
-                    error.close()  # it is the server's answer too, on an open connection
-                unreachable, last, took = is_unreachable(error), attempt == conf.attempts, time.monotonic() - began
-                # As long as the attempts so far took, another would take.
-                last |= unreachable and took * (attempt + 1) / attempt > _TO_REACH
-                if unreachable and last:
-                    self._lost[host] = explain(error, host)
-                    raise Unreachable(self._lost[host]) from error
-                delay = _delay(error, attempt)
-                if last or is_final(error) or delay > _PATIENCE:
-                    raise
-                if not unreachable or took > _HELD_BACK:  # without a network all attempts are over in no time
-                    self._say_again(host, error, delay, attempt + 1)
-            self.waits.sleep(delay)
-
-    def _say_again(self, host, error, delay, attempt):
-        when = f"in {delay:.0f} s" if delay >= 1 else "now"
-        line = f"{explain(error, host)}; trying again {when} (attempt {attempt} of {conf.attempts})"
-        self.waits.say(line, line)
-
-    def send(self, action, *, host, limit):
-        """
-        Ask a server, unless it could not be reached before.
-
-        ``action`` reports the progress of the answer to its argument, a ``Progress``; it gives up after ``limit``
-        seconds.
-        """
-        if host in self._lost:
-            raise Unreachable(self._lost[host])
-        return self.waits.run(action, host=host, limit=limit)
-
-    def get(self, url, *, timeout):
-        """Download a file as bytes; the timeout (s) is that of the connection."""
-        return self.send(partial(self._get, url, timeout), host=host_of(url), limit=timeout)
-
-    def _get(self, url, timeout, progress):
-        # Files come as they are: what compresses them belongs to them.
-        options = {"headers": {"Accept-Encoding": "identity"}, "timeout": _timeouts(timeout), "stream": True}
-        blocks = []
-        with self._session.get(url, **options) as response:
-            response.raise_for_status()
-            for block in response.iter_content(_BLOCK):
-                blocks.append(block)
-                progress.add(len(block))
-        return b"".join(blocks)
-
-
-def _timeouts(timeout):
-    """Time limits of the connection and of the answer (s): a server that runs accepts connections quickly."""
-    return min(timeout, _CONNECT), timeout
-
-
-def _delay(error, attempt):
-    """Seconds until the next attempt."""
-    asked = asked_patience(error)
-    return conf.retry_wait * 2 ** (attempt - 1) if asked is None else asked
-
-
-class _PoliteAdapter(requests.adapters.HTTPAdapter):
+class _PoliteAdapter(WatchedAdapter):
     """Rate-limit requests to ``conf.queries_per_minute``; cached answers do not count."""
 
     def __init__(self, link):
@@ -160,9 +48,9 @@ class _PoliteAdapter(requests.adapters.HTTPAdapter):
         send = super().send
 
         def exchange(progress):
-            response = send(request, timeout=_timeouts(timeout), **kwargs)
-            progress.add(len(response.content))  # reads the body too, in this thread
-            return response
+            with send(request, timeout=timeouts(timeout), **kwargs | {"stream": True}) as response:
+                body = read_body(response, progress, largest=LONGEST)  # in this thread
+                return self.build_response(request, _whole(response, body))
 
         return self._link.send(exchange, host=host, limit=timeout)
 
@@ -173,46 +61,97 @@ class _PoliteAdapter(requests.adapters.HTTPAdapter):
         self._link.waits.sleep(seconds)
 
 
+def _whole(response, body):
+    """Answer of urllib3 with a body that was read, and decompressed."""
+    headers = {name: value for name, value in response.headers.items() if name.lower() not in _OF_TRANSFER}
+    status, reason = response.status_code, response.reason
+    return urllib3.HTTPResponse(io.BytesIO(body), headers, status=status, reason=reason, preload_content=False)
+
+
 class SkyServer(SDSSClass):
     """
-    Client of astroquery that keeps to ``conf.queries_per_minute``, and can remove its latest answers from the cache.
+    Client of astroquery that keeps to ``conf.queries_per_minute``, and returns answers as text.
+
+    Answers come from `~astro_photz.cutouts.sources._answers.Answers`, if ``cache`` is set, and go there by `keep`.
+    astroquery's own cache is neither read nor written: it holds pickles.
     """
 
-    def __init__(self, *, timeout, link):
+    def __init__(self, *, timeout, link, cache=True):
         super().__init__()
+        _forget_broken_lists()
+        self._session.headers["User-Agent"] = f"{IDENTITY} {self._session.headers['User-Agent']}"
         self.TIMEOUT = timeout  # that of the schema queries, which take no argument
-        self._answers = []
+        self._answers = Answers() if cache else None
+        self._link = link
+        self._refused = []  # requests whose answers could not be used
+        self._latest = []  # answers that were not judged yet: requests, texts, and whether they are new
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, _PoliteAdapter(link))
 
-    def _request(self, method, url, **kwargs):
-        sent = {name: kwargs.get(name) for name in ("params", "data", "headers", "files", "json")}
-        self._answers.append(AstroQuery(method, url, **sent).request_file(self.cache_location))
-        try:
-            response = super()._request(method, url, **kwargs)
-        except (EOFError, LookupError, pickle.UnpicklingError) as error:  # astroquery does not write its files aside
-            raise RemoteServiceError(f"the answer that was cached is broken: {error}") from error
-        response.raise_for_status()
-        return response
+    def _request(self, method, url, **options):
+        request = _as_data(method, url, options)
+        text = self._answers.find(request) if self._answers and request not in self._refused else None
+        new = text is None
+        if new:
+            response = super()._request(method, url, **options | {"cache": False})
+            response.raise_for_status()
+            text = response.content.decode("utf-8-sig", "replace")
+        self._latest.append((request, text, new))
+        if (options.get("params") or {}).get("format") == "json":
+            check_columns(text)
+            self.keep()
+        return _response(url, text)
+
+    def _parse_result(self, response, verbose=False):
+        return response.text
 
     def close(self):
         """Close the connections."""
         self._session.close()
 
     def forget(self):
-        """Remove the answers since the last call of ``keep`` or ``forget`` from astroquery's cache."""
-        for file in self._answers:
-            file.unlink(missing_ok=True)
-        self._answers.clear()
+        """Remove the answers since the last call of ``keep`` or ``forget``; tell whether one came from the cache."""
+        from_cache = not all(new for _, _, new in self._latest)
+        for request, _, _ in self._latest:
+            if self._answers:
+                self._answers.forget(request)
+            self._refused.append(request)  # a file that is not ours stays, and is not read again
+        self._latest.clear()
+        return from_cache
 
     def keep(self):
-        """Leave the answers so far in the cache."""
-        self._answers.clear()
+        """Write the answers so far into the cache."""
+        try:
+            for request, text, new in self._latest:
+                if self._answers and new:
+                    self._answers.keep(request, text)
+        except OSError as error:  # a disk that is full, or not ours: the answers are there all the same
+            self._link.waits.say("answers", f"answers cannot be kept in the cache: {error.strerror or error}")
+        self._latest.clear()
 
 
-def download_frame(url, *, link, coord, size, timeout, cache=True):
+def _as_data(method, url, options):
+    """Describe what is asked as JSON reads it; its URL has the data release."""
+    return json.loads(json.dumps([method, url, *(options.get(name) for name in ("params", "data", "files"))]))
+
+
+def _response(url, text):
+    response = requests.Response()
+    response.url, response.status_code, response.encoding = url, HTTPStatus.OK, "utf-8"
+    response.raw = io.BytesIO(text.encode())
+    return response
+
+
+def _forget_broken_lists():
+    """Remove lists of columns that astroquery would stumble over each time: it keeps whatever came first."""
+    lists = getattr(field_names, "_cached_table_fields", {})
+    for key in [key for key, table in lists.items() if "name" not in table.colnames]:
+        lists.pop(key, None)
+
+
+def download_frame(url, *, link, coord, size, timeout, cache=None):
     """
-    Download and read a frame, by way of astropy's cache, which astroquery's ``get_images`` uses too.
+    Download and read a frame, by way of a `~astro_photz.cutouts.sources._frame_cache.FrameCache`, if one is given.
 
     Only the part that ``coord`` and ``size`` need is read: see `~astro_photz.cutouts.frames.read_frame`. A frame that
     is not available raises FrameError.
@@ -220,7 +159,7 @@ def download_frame(url, *, link, coord, size, timeout, cache=True):
     name, host, read = Path(urlsplit(url).path).name, host_of(url), partial(read_frame, coord=coord, size=size)
 
     def download():
-        kept = kept_file(url) if cache else None
+        kept = cache and cache.find(url)
         if kept:
             return read(kept)
         with TemporaryDirectory(prefix="astro-photz-") as folder:
@@ -228,33 +167,25 @@ def download_frame(url, *, link, coord, size, timeout, cache=True):
             path.write_bytes(link.get(url, timeout=timeout))
             frame = read(path)
             if cache:
-                _keep(url, path, link)
+                _keep(cache, url, path, link)
         return frame
 
     def forget():
         if cache:
-            clear_download_cache(url)
+            cache.forget(url)
 
     try:
         if urlsplit(url).scheme == "file":
             return read(url2pathname(urlsplit(url).path))
         return link.with_retries(download, host=host, forget=forget)
-    except Unreachable as error:
-        raise FrameError(f"frames could not be had: {error}") from error  # the same for all of them
+    except Lost as error:
+        raise FrameLeft(f"frames could not be had: {error}") from error  # the same for all of them
     except FAILURES as error:
         raise FrameError(f"{name} could not be had: {explain(error, host)}") from error
 
 
-def kept_file(url):
-    """Find the path of a file in astropy's cache; None if it is not there."""
+def _keep(cache, url, path, link):
     try:
-        return download_file(url, cache=True, sources=[])
-    except KeyError:  # not in the cache
-        return None
-
-
-def _keep(url, path, link):
-    try:
-        import_file_to_cache(url, str(path))
+        cache.keep(url, path)
     except OSError as error:  # a disk that is full, or not ours: the frame is there all the same
         link.waits.say("cache", f"frames cannot be kept in the cache of astropy: {error.strerror or error}")

@@ -5,9 +5,9 @@ Cutouts from the archive of the survey, by astroquery.
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -19,16 +19,19 @@ from astroquery.sdss import conf as sdss_conf
 
 from astro_photz import sdss
 from astro_photz.config import conf
-from astro_photz.cutouts.frames import FrameError
 from astro_photz.cutouts.hdf5.layout import MINIMUM_SIZE
 from astro_photz.dust import ebv_from_extinction
 from astro_photz.flags import PhotozFlag
 from astro_photz.sdss import FieldID
 
-from ._failures import FAILURES, Unreachable, explain, host_of
+from ._archive_frames import Frames, no_network
+from ._estimate import DownloadEstimate, warn_of
+from ._failures import FAILURES, Lost, Unreachable, explain, host_of
 from ._field_cutting import Targets, cut_fields, plan_tasks, stamp_reach
-from ._objects import DETAILS, PLACE, Objects, check_answer, is_field
-from ._skyserver import Link, SkyServer, download_frame, kept_file
+from ._frame_cache import kept_file
+from ._link import Link
+from ._objects import DETAILS, PLACE, TYPE, ImpossibleAnswer, is_field, read_objects
+from ._skyserver import SkyServer
 from .protocol import without_image
 
 if TYPE_CHECKING:
@@ -39,7 +42,6 @@ __all__ = ["SDSSArchive"]
 
 # Positions of a batch go up in one query; the server's own limit is on the time that it takes.
 _BATCH = 500
-_REMEDY = "check the network, or take the images from a folder of frames or a file of cutouts, by source="
 
 
 class SDSSArchive:
@@ -48,8 +50,8 @@ class SDSSArchive:
 
     Each position is matched with the nearest primary object of the catalogue, which has the field, the Galactic
     extinction and the width of the point-spread function. Then the five frames of each field are downloaded once,
-    whatever the number of galaxies in it. Answers and frames stay in the caches of astroquery and astropy, so that a
-    second call needs no network.
+    whatever the number of galaxies in it. Answers and frames stay in the cache of astropy, so that a second call needs
+    no network.
 
     Parameters
     ----------
@@ -60,29 +62,56 @@ class SDSSArchive:
     threads : int, optional
         Fields that are fetched at the same time; ``conf.threads`` by default.
     timeout : float, optional
-        Time limit of a request to the servers (s).
+        Time (s) without a sign of the server after which an attempt at a request is given up.
     cache : bool, optional
         Whether to use the caches.
+    confirm : callable, optional
+        Takes an estimate of a download above ``conf.confirm_download_gb`` before it begins: an object with ``fields``,
+        ``frames`` and ``gigabytes``. An error that it raises ends the call. By default a warning tells the estimate.
 
     Raises
     ------
     ValueError
-        If ``data_release`` is before DR8, whose images are of another kind, or ``match_radius`` is out of range.
+        If ``data_release`` is before DR8, whose images are of another kind, or ``match_radius``, ``threads`` or
+        ``timeout`` is out of range.
 
     Notes
     -----
     A galaxy whose table gives ``run``, ``camcol``, ``field`` and E(B-V) is cut from that field without a query of the
     catalogue, and its stamp ends at the edge of the frame. A ``rerun`` from before DR8 is looked up all the same.
 
-    At most ``conf.queries_per_minute`` queries go to the catalogue. A request is tried ``conf.attempts`` times, but a
-    server that cannot be reached is not tried again in the same call. Waits of more than some seconds are announced
-    through the logger ``astro_photz``.
+    At most ``conf.queries_per_minute`` queries go to the catalogue, from all processes of a user that share a cache.
+    Waits of more than some seconds are announced through the logger ``astro_photz``.
+
+    A request, which is a query or a frame, has several attempts. One attempt is given up after ``timeout`` seconds
+    without a sign; after these, when fewer bytes have come than ``conf.minimum_rate`` asks for; and after ten times
+    ``timeout`` in any case. There are ``conf.attempts`` of them, with pauses between that begin at ``conf.retry_wait``
+    and double, or are as long as the server asks for; but from the third attempt on they begin within
+    ``conf.patience``, and a longer pause is not waited for. So the longest time of a request is::
+
+        T = conf.patience + 2 A    with A = timeout where the server is silent or drips, else 10 timeout, at most
+
+    (The first query asks for two lists of columns besides, and each may take A.)
+
+    A server that fails ``conf.failures_in_a_row`` requests one after the other, be it by errors, by silence, or by
+    something else than what was asked for, is not asked any more in the same call. An absent frame (404) does not
+    count, and a success begins the count anew. The other rows that would need it are flagged ``NO_IMAGE``; a warning
+    says how many they are, and a later call takes them up. So such a server makes a call longer by
+    ``failures_in_a_row`` T for the catalogue, and as long again, and an A, for the frames, at most. In general, a call
+    takes longer by T for each query that fails, and by T / ``threads`` for each frame.
+
+    Without a connection to a server that never answered there are three attempts within 20 s.
 
     Examples
     --------
     >>> import astro_photz
-    >>> source = astro_photz.SDSSArchive(data_release=17)
-    >>> table = astro_photz.predict(table, source=source)  # doctest: +SKIP
+    >>> source = astro_photz.SDSSArchive(data_release=17, match_radius=2)
+    >>> source.name
+    'SDSS DR17'
+    >>> astro_photz.SDSSArchive(data_release=7)
+    Traceback (most recent call last):
+        ...
+    ValueError: data_release must be 8 or later, got 7: earlier frames are not calibrated
     """
 
     def __init__(
@@ -93,6 +122,7 @@ class SDSSArchive:
         threads: int | None = None,
         timeout: float = 60,
         cache: bool = True,
+        confirm: Callable | None = None,
     ):
         if data_release < 8:
             raise ValueError(f"data_release must be 8 or later, got {data_release}: earlier frames are not calibrated")
@@ -100,9 +130,15 @@ class SDSSArchive:
         self.match_radius = u.Quantity(match_radius, u.arcsec)
         if not 0 * u.arcsec < self.match_radius <= SkyServer.MAX_CROSSID_RADIUS:
             raise ValueError(f"match_radius must lie between 0 and 3 arcmin, got {match_radius}")
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        if not 0 < timeout < np.inf:
+            raise ValueError(f"timeout must be a positive number of seconds, got {timeout}")
         self.threads = threads
         self.timeout = timeout
         self.cache = cache
+        self.confirm = confirm or warn_of
+        self._expected, self._confirmed = DownloadEstimate(0, 0), False
         self.name = f"SDSS DR{data_release}"
 
     def __repr__(self):
@@ -130,27 +166,41 @@ class SDSSArchive:
         Warns
         -----
         AstropyUserWarning
-            About failures of the servers.
+            About failures of the servers, and a download above ``conf.confirm_download_gb``.
         """
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=positions.ebv)
 
         threads = self.threads or conf.threads
         with closing(Link(threads=threads)) as link:
-            with closing(SkyServer(timeout=self.timeout, link=link)) as server:
+            with closing(SkyServer(timeout=self.timeout, link=link, cache=self.cache)) as server:
                 catalogue = _Catalogue(self, server, link, positions)
                 fillers = catalogue.fillers(size)
-            yield from without_image(catalogue.failed, PhotozFlag.NO_IMAGE, size=size, ebv=positions.ebv)
+            for problem, failed in catalogue.failures.items():
+                options = {"size": size, "ebv": positions.ebv, "problems": (problem,)}
+                yield from without_image(np.array(failed), PhotozFlag.NO_IMAGE, **options)
             yield from without_image(catalogue.unmatched, PhotozFlag.NO_MATCH, size=size, ebv=positions.ebv)
             tasks = plan_tasks(catalogue.field_ids, fillers)
+            self._announce({field_id for task in tasks for field_id in task.fields})
             yield from cut_fields(
                 tasks,
                 Targets(positions.coord, catalogue.ebv, catalogue.psf_fwhm, self.data_release),
-                load=_Frames(self, link, tasks, size, alone=not catalogue.answered).load,
+                load=Frames(self, link, tasks, size, alone=not catalogue.answered).load,
                 size=size,
                 threads=threads,
                 max_bytes=conf.frame_cache * 2**20,
             )
+
+    def _announce(self, fields):
+        """Let a large download be confirmed, once for this object, all calls together."""
+        self._expected += DownloadEstimate.of(fields, self._is_kept)
+        if self._expected.is_large and not self._confirmed:
+            self.confirm(self._expected)
+            self._confirmed = True
+
+    def _is_kept(self, field_id, band):
+        url = self.frame_url(field_id, band)
+        return url.startswith("file:") or (self.cache and kept_file(url) is not None)
 
     def frame_url(self, field_id: FieldID, band: str) -> str:
         """
@@ -168,38 +218,6 @@ class SDSSArchive:
         return f"{sdss_conf.sas_baseurl}/{sdss.frame_path(band, field_id, data_release=self.data_release)}"
 
 
-class _Frames:
-    """Frames of the archive."""
-
-    def __init__(self, archive, link, tasks, size, *, alone):
-        self._archive = archive
-        self._link = link
-        self._size = size
-        self._fields = {field_id for task in tasks for field_id in task.fields}
-        self._alone = alone  # the catalogue gave nothing
-        self._lock = threading.Lock()
-
-    def load(self, field_id, band, coord):
-        archive = self._archive
-        options = {"link": self._link, "size": self._size, "timeout": archive.timeout, "cache": archive.cache}
-        try:
-            frame = download_frame(archive.frame_url(field_id, band), coord=coord, **options)
-        except FrameError as error:
-            if isinstance(error.__cause__, Unreachable) and self._nothing_to_be_had():
-                raise _no_network(error.__cause__) from error
-            raise
-        self._alone = False
-        return frame
-
-    def _nothing_to_be_had(self):
-        """Check whether neither the catalogue nor a frame came, and no frame is in the cache."""
-        with self._lock:
-            urls = (self._archive.frame_url(field_id, band) for field_id in self._fields for band in sdss.BANDS)
-            self._alone = self._alone and not (self._archive.cache and any(map(kept_file, urls)))
-            self._fields = set()  # one look is enough
-            return self._alone
-
-
 class _Catalogue:
     """Answers of the catalogue server about the galaxies."""
 
@@ -211,7 +229,7 @@ class _Catalogue:
         self._coord = positions.coord
         self._depth = {}  # pixels from each matched object to the edge of its r frame
         self._off = {}  # pixels from it to the position
-        self._out_of_reach = False  # the user has been warned of a server that cannot be reached
+        self._lost = False  # the user has been warned of a server that is not asked any more
         self.answered = False
         self.field_ids = {}
         self.psf_fwhm = np.full((n, 5), np.nan, dtype=np.float32)
@@ -226,71 +244,95 @@ class _Catalogue:
                 row: sdss.FieldID(*positions.field_ids[row].tolist()) for row in np.flatnonzero(known).tolist()
             }
         asked = np.flatnonzero(positions.valid & ~known)
-        self.failed = self._identify(asked)
+        self.failures = self._identify(asked)
         answered = np.setdiff1d(asked, self.failed)
         self.unmatched = np.array([row for row in answered if row not in self.field_ids], dtype=int)
 
+    @property
+    def failed(self):
+        """Rows for which the server failed, `~numpy.ndarray` of int."""
+        return np.array([row for failed in self.failures.values() for row in failed], dtype=int)
+
     def _identify(self, asked):
-        """Find the primary object of each galaxy; return the rows for which the server failed."""
+        """Find the primary object of each galaxy; return the rows for which the server failed, by what was wrong."""
         extinction = np.full((len(self._coord), 5), np.nan, dtype=np.float32)
         alone = not self.field_ids
-        failed = []
+        failed, n_left, lost = defaultdict(list), 0, None
         for start in range(0, len(asked), _BATCH):
             rows = asked[start : start + _BATCH]
             try:
-                objects = self._ask("query_crossid", rows, PLACE + DETAILS)
+                objects = self._ask("query_crossid", rows, PLACE + DETAILS, most=len(rows))
             except FAILURES as error:
                 if alone and isinstance(error, Unreachable) and not self.answered:
-                    raise _no_network(error) from error
-                self._warn(error, f"the SDSS catalogue did not answer for {len(rows)} galaxies")
-                failed.extend(rows)
+                    raise no_network(error) from error
+                failed[f"the SDSS catalogue did not answer: {explain(error, self._host)}"].extend(rows)
+                if isinstance(error, Lost):
+                    n_left, lost = n_left + len(rows), error
+                else:
+                    self._warn(error, f"the SDSS catalogue did not answer for {len(rows)} galaxies")
                 continue
-            for row, index, separation in self._match(rows, objects):
+            matched = list(self._match(rows, objects))
+            if doubtful := _in_doubt(rows, matched, objects):
+                failed["the SDSS catalogue answered what cannot be"].extend(doubtful)
+            for row, index, separation in matched:
                 if objects.field_ids[index] is not None:
                     self.field_ids[row] = objects.field_ids[index]
                     self._depth[row], self._off[row] = objects.depth[index], separation / sdss.PIXEL_SCALE
                 extinction[row], self.psf_fwhm[row] = objects.extinction[index], objects.psf_fwhm[index]
+        if lost:
+            self._warn(lost, f"{n_left} galaxies are left for a later call, without an answer of the SDSS catalogue")
         self.ebv = np.where(np.isfinite(self.ebv), self.ebv, ebv_from_extinction(extinction, strict=False))
-        return np.array(failed, dtype=int)
+        return failed
 
     def _warn(self, error, what):
-        """Warn of a failure; only once of a server that cannot be reached."""
-        if self._out_of_reach:
-            return
-        self._out_of_reach = isinstance(error, Unreachable)
-        ahead = ", nor will it for others" if self._out_of_reach else ""
-        warnings.warn(f"{what}{ahead}: {explain(error, self._host)}", AstropyUserWarning, stacklevel=5)
+        """Warn of a failure; only once of a server that is lost."""
+        if not self._lost:
+            self._lost = isinstance(error, Lost)
+            warnings.warn(f"{what}: {explain(error, self._host)}", AstropyUserWarning, stacklevel=5)
 
     @property
     def _host(self):
         return host_of(sdss_conf.skyserver_baseurl)
 
-    def _ask(self, method, rows, columns):
-        """Send positions to the server by a method of astroquery; return the `Objects` that it found."""
+    def _ask(self, method, rows, columns, **most):
+        """
+        Send positions to the server by a method of astroquery; return the `Objects` that it found.
+
+        A warning tells of lines that cannot be; what they concern has no field.
+        """
 
         def query():
-            table = getattr(self._server, method)(
+            text = getattr(self._server, method)(
                 self._coord[rows],
                 radius=self._archive.match_radius,
                 photoobj_fields=list(columns),
                 timeout=self._archive.timeout,
                 data_release=self._archive.data_release,
-                cache=self._archive.cache,
             )
-            if table is not None:
-                check_answer(table, columns)
-            return Objects.of(table)
+            given = (*columns, TYPE) if method == "query_crossid" else columns
+            return read_objects(text, given, around=self._coord[rows], radius=self._archive.match_radius, **most)
 
-        def query_table():
+        def query_in_our_terms():
             with warnings.catch_warnings():
-                # astroquery's warning of an error page instead of the list of columns, which must not stay in the cache
                 warnings.filterwarnings("error", message="Field info are not available", category=AstropyUserWarning)
                 try:
                     return query()
-                except (AstropyUserWarning, LookupError, ValueError) as error:
+                except (AstropyUserWarning, LookupError, TypeError, ValueError) as error:
                     raise RemoteServiceError(str(error)) from error
 
-        objects = self._link.with_retries(query_table, host=self._host, forget=self._server.forget)
+        def query_cache_or_server():
+            while True:
+                try:
+                    return query_in_our_terms()
+                except RemoteServiceError:
+                    if not self._server.forget():  # it was the server, and not the cache
+                        raise
+
+        try:
+            objects = self._link.with_retries(query_cache_or_server, host=self._host, forget=self._server.forget)
+        except ImpossibleAnswer as error:
+            objects = error.objects
+            self._warn(error, f"the SDSS catalogue's answer for {len(rows)} galaxies is used but for impossible lines")
         self._server.keep()
         self.answered = True
         return objects
@@ -343,5 +385,7 @@ class _Catalogue:
             yield row, seen
 
 
-def _no_network(error):
-    return ConnectionError(f"no network: {error}; {_REMEDY}")
+def _in_doubt(rows, matched, objects):
+    """List the rows whose line of the answer is impossible, and those whose line may be one that is nowhere."""
+    impossible = [row for row, index, _ in matched if objects.field_ids[index] is None]
+    return impossible + (np.setdiff1d(rows, [row for row, *_ in matched]).tolist() if objects.astray else [])

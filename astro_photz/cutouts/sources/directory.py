@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameDirectory"]
 
+_RERUN_DIGITS = 9  # more do not fit into the column
 # Bands by whose frame a field is placed, if that of r cannot be read.
 _OTHERS = ("i", "g", "z", "u")
 
@@ -73,9 +74,20 @@ class FrameDirectory:
 
     Examples
     --------
+    >>> import tempfile
     >>> import astro_photz
-    >>> source = astro_photz.FrameDirectory("frames/")  # doctest: +SKIP
-    >>> table = astro_photz.predict(table, source=source)  # doctest: +SKIP
+    >>> from astro_photz import sdss, testing
+    >>> geometry = testing.Geometry(150.0, 2.0, shape=(240, 240))
+    >>> galaxies = testing.make_sky(geometry, 2, margin=60)
+    >>> field = testing.make_field(sdss.FieldID(9000, 301, 3, 11), geometry, galaxies)
+    >>> table = {"ra": [one.ra for one in galaxies], "dec": [one.dec for one in galaxies]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = testing.write_field(folder, field)
+    ...     cutouts = astro_photz.fetch(table, source=astro_photz.FrameDirectory(folder))
+    >>> written[2].name
+    'frame-r-009000-3-0011.fits.bz2'
+    >>> cutouts
+    <Cutouts of 2 galaxies, 5 x 64 x 64 pixels>
     """
 
     def __init__(
@@ -91,12 +103,24 @@ class FrameDirectory:
         self.dust_map = dust_map
         self.data_release = data_release
         self.threads = threads
-        self._paths = _find_frames(self.path)
+        len(self._paths)  # raises an error where there are none
         self._places: dict[FieldID, SkyCoord] = {}
         self._broken: dict[FieldID, Exception] = {}  # the error of each field whose frames give no place
 
     def __repr__(self):
         return f"<FrameDirectory {self.path}: {len(self._paths)} frames>"
+
+    def __getstate__(self):  # a worker looks into the folder itself, wherever it runs; the list may be a survey's
+        kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return kept | {"path": self.path.absolute()}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._places, self._broken = {}, {}
+
+    @cached_property
+    def _paths(self):
+        return _find_frames(self.path)
 
     @property
     def field_ids(self):
@@ -263,10 +287,8 @@ def _depths(place, coord):
 
 
 def _rerun(header):
-    try:
-        return int(header["RERUN"])
-    except (KeyError, TypeError, ValueError):  # not there, or no number
-        return RERUN
+    said = str(header.get("RERUN", "")).strip()
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= _RERUN_DIGITS else RERUN
 
 
 def _near(positions, fields, size):

@@ -23,9 +23,10 @@ from .protocol import BATCH_SIZE, Batch, without_image
 if TYPE_CHECKING:
     from astro_photz.positions import Positions
 
-__all__ = ["CutoutFile"]
+__all__ = ["CutoutFile", "read_catalog"]
 
 _NEEDS = ("images", "e_bv", "ra", "dec")
+_LARGEST_BATCH = 128 * 2**20  # bytes of pixels
 
 
 class CutoutFile:
@@ -33,7 +34,8 @@ class CutoutFile:
     Cutouts from an HDF5 file in the layout of the published data sets, as `~astro_photz.Cutouts.write` writes it.
 
     Galaxies are found by position, and read in the order of the file. A simulated galaxy has the position of its
-    progenitor. If several have the same, use `astro_photz.Cutouts.read`, which takes them by row.
+    progenitor. If several have the same, they are told apart in the whole ``catalog()`` alone, row by row; use
+    `astro_photz.Cutouts.read` for a part of them.
 
     Parameters
     ----------
@@ -47,15 +49,20 @@ class CutoutFile:
     FileNotFoundError
         If there is no such file.
     OSError
-        If it is not HDF5.
+        If it is not HDF5, or damaged.
     ValueError
-        If it lacks a data set.
+        If it lacks a data set, or one is not as the layout has it.
 
     Examples
     --------
     >>> import astro_photz
-    >>> source = astro_photz.CutoutFile("stamps.h5")  # doctest: +SKIP
-    >>> table = astro_photz.predict(source.catalog(), source=source)  # doctest: +SKIP
+    >>> source = astro_photz.CutoutFile(astro_photz.demo_path())
+    >>> table = astro_photz.predict(source.catalog(), source=source)
+    >>> for z in table["z_phot"][:3]:
+    ...     print(f"{z:.2f}")
+    0.05
+    0.04
+    0.07
     """
 
     def __init__(self, path: PathLike, *, match_radius: u.Quantity = 1 * u.arcsec):
@@ -67,6 +74,9 @@ class CutoutFile:
 
     def __repr__(self):
         return f"<CutoutFile {self.path}>"
+
+    def __getstate__(self):  # a worker may run in another folder
+        return vars(self) | {"path": self.path.absolute()}
 
     def _open(self):
         return open_cutouts(self.path, needs=_NEEDS)
@@ -81,13 +91,7 @@ class CutoutFile:
             ``objid``, ``ra``, ``dec`` (deg), and ``redshift`` if the file has spectroscopic redshifts.
         """
         with self._open() as file:
-            n = len(file["images"])
-            ids = read_column(file, "ObjID")
-            coord = read_coord(file)
-            table = Table({"objid": np.arange(n) if ids is None else ids, "ra": coord.ra, "dec": coord.dec})
-            if "specz_redshift" in file:
-                table["redshift"] = read_column(file, "specz_redshift")
-        return table
+            return read_catalog(file)
 
     def batches(self, positions: Positions, *, size: int = MINIMUM_SIZE) -> Iterator[Batch]:
         """
@@ -106,21 +110,26 @@ class CutoutFile:
         Raises
         ------
         ValueError
-            If the stamps of the file are smaller, or simulated and several have the same position.
+            If the stamps of the file are smaller, or simulated and several have the same position, and the positions
+            are not those of the file in its order.
         """
         rows = np.arange(len(positions))
         yield from without_image(rows[~positions.valid], PhotozFlag.NO_POSITION, size=size, ebv=positions.ebv)
         with self._open() as file:
             coord = read_coord(file)
-            if is_simulated(file):
-                self._check_distinct(coord)
-            stored = self._find(coord, positions)
+            if _are_those(positions, coord):
+                stored = np.where(positions.valid, rows, -1)
+            else:
+                if is_simulated(file):
+                    self._check_distinct(coord)
+                stored = self._find(coord, positions)
             unmatched = rows[positions.valid & (stored < 0)]
             yield from without_image(unmatched, PhotozFlag.NO_MATCH, size=size, ebv=positions.ebv)
             found = rows[stored >= 0]
             found = found[np.argsort(stored[found], kind="stable")]
-            for start in range(0, len(found), BATCH_SIZE):
-                part = found[start : start + BATCH_SIZE]
+            step = _batch_rows(file["images"])
+            for start in range(0, len(found), step):
+                part = found[start : start + step]
                 cutouts = self._read(file, stored[part]).crop(size)
                 if positions.ebv is not None:  # the user's value is preferred to that of the file
                     known = np.isfinite(positions.ebv[part])
@@ -153,3 +162,44 @@ class CutoutFile:
         """Read rows of the file, which come in increasing order and may come twice."""
         unique, back = np.unique(stored, return_inverse=True)
         return read_rows(file, unique)[back]
+
+
+def read_catalog(file, rows=slice(None)):
+    """
+    List galaxies of an open file.
+
+    Parameters
+    ----------
+    file : `h5py.File`
+        Of `~astro_photz.cutouts.hdf5.layout.open_cutouts`.
+    rows : slice, optional
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        As `CutoutFile.catalog`; without positions if the file has none.
+    """
+    ids = read_column(file, "ObjID", rows)
+    table = Table({"objid": np.arange(len(file["images"]))[rows] if ids is None else ids})
+    if "ra" in file and "dec" in file:
+        coord = read_coord(file, rows)
+        table["ra"], table["dec"] = coord.ra, coord.dec
+    if "specz_redshift" in file:
+        table["redshift"] = read_column(file, "specz_redshift", rows)
+    return table
+
+
+def _are_those(positions, stored):
+    """Tell whether positions are the file's own, row by row: then no search is needed, and each stands for its row."""
+    if len(positions) != len(stored):
+        return False
+    return all(
+        np.array_equal(one.deg, other.deg, equal_nan=True)
+        for one, other in ((positions.coord.ra, stored.ra), (positions.coord.dec, stored.dec))
+    )
+
+
+def _batch_rows(images):
+    """Rows that are read at once: fewer of stamps so large that a batch would take all memory."""
+    row = np.dtype(np.float32).itemsize * int(np.prod(images.shape[1:]))
+    return max(1, min(BATCH_SIZE, _LARGEST_BATCH // row))

@@ -31,10 +31,22 @@ class Batch(NamedTuple):
         Rows of the positions.
     cutouts : `~astro_photz.Cutouts` (M,)
         NaN where there is no image. Their ``flags`` are bits of `~astro_photz.PhotozFlag` that say what went wrong.
+    problems : tuple of str, optional
+        The same in words, as far as more is known than flags say: a frame that could not be had, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz import Cutouts
+    >>> from astro_photz.cutouts import Batch
+    >>> batch = Batch(np.array([2, 0]), Cutouts.blank(2))
+    >>> batch.rows, len(batch.cutouts)
+    (array([2, 0]), 2)
     """
 
     rows: np.ndarray
     cutouts: Cutouts
+    problems: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -50,6 +62,21 @@ class CutoutSource(Protocol):
     ----------
     name : str
         Name of the origin of the images, which goes into the meta of the table.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import astro_photz
+    >>> from astro_photz.cutouts import Batch, CutoutSource
+    >>> class Blank:  # no image of any galaxy
+    ...     name = "blank"
+    ...     def batches(self, positions, *, size=64):
+    ...         for row in range(len(positions)):
+    ...             cutouts = astro_photz.Cutouts.blank(1, size=size)
+    ...             cutouts.flags[:] = astro_photz.PhotozFlag.NO_IMAGE
+    ...             yield Batch(np.array([row]), cutouts)
+    >>> isinstance(Blank(), CutoutSource)
+    True
     """
 
     name: str
@@ -71,7 +98,7 @@ class CutoutSource(Protocol):
         ...
 
 
-def without_image(rows, flag, *, size, ebv=None):
+def without_image(rows, flag, *, size, ebv=None, problems=()):
     """
     Yield batches of rows that have no image.
 
@@ -84,6 +111,8 @@ def without_image(rows, flag, *, size, ebv=None):
         Side of a stamp (pixels).
     ebv : `~numpy.ndarray` (N,), optional
         E(B-V) of all galaxies (mag), if it is known all the same.
+    problems : tuple of str, optional
+        The same in words.
 
     Yields
     ------
@@ -95,4 +124,4 @@ def without_image(rows, flag, *, size, ebv=None):
         if ebv is not None:
             cutouts.ebv[:] = ebv[part]
         cutouts.flags[:] = flag
-        yield Batch(part, cutouts)
+        yield Batch(part, cutouts, problems)
