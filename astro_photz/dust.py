@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 
 from .sdss import EXTINCTION_COEFFICIENTS
 from .utils._arrays import POSITIVE_SENTINELS, SENTINELS, numbers
+from .utils._checks import check_release
 from .utils._healpix import interpolated
 from .utils._optional import optional
 from .utils._sky import direction_of
@@ -113,8 +114,7 @@ def ebv_from_extinction(extinction: ArrayLike, *, data_release: int | None = Non
 
 
 def _coefficients(data_release):
-    if not isinstance(data_release, int | np.integer) or data_release < 1:
-        raise ValueError(f"data_release must be that of an SDSS catalogue, such as 12 or 17; got {data_release!r}")
+    check_release("data_release", data_release)
     return EXTINCTION_COEFFICIENTS["DR12" if data_release <= 12 else "DR13"]
 
 
@@ -288,6 +288,15 @@ def ebv_from_map(coord: SkyCoord, dust_map: str | Callable | None) -> np.ndarray
         If ``dust_map`` is a folder and sfdmap2 is not installed.
     FileNotFoundError
         If the folder does not hold the map.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astro_photz.dust import ebv_from_map
+    >>> coord = SkyCoord([150.0, 210.0], [2.0, 54.0], unit="deg")
+    >>> ebv_from_map(coord, lambda coord: 0.03 / np.sin(np.abs(coord.galactic.b)))
+    array([0.04491698, 0.03453095], dtype=float32)
     """
     if not callable(dust_map):
         dust_map = _sfd_map(dust_map)

@@ -12,6 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
+from astro_photz.utils._arrays import identifiers, values_and_mask
+from astro_photz.utils._checks import check_count
+
 __all__ = ["Drawn", "draws", "group_numbers"]
 
 _AT_ONCE = 200_000  # weights in memory
@@ -23,19 +26,24 @@ def draws(n: int, *, groups: ArrayLike | None, resamples: int, seed: int) -> Ite
     """
     Draw samples with replacement, many at a time, from the random numbers that `resampled` takes.
 
-    Yield the weights (R, n), the number of times that each galaxy was drawn.
+    Yield the weights (R, n), the number of times that each galaxy was drawn. Raise a ValueError if there is no galaxy,
+    or not a group for each.
     """
+    n, resamples, seed = check_count("n", n), check_count("resamples", resamples), check_count("seed", seed, least=0)
     rng = np.random.default_rng(seed)
-    member_of, n_groups = (slice(None), n) if groups is None else group_numbers(groups)
+    member_of, n_groups = (slice(None), n) if groups is None else group_numbers(groups, n)
     most = max(1, _AT_ONCE // n)
     for start in range(0, resamples, most):
         drawn = (rng.integers(n_groups, size=n_groups) for _ in range(min(most, resamples - start)))
         yield np.array([np.bincount(one, minlength=n_groups)[member_of] for one in drawn], dtype=float)
 
 
-def group_numbers(groups):
-    """Number the groups from 0 in their order: return the number of each galaxy's, and how many there are."""
-    names, member_of = np.unique(np.asarray(groups), return_inverse=True)
+def group_numbers(groups, n):
+    """Number the groups of n galaxies from 0 in their order: return that of each, and how many there are."""
+    plain, _ = values_and_mask(groups)
+    if plain.shape != (n,):
+        raise ValueError(f"groups must have the shape ({n},), one for each galaxy; got {plain.shape}")
+    names, member_of = np.unique(identifiers(plain) if plain.dtype.kind == "O" else plain, return_inverse=True)
     return member_of, len(names)
 
 

@@ -8,9 +8,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astro_photz.utils._arrays import filled
+from astro_photz.utils._checks import check_count
+from astro_photz.utils._settings import check_between
 
 from ._drawn import Drawn, draws
+from ._given import one_each
 from .figures import coverage
 
 __all__ = [
@@ -30,7 +32,8 @@ LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.68, 0.8, 0.9, 0.95, 0.99)
 PIT_END = 1e-6
 """A PIT that lies nearer to 0 or 1 counts as this far from it in the Anderson-Darling distance: see `pit_ad`."""
 
-_PIT_BINS = 20
+_AD_LEVELS = 1e-3, 0.999999  # to which the distribution of A² is tabulated
+_PIT_BINS, _MOST_BINS = 20, 10**6
 
 
 def pit_histogram(pit: ArrayLike, *, bins: int = _PIT_BINS) -> list[int]:
@@ -46,13 +49,19 @@ def pit_histogram(pit: ArrayLike, *, bins: int = _PIT_BINS) -> list[int]:
     -------
     list of int
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pit`` holds no real numbers or is empty, or ``bins`` is no number of bins.
+
     Examples
     --------
     >>> from astro_photz.metrics import pit_histogram
     >>> pit_histogram([0.1, 0.4, 0.45, 1.0], bins=4)
     [1, 2, 0, 1]
     """
-    return np.histogram(filled(pit), bins=bins, range=(0, 1))[0].tolist()
+    bins = check_count("bins", bins, most=_MOST_BINS)
+    return np.histogram(one_each(pit=pit), bins=bins, range=(0, 1))[0].tolist()
 
 
 def coverage_by_level(pit: ArrayLike) -> dict[str, float]:
@@ -67,6 +76,11 @@ def coverage_by_level(pit: ArrayLike) -> dict[str, float]:
     -------
     dict of float
         By the nominal level, as text.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pit`` holds no real numbers, or is empty.
 
     Examples
     --------
@@ -90,6 +104,11 @@ def pit_ks(pit: ArrayLike) -> float:
     float
         0 is perfect; of N calibrated PDFs, 95 % of samples lie below 1.36 / sqrt(N).
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pit`` holds no real numbers, or is empty.
+
     Examples
     --------
     >>> from astro_photz.metrics import pit_ks
@@ -98,7 +117,7 @@ def pit_ks(pit: ArrayLike) -> float:
     """
     from scipy.stats import kstest  # takes half a second to import
 
-    return float(kstest(pit, "uniform", method="asymp").statistic)
+    return float(kstest(one_each(pit=pit), "uniform", method="asymp").statistic)
 
 
 def pit_ad(pit: ArrayLike) -> float:
@@ -114,6 +133,11 @@ def pit_ad(pit: ArrayLike) -> float:
     float
         Of N calibrated PDFs, 95 % of samples lie below 2.49, whatever N is.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pit`` holds no real numbers, or is empty.
+
     Notes
     -----
     The formula is that of Anderson & Darling (1954), page 765. A PIT of exactly 0 or 1, of a redshift that the PDF
@@ -128,7 +152,7 @@ def pit_ad(pit: ArrayLike) -> float:
     >>> round(pit_ad(pit), 3), round(pit_ad(pit**2), 1)
     (0.011, 22.8)
     """
-    pit = np.sort(np.clip(filled(pit), PIT_END, 1 - PIT_END))
+    pit = np.sort(np.clip(one_each(pit=pit), PIT_END, 1 - PIT_END))
     n = len(pit)
     odd = 2 * np.arange(1, n + 1) - 1
     return float(-n - np.mean(odd * (np.log(pit) + np.log1p(-pit[::-1]))))
@@ -156,6 +180,11 @@ def pit_ks_by_chance(
     float
         Of `pit_ks`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pit`` holds no real numbers or is empty, ``level`` is no probability, or ``groups`` has another length.
+
     Examples
     --------
     >>> import numpy as np
@@ -166,7 +195,8 @@ def pit_ks_by_chance(
     """
     from scipy.stats import kstwobign
 
-    pit = np.asarray(pit)
+    pit = one_each(pit=pit)
+    check_between("level", level, 0, 1)
     if groups is None:
         return float(kstwobign.ppf(level) / np.sqrt(len(pit)))
     return _quantile_of(Drawn.ks_from_sample, pit, groups, level, resamples, seed)
@@ -195,6 +225,11 @@ def pit_ad_by_chance(
     float
         Of `pit_ad`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``pit`` holds no real numbers or is empty, ``level`` is no probability, or ``groups`` has another length.
+
     Examples
     --------
     >>> import numpy as np
@@ -203,9 +238,11 @@ def pit_ad_by_chance(
     >>> [round(pit_ad_by_chance(pit, groups=groups)) for groups in (None, galaxy)]
     [2, 24]
     """
+    pit = one_each(pit=pit)
+    check_between("level", level, *_AD_LEVELS)
     if groups is None:
         return _ad_of_large_samples(level)
-    return _quantile_of(Drawn.ad_from_sample, np.asarray(pit), groups, level, resamples, seed)
+    return _quantile_of(Drawn.ad_from_sample, pit, groups, level, resamples, seed)
 
 
 def _quantile_of(distance, pit, groups, level, resamples, seed):

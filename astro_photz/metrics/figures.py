@@ -7,7 +7,9 @@ import numpy as np
 from astropy.stats import mad_std
 from numpy.typing import ArrayLike
 
-from astro_photz.utils._arrays import filled
+from astro_photz.utils._settings import check_between
+
+from ._given import one_each
 
 __all__ = ["OUTLIER", "bias", "coverage", "eta", "sigma68", "sigma_mad"]
 
@@ -27,8 +29,19 @@ def bias(deviation: ArrayLike) -> float:
     Returns
     -------
     float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If deviations are no real numbers, or there are none.
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import bias
+    >>> bias([0.01, -0.01, 0.03])
+    0.01
     """
-    return float(np.mean(filled(deviation)))
+    return float(np.mean(one_each(deviation=deviation)))
 
 
 def sigma_mad(deviation: ArrayLike) -> float:
@@ -44,13 +57,18 @@ def sigma_mad(deviation: ArrayLike) -> float:
     -------
     float
 
+    Raises
+    ------
+    TypeError, ValueError
+        If deviations are no real numbers, or there are none.
+
     Examples
     --------
     >>> from astro_photz.metrics import sigma_mad
     >>> round(sigma_mad([-0.01, 0.0, 0.01, 7.0]), 6)
     0.014826
     """
-    return float(mad_std(filled(deviation)))
+    return float(mad_std(one_each(deviation=deviation)))
 
 
 def sigma68(deviation: ArrayLike) -> float:
@@ -69,13 +87,18 @@ def sigma68(deviation: ArrayLike) -> float:
     -------
     float
 
+    Raises
+    ------
+    TypeError, ValueError
+        If deviations are no real numbers, or there are none.
+
     Examples
     --------
     >>> from astro_photz.metrics import sigma68
     >>> round(sigma68([-0.02, -0.01, 0.0, 0.01, 0.02]), 4)
     0.0136
     """
-    low, high = np.quantile(filled(deviation), [0.16, 0.84])
+    low, high = np.quantile(one_each(deviation=deviation), [0.16, 0.84])
     return float(high - low) / 2
 
 
@@ -93,8 +116,22 @@ def eta(deviation: ArrayLike, *, beyond: float = OUTLIER) -> float:
     Returns
     -------
     float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If deviations are no real numbers, or there are none; or ``beyond`` is no number.
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import eta
+    >>> eta([0.01, -0.01, 0.08, -0.2])
+    0.5
+    >>> eta([0.01, -0.01, 0.08, -0.2], beyond=0.15)
+    0.25
     """
-    off = np.abs(filled(deviation))
+    check_between("beyond", beyond, 0, np.inf)
+    off = np.abs(one_each(deviation=deviation))
     return _share(off > beyond, off)
 
 
@@ -111,8 +148,20 @@ def coverage(pit: ArrayLike, *, level: float) -> float:
     Returns
     -------
     float
+
+    Raises
+    ------
+    TypeError, ValueError
+        If values of ``pit`` are no real numbers, or there are none; or ``level`` is no probability.
+
+    Examples
+    --------
+    >>> from astro_photz.metrics import coverage
+    >>> coverage([0.1, 0.2, 0.4, 0.5, 0.7, 0.8, 0.95, 0.99], level=0.68)
+    0.625
     """
-    off = np.abs(filled(pit) - 0.5)
+    check_between("level", level, 0, 1)
+    off = np.abs(one_each(pit=pit) - 0.5)
     return _share(off < level / 2, off)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from astro_photz.utils._arrays import filled
+from astro_photz.utils._checks import check_count
 
 from ._drawn import Drawn, draws, group_numbers
 from .calibration import PIT_END, pit_ad, pit_ks
@@ -37,6 +38,15 @@ class Metric:
         (R,). It is for speed: without it, each sample is written out, and ``value`` called.
     instead : str, optional
         Name of a score whose mean is the metric where ``score`` is not known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.metrics import METRICS, Metric
+    >>> METRICS["sigma_mad"].score
+    'deviation'
+    >>> Metric("deviation", np.median).value([0.01, -0.01, 0.03])
+    np.float64(0.01)
     """
 
     score: str
@@ -147,13 +157,22 @@ def summary(scores: Scores) -> dict[str, float]:
     >>> summary(Scores(deviation([0.11, 0.19, 0.31], [0.10, 0.20, 0.30])))  # no PDFs
     {'bias': 0.002817, 'sigma_mad': 0.002074, 'sigma68': 0.005924, 'eta': 0.0, 'n': 3}
     """
-    n = len(scores.deviation)
-    if n == 0:
-        raise ValueError("there is no galaxy to judge by: scores is empty")
+    n = _length(scores)
     unknown = np.count_nonzero(scores.unknown)
     if unknown:
         raise ValueError(f"scores must be numbers; of {unknown} galaxies they are NaN: leave those out by Scores.of")
     return {name: _rounded(metric(scores)) for name, metric in _known(scores).items()} | {"n": n}
+
+
+def _length(scores):
+    """Number of galaxies; ValueError if there is none, or scores have several lengths."""
+    shapes = {np.shape(values) for values in scores if values is not None}
+    (shape, *others) = shapes
+    if others or len(shape) != 1:
+        raise ValueError(f"scores must be lists of one length, a number for each galaxy; got the shapes {shapes}")
+    if not shape[0]:
+        raise ValueError("there is no galaxy to judge by: scores is empty")
+    return shape[0]
 
 
 def _known(scores):
@@ -180,6 +199,11 @@ def resampled(n: int, *, groups: ArrayLike | None = None, resamples: int = 200, 
     `~numpy.ndarray` of int
         Rows of the sample.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``n`` or ``resamples`` is no number from 1 on, ``seed`` none from 0 on, or ``groups`` has another length.
+
     Examples
     --------
     >>> from astro_photz.metrics import resampled
@@ -189,11 +213,12 @@ def resampled(n: int, *, groups: ArrayLike | None = None, resamples: int = 200, 
     [3, 0, 1, 2]
     [0, 1, 2, 0, 1, 2]
     """
+    n, resamples, seed = check_count("n", n), check_count("resamples", resamples), check_count("seed", seed, least=0)
     rng = np.random.default_rng(seed)
     if groups is None:
         yield from (rng.integers(n, size=n) for _ in range(resamples))
         return
-    member_of, n_groups = group_numbers(groups)
+    member_of, n_groups = group_numbers(groups, n)
     order = np.argsort(member_of, kind="stable")
     members = np.split(order, 1 + np.flatnonzero(np.diff(member_of[order])))
     for _ in range(resamples):
@@ -265,8 +290,21 @@ def binned(
     -------
     list of dict
         For each bin ``low``, ``high``, the metrics of `summary`, and ``errors``, those of `bootstrap`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.metrics import binned, score_gaussian
+    >>> z = np.linspace(0.05, 0.25, 100)
+    >>> r_mag = 15 + 10 * z
+    >>> scores = score_gaussian(z + 0.01 * np.sin(1e4 * z), np.full(100, 0.01), z)
+    >>> for one in binned(scores, r_mag, [15, 16, 17, 18]):
+    ...     print(one["low"], one["high"], one["n"], round(one["sigma_mad"], 3), round(one["errors"]["sigma_mad"], 3))
+    15.0 16.0 25 0.009 0.002
+    16.0 17.0 50 0.009 0.001
+    17.0 18.0 25 0.009 0.002
     """
-    values, bins = filled(values), []
+    values, bins = filled(values, name="values"), []
     for low, high in itertools.pairwise(edges):
         rows = np.flatnonzero((values >= low) & (values < high))
         if len(rows) >= at_least:

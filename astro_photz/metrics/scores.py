@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.utils._arrays import filled
 
+from ._given import one_each
+
 __all__ = ["LOWEST_DENSITY", "Scores", "deviation", "score", "score_gaussian"]
 
 LOWEST_DENSITY = 1e-6
@@ -43,6 +45,17 @@ class Scores(NamedTuple):
         Integral of the squared density, less twice the density at the true redshift.
     within68, within95 : `~numpy.ndarray` (N,), optional
         1 where the true redshift lies in the central interval of 68 or 95 %, and 0 elsewhere.
+
+    Examples
+    --------
+    >>> from astro_photz import RedshiftPDF
+    >>> from astro_photz.metrics import score
+    >>> pdf = RedshiftPDF([[0.1, 0.6, 0.3], [0.0, 0.2, 0.8]], [0.0, 0.1, 0.2, 0.3])
+    >>> scores = score(pdf, [0.15, 0.28])
+    >>> scores.pit.round(2)
+    array([0.4 , 0.84])
+    >>> scores.of([1]).pit.round(2)
+    array([0.84])
     """
 
     deviation: np.ndarray
@@ -103,6 +116,11 @@ def score(pdf: RedshiftPDF, redshift: ArrayLike) -> Scores:
     -------
     `Scores` (N,)
 
+    Raises
+    ------
+    TypeError, ValueError
+        If ``redshift`` holds no real numbers, or not one for each PDF.
+
     Notes
     -----
     The density is constant within a bin: the integral of its square is the sum of ``p**2 / width``, exactly. Beyond the
@@ -118,7 +136,7 @@ def score(pdf: RedshiftPDF, redshift: ArrayLike) -> Scores:
     >>> score(pdf, [0.15, 0.05, 0.35]).cde_loss  # the square is 3.75; the density 5, 2.5 and 0
     array([-6.25, -1.25,  3.75])
     """
-    redshift = filled(redshift)
+    redshift = filled(redshift, name="redshift")
     if redshift.shape != (len(pdf),):
         raise ValueError(f"redshift must have the shape ({len(pdf)},), a number for each PDF; got {redshift.shape}")
     if len(pdf) <= _BLOCK:
@@ -153,8 +171,10 @@ def score_gaussian(z_phot: ArrayLike, error: ArrayLike, redshift: ArrayLike) -> 
 
     Raises
     ------
+    TypeError
+        If one of the columns holds no real numbers.
     ValueError
-        If an error is 0 or negative.
+        If an error is 0 or negative, there is no galaxy, or the shapes differ.
 
     Notes
     -----
@@ -170,7 +190,7 @@ def score_gaussian(z_phot: ArrayLike, error: ArrayLike, redshift: ArrayLike) -> 
     """
     from scipy.special import ndtr
 
-    z_phot, error, redshift = filled(z_phot), filled(error), filled(redshift)
+    z_phot, error, redshift = one_each(z_phot=z_phot, error=error, redshift=redshift)
     if (error <= 0).any():
         raise ValueError(f"error must be above 0 in every row; {np.count_nonzero(error <= 0)} are not")
     off = (redshift - z_phot) / error
@@ -196,11 +216,19 @@ def deviation(z_phot: ArrayLike, redshift: ArrayLike) -> np.ndarray:
     `~numpy.ndarray` (N,)
         NaN where one of them is masked.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If one holds no real numbers, or their shapes differ.
+
     Examples
     --------
     >>> from astro_photz.metrics import deviation
     >>> deviation([0.21, 0.1], [0.1, 0.1]).round(6)
     array([0.1, 0. ])
     """
-    z_phot, redshift = filled(z_phot), filled(redshift)
-    return (z_phot - redshift) / (1 + redshift)
+    z_phot, redshift = filled(z_phot, name="z_phot"), filled(redshift, name="redshift")
+    if z_phot.shape != redshift.shape and z_phot.ndim and redshift.ndim:
+        raise ValueError(f"redshift must have the shape {z_phot.shape}, like z_phot; got {redshift.shape}")
+    with np.errstate(all="ignore"):  # of infinite ones, whose deviation is NaN
+        return (z_phot - redshift) / (1 + redshift)

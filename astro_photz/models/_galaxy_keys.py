@@ -80,8 +80,11 @@ class Galaxies:
         known = "ra" in file and "dec" in file
         simulated = is_simulated(file)
         numbers = _progenitor_keys(file) if simulated else _survey_keys(file)
+        positions = _vectors(read_coord(file))[rows] if known else None
+        if positions is None and numbers is None:  # galaxies that nothing tells from others
+            positions = np.full((len(file["images"]), 3), np.nan)[rows]
         return cls(
-            positions=_vectors(read_coord(file))[rows] if known else None,
+            positions=positions,
             numbers=None if numbers is None else numbers[rows],
             simulated=simulated,
         )

@@ -19,6 +19,7 @@ __all__ = ["Sketch"]
 
 _BYTES = BITS // 8
 _MOST = 10**6  # keys in a file, whatever it claims
+_LARGEST = 10**15  # of a set
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,12 @@ class Sketch:
         """Read a sketch out of the entries of a file; raise a ValueError if they are damaged."""
         try:
             n, k = int(entries["n"]), int(entries["k"])
-            if not 1 <= k <= min(n, _MOST):
+            if not 1 <= k <= min(n, _MOST) or n > _LARGEST:
                 raise ValueError(f"{k} keys of {n}")
             content = zlib.decompressobj().decompress(base64.b64decode(entries["keys"], validate=True), k * _BYTES)
             steps = np.zeros((k, 8), np.uint8)
             steps[:, :_BYTES] = np.frombuffer(content, np.uint8).reshape(_BYTES, k).T
-        except (KeyError, TypeError, ValueError, zlib.error) as error:
+        except (KeyError, OverflowError, TypeError, ValueError, zlib.error) as error:
             raise ValueError(f"its keys are damaged: {error}") from error
         steps = steps.view("<u8")[:, 0].astype(np.uint64)
         if not steps[1:].all():

@@ -5,6 +5,7 @@ The card of a model, ``card.json``: its description, training data, figures of m
 
 import hashlib
 import json
+import reprlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Self
@@ -14,7 +15,10 @@ from astro_photz.utils._document import Document
 from astro_photz.utils._files import aside, sha256
 from astro_photz.utils._types import PathLike
 
-__all__ = ["ANALOGUES", "BESIDE", "CARD", "LINEAGE", "REFERENCE", "ModelCard", "ModelError"]
+from ._fields import fault_of, is_hash
+from ._listed import listed_bytes
+
+__all__ = ["ANALOGUES", "BESIDE", "CARD", "LINEAGE", "REFERENCE", "SPACE", "ModelCard", "ModelError"]
 
 CARD = "card.json"
 """Name of the file, by which the folder of a model is known."""
@@ -28,15 +32,38 @@ REFERENCE = "reference.npz"
 ANALOGUES = "analogues.npz"
 """Name of the file with galaxies of known redshift to compare others with."""
 
-BESIDE = (LINEAGE, REFERENCE, ANALOGUES)
+SPACE = "similarity.npz"
+"""Name of the file with the space of similarity searches."""
+
+BESIDE = (LINEAGE, REFERENCE, ANALOGUES, SPACE)
 """Names of the files that a model may have beside its graphs."""
 
 _IN_EVERY_FILE = ("name", "version", "bands", "pixel_scale", "embedding_dim", "training_data", "limits", "files")
 _HASHED = (".onnx", ".pt", ".safetensors")
+_SEARCHES = "similarity"  # entry about the space, which had the hash of its file before `files` did
+# What changes an estimate, a flag, or what a result says of the model. All else is a report.
+_DECIDE = (
+    *("z_edges", "calibration", "training_range", "simulated", "origin"),
+    *("bands", "pixel_scale", "r_ugriz", "image_size", "embedding_dim"),
+)
 
 
 class ModelError(ValueError):
-    """A folder that should hold a model does not, or not the one that its card describes."""
+    """
+    A folder that should hold a model does not, or not the one that its card describes.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz.models import ModelError, load_model
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "card.json").write_text("{}")
+    >>> try:
+    ...     load_model(folder)
+    ... except ModelError as error:
+    ...     print(str(error).partition("card.json ")[2])
+    lacks name, version, bands, pixel_scale, embedding_dim, training_data, limits, files
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +105,7 @@ class ModelCard(Document):
     opset, difference_from_torch : int, dict of float, optional
         Version of the ONNX operators, and largest differences between the graphs and what was trained.
     files : dict of str, optional
-        Hashes of the files of the model, by name; `write` fills them in.
+        Hashes of the files of the model, by name; `write` fills them in. A file that is not listed is not used.
     form : int, optional
         Version of the form of a card. Cards without one have form 1.
     others : dict, optional
@@ -87,7 +114,8 @@ class ModelCard(Document):
     Raises
     ------
     ModelError
-        If a field is of another type, or the form is newer than this version of the package.
+        If a field is of another type, holds what no model can have, such as edges that do not increase, or the form is
+        newer than this version of the package.
 
     Examples
     --------
@@ -128,6 +156,13 @@ class ModelCard(Document):
     difference_from_torch: dict = field(default_factory=dict)
     files: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        super().__post_init__()
+        fault = fault_of(vars(self)) or self._fault_of_space()
+        if fault:
+            name, words = fault
+            raise self.error(f"{name} of {self.noun} {words}")
+
     @classmethod
     def of(cls, entries: dict) -> Self:
         if isinstance(entries.get("version"), int):  # as some users have written it
@@ -153,7 +188,7 @@ class ModelCard(Document):
         FileNotFoundError
             If the folder has no card.
         ModelError
-            If the card is not JSON, lacks an entry, or has one of another type.
+            If the card is not JSON, lacks an entry, or has one that no model can have.
         """
         file = Path(folder) / CARD
         if not file.is_file():
@@ -183,6 +218,34 @@ class ModelCard(Document):
             part.write_text(json.dumps(card.entries(), indent=2) + "\n", encoding="utf-8")
         return card
 
+    def content(self, folder: PathLike, name: str) -> bytes:
+        """
+        Read a file of the model that the card lists.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Of the model.
+        name : str
+            Of the file.
+
+        Returns
+        -------
+        bytes
+            Those that have the hash of the card.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is missing.
+        ModelError
+            If the card does not list it, or it is not the one that the card describes.
+        """
+        try:
+            return listed_bytes(Path(folder), name, self.hashes)
+        except ValueError as error:
+            raise ModelError(str(error)) from error
+
     def entries(self) -> dict:
         return super().entries() | {"files": self.files}
 
@@ -192,9 +255,24 @@ class ModelCard(Document):
         return "head.onnx" in self.files
 
     @property
+    def hashes(self) -> dict[str, str]:
+        """Hashes of all files that are used, by name: `files`, and the space of cards that list it elsewhere, dict."""
+        space = self.others.get(_SEARCHES, {})
+        return ({SPACE: space["sha256"]} if space else {}) | self.files
+
+    @property
     def sha256(self) -> str:
-        """Hash of the files' hashes, by which the model is known, str."""
-        return hashlib.sha256("".join(self.files[name] for name in sorted(self.files)).encode()).hexdigest()
+        """
+        Hash of all that decides what the model says, by which it is known, str.
+
+        It is that of a JSON text, with sorted keys and no spaces, of the hashes of the files and of the entries that
+        change an estimate, a flag, or what a result tells of the model: ``z_edges``, ``calibration``,
+        ``training_range``, ``simulated``, ``origin``, ``bands``, ``pixel_scale``, ``r_ugriz``, ``image_size`` and
+        ``embedding_dim``. Figures of merit, limits and words are not part of it.
+        """
+        told = {name: getattr(self, name) for name in _DECIDE} | {"files": self.hashes}
+        text = json.dumps(_whole(told), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def trained_on(self) -> str:
@@ -202,3 +280,18 @@ class ModelCard(Document):
         if self.simulated or not self.origin.get("simulated"):
             return "simulated images" if self.simulated else "real images"
         return "simulated images, then real images"
+
+    def _fault_of_space(self):
+        space = self.others.get(_SEARCHES)
+        if space is None or (isinstance(space, dict) and is_hash(space.get("sha256"))):
+            return None
+        return _SEARCHES, f"must hold the sha256 of {SPACE}, got {reprlib.repr(space)}"
+
+
+def _whole(value):
+    """A value whose numbers are whole where they can be: 64 and 64.0 are one size."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

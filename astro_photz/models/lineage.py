@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from astro_photz.cutouts.hdf5.dataset import data_hash
 from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.utils._document import Document
-from astro_photz.utils._files import aside, sha256
+from astro_photz.utils._files import aside
 from astro_photz.utils._types import PathLike
 
 from ._galaxy_keys import Galaxies
@@ -39,10 +39,9 @@ __all__ = [
 ]
 
 LARGEST = 100_000
-"""Largest size of the file (bytes)."""
+"""Largest size of the file, if none is given (bytes)."""
 
 _ROOM = {"positions": 4, "numbers": 1}  # shares of the room in the file: positions are what most tables have
-_SMALL = 10**8  # bytes, hashed in no time: then the hash is not kept beside the file
 _ALL = tuple(ROLES)
 _REMEDY = {
     True: "leave them out (model.lineage.common(coord).rows marks them), or take others",
@@ -51,7 +50,20 @@ _REMEDY = {
 
 
 class TrainedOnWarning(AstropyUserWarning):
-    """Galaxies that a model is judged by are among those that it was trained or calibrated on."""
+    """
+    Galaxies that a model is judged by are among those that it was trained or calibrated on.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from astro_photz.models import TrainedOnWarning
+    >>> with warnings.catch_warnings(action="error", category=TrainedOnWarning):  # such galaxies now end a script
+    ...     try:
+    ...         warnings.warn("2 of the 90 galaxies are in common", TrainedOnWarning, stacklevel=1)
+    ...     except TrainedOnWarning as warning:
+    ...         print(warning)
+    2 of the 90 galaxies are in common
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +81,7 @@ class Lineage(Document):
     Examples
     --------
     >>> from astropy.coordinates import SkyCoord
-    >>> from astro_photz.models.lineage import Lineage
-    >>> from astro_photz.models.training_sets import TrainingSet
+    >>> from astro_photz.models import Lineage, TrainingSet
     >>> seen = SkyCoord([150.1, 150.2], [2.2, 2.3], unit="deg")
     >>> lineage = Lineage(sets=[TrainingSet.of_galaxies("trained", seen)])
     >>> lineage.common(SkyCoord([150.1, 10.0], [2.2, 5.0], unit="deg")).rows
@@ -86,7 +97,7 @@ class Lineage(Document):
     def of(cls, entries: dict) -> Self:
         try:
             sets = {"sets": [_training_set(one) for one in entries["sets"]]} if "sets" in entries else {}
-        except (TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError) as error:
             raise ModelError(f"{cls.noun} is damaged: {error}") from error
         return super().of(entries | sets)
 
@@ -115,7 +126,8 @@ class Lineage(Document):
             if file
         ]
         if card.origin:
-            sets.append(TrainingSet(role="trained", model=card.origin["name"], simulated=card.origin["simulated"]))
+            name, simulated = card.origin.get("name", ""), card.origin.get("simulated", False)
+            sets.append(TrainingSet(role="trained", model=name, simulated=simulated))
         return cls(sets=sets)
 
     @classmethod
@@ -140,16 +152,18 @@ class Lineage(Document):
         path = Path(folder) / LINEAGE
         return cls.of_file(path) if path.is_file() else None
 
-    def write(self, folder: PathLike) -> None:
+    def write(self, folder: PathLike, *, largest: int = LARGEST) -> None:
         """
         Write the lineage, with as many keys as fit.
 
         Parameters
         ----------
         folder : str or path-like
+        largest : int, optional
+            Largest size of the file (bytes).
         """
         with aside(Path(folder) / LINEAGE) as part:
-            part.write_text(_text(_fitted(self)), encoding="utf-8")
+            part.write_text(_text(_fitted(self, largest)), encoding="utf-8")
 
     @property
     def files(self) -> dict[str, str]:
@@ -239,15 +253,15 @@ def _text(lineage):
     return json.dumps(lineage.entries(), indent=1) + "\n"
 
 
-def _fitted(lineage):
+def _fitted(lineage, largest):
     """The lineage with the smallest keys of its larger sketches, so that the file has its size."""
-    if len(_text(lineage)) <= LARGEST:
+    if len(_text(lineage)) <= largest:
         return lineage
     most = [len(sketch.keys) / _ROOM[name] for one in lineage.sets for name, sketch in _sketches(one).items()]
-    low, high = 0, 1 + min(LARGEST // 2, int(max(most, default=0)))  # a key takes two bytes at least
+    low, high = 0, 1 + min(largest // 2, int(max(most, default=0)))  # a key takes two bytes at least
     while high - low > 1:
         each = (low + high) // 2
-        low, high = (each, high) if len(_text(_cut(lineage, each))) <= LARGEST else (low, each)
+        low, high = (each, high) if len(_text(_cut(lineage, each))) <= largest else (low, each)
     return _cut(lineage, low)
 
 
@@ -346,8 +360,7 @@ def check_unseen(model: Any, path: PathLike, *, stacklevel: int = 2) -> Overlap 
     ValueError
         If it is the very file.
     """
-    small = Path(path).stat().st_size < _SMALL
-    refuse_training_file(model, sha256(path) if small else data_hash(path), path)
+    refuse_training_file(model, data_hash(path), path)
     if model.lineage is None:
         return None
     with open_cutouts(path) as file:

@@ -8,28 +8,33 @@ of; dereddening and the scaling of pixels are inside the graph, so that they can
 no head yet: it embeds, and no more.
 """
 
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from astro_photz.config import conf
 from astro_photz.cutouts import Cutouts
 from astro_photz.pdf import RedshiftPDF
-from astro_photz.utils._files import sha256
+from astro_photz.utils._onnxruntime import onnxruntime
+from astro_photz.utils._products import ROWS, padded
+from astro_photz.utils._threads import in_threads
 from astro_photz.utils._types import PathLike
 
-from ._threads import in_threads
+from ._graph import weights_outside
 from .card import BESIDE, LINEAGE, ModelCard, ModelError
 from .lineage import Lineage
 
 __all__ = ["IMAGE_SIZE", "Encoding", "PhotozModel"]
 
 IMAGE_SIZE = 64
-# Stamps that go through the graph at once, in a thread: enough to keep a processor busy, few enough to stay in its
-# cache and to be shared out evenly.
-_BATCH = 16
+# Stamps that go through the encoder at once, in a thread: enough to keep a processor busy, few enough to stay in its
+# cache and to be shared out evenly. It is always as many, and of the head as well: see `row_products`.
+_BATCH = ROWS
+_HEAD_BATCH = 64
 
 
 class Encoding(NamedTuple):
@@ -57,6 +62,9 @@ class PhotozModel:
     ----------
     path : str or path-like
         Folder with ``encoder.onnx``, ``head.onnx`` (but for an encoder alone) and ``card.json``.
+    providers : sequence of str, optional
+        Execution providers of onnxruntime, the preferred one first; ``conf.providers`` by default. On others than the
+        processor, the last digits of a result may depend on the hardware.
 
     Attributes
     ----------
@@ -67,8 +75,11 @@ class PhotozModel:
     ------
     FileNotFoundError
         If a file is missing.
+    OSError
+        If a file cannot be read.
     ModelError
-        If a file is not the one that the card describes, or the graphs do not fit together.
+        If a file is not the one that the card describes, the graphs do not fit together, or a graph has its weights in
+        another file; or if onnxruntime does not have a provider, or cannot use the preferred one.
 
     Examples
     --------
@@ -80,14 +91,17 @@ class PhotozModel:
     <RedshiftPDF of 2 galaxies, 180 bins on 0 to 0.4>
     """
 
-    def __init__(self, path: PathLike):
+    def __init__(self, path: PathLike, *, providers: Sequence[str] | None = None):
         self.path = Path(path)
+        self._providers = _checked(conf.providers if providers is None else providers)
         self.card = ModelCard.read(self.path)
-        _check_hashes(self.path, self.card)
-        self._encoder = _session(self.path / "encoder.onnx")
-        self._head: Any = _session(self.path / "head.onnx") if self.card.has_head else None
-        self._dims: dict[str, Any] = {node.name: node.shape[-1] for node in self._encoder.get_outputs()}
+        beside = [name for name in BESIDE if name in self.card.hashes or (self.path / name).is_file()]
+        self._kept: dict[str, bytes] = {name: self.card.content(self.path, name) for name in beside}
+        self._encoder = self._session("encoder.onnx")
+        self._head: Any = self._session("head.onnx") if self.card.has_head else None
+        self._gives = _lengths(self._encoder.get_outputs())
         self._check_shapes()
+        self._check_ranges()
 
     @property
     def name(self) -> str:
@@ -101,7 +115,7 @@ class PhotozModel:
 
     @property
     def sha256(self) -> str:
-        """Hash of the files' hashes, by which the model is known, str."""
+        """Hash of all that decides what the model says, by which it is known: `ModelCard.sha256`, str."""
         return self.card.sha256
 
     @property
@@ -112,7 +126,34 @@ class PhotozModel:
     @cached_property
     def lineage(self) -> Lineage | None:
         """The galaxies that it was trained and calibrated on, `Lineage`; None if its folder does not tell."""
-        return Lineage.read(self.path) if LINEAGE in self.card.files else None
+        if LINEAGE not in self.card.files:
+            return None
+        return Lineage.of_bytes(self.content(LINEAGE), self.path / LINEAGE)
+
+    def content(self, name: str) -> bytes:
+        """
+        Read a file of the model that its card lists; those beside the graphs were read when it was loaded.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        bytes
+
+        Raises
+        ------
+        FileNotFoundError, ModelError
+            As in `ModelCard.content`.
+
+        Examples
+        --------
+        >>> from astro_photz import load_model
+        >>> load_model().content("reference.npz")[:2]
+        b'PK'
+        """
+        return self._kept[name] if name in self._kept else self.card.content(self.path, name)
 
     @property
     def edges(self) -> np.ndarray:
@@ -129,7 +170,7 @@ class PhotozModel:
         return f"<PhotozModel {self.name} {self.version}>"
 
     def __reduce__(self):  # sessions of onnxruntime do not pickle: a worker opens its own
-        return type(self), (self.path,)
+        return partial(type(self), providers=self._providers), (self.path,)
 
     def encode(self, flux: ArrayLike, ebv: ArrayLike) -> np.ndarray:
         """
@@ -181,7 +222,7 @@ class PhotozModel:
 
         Returns
         -------
-        `Encoding` (N,)
+        Encoding (N,)
             Of one pass through the graph.
 
         Examples
@@ -192,30 +233,31 @@ class PhotozModel:
         >>> encoding.embedding.shape, encoding.features.shape
         ((3, 256), (3, 512))
         """
-        outputs = self._outputs(cutouts, list(self._dims))
+        outputs = self._outputs(cutouts, list(self._gives))
         return Encoding(outputs["embedding"], outputs.get("features", outputs["embedding"]))
 
     @property
     def feature_dim(self) -> int:
-        """Length F of the features of an `Encoding`, int."""
-        return self._dims.get("features", self.card.embedding_dim)
+        """Length F of the features of an encoding, int."""
+        return self._gives.get("features", (self.card.embedding_dim,))[0]
 
     @property
     def gives_features(self) -> bool:
         """True if the encoder's graph gives other features than the embedding itself, bool."""
-        return "features" in self._dims
+        return "features" in self._gives
 
     def _outputs(self, cutouts, names):
-        cutouts = cutouts.crop(IMAGE_SIZE)
-        outputs = {name: np.empty((len(cutouts), self._dims[name]), dtype=np.float32) for name in names}
+        cutouts = cutouts if cutouts.size == IMAGE_SIZE else cutouts.crop(IMAGE_SIZE)
+        outputs = {name: np.empty((len(cutouts), *self._gives[name]), dtype=np.float32) for name in names}
 
         def run(start):
             part = slice(start, start + _BATCH)
-            feed = {"flux": np.ascontiguousarray(cutouts.flux[part]), "ebv": cutouts.ebv[part]}
+            feed = {"flux": padded(np.ascontiguousarray(cutouts.flux[part])), "ebv": padded(cutouts.ebv[part])}
             for name, values in zip(names, self._encoder.run(names, feed), strict=True):
-                outputs[name][part] = values
+                outputs[name][part] = values[: len(cutouts.ebv[part])]
 
-        in_threads(run, range(0, len(cutouts), _BATCH))
+        for _ in in_threads(run, range(0, len(cutouts), _BATCH)):
+            pass
         known = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0) & ~np.isnan(cutouts.flux).all(axis=(1, 2, 3))
         for values in outputs.values():
             values[~known] = np.nan
@@ -244,50 +286,80 @@ class PhotozModel:
             raise ValueError(f"embedding must have the shape (N, {self.card.embedding_dim}), got {embedding.shape}")
         if not len(embedding):
             return RedshiftPDF(np.zeros((0, len(edges) - 1)), edges)
-        (p,) = self._head.run(["pdf"], {"embedding": embedding})
-        return RedshiftPDF(p, edges)
+        blocks = (embedding[start : start + _HEAD_BATCH] for start in range(0, len(embedding), _HEAD_BATCH))
+        parts = [self._head.run(["pdf"], {"embedding": padded(block, _HEAD_BATCH)})[0] for block in blocks]
+        return RedshiftPDF(np.concatenate(parts)[: len(embedding)], edges)
+
+    def _check_ranges(self):
+        missing = {"r_mag", "ebv"} - set(self.card.training_range)
+        if self.card.training_range and missing:
+            raise ModelError(f"{self.path}: training_range of its card lacks {', '.join(sorted(missing))}")
 
     def _check_shapes(self):
         graphs = [self._encoder] if self._head is None else [self._encoder, self._head]
-        wanted = (5, IMAGE_SIZE, IMAGE_SIZE)
-        inputs = {node.name: tuple(node.shape[1:]) for node in self._encoder.get_inputs()}
-        outputs = self._dims | {node.name: node.shape[-1] for node in (self._head.get_outputs() if self._head else ())}
-        if inputs != {"flux": wanted, "ebv": ()}:
-            raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,), but takes {inputs}")
-        if any(isinstance(node.shape[0], int) for graph in graphs for node in graph.get_inputs()):
+        dim, takes = self.card.embedding_dim, _lengths(self._encoder.get_inputs())
+        if takes != {"flux": (5, IMAGE_SIZE, IMAGE_SIZE), "ebv": ()}:
+            raise ModelError(f"{self.path}/encoder.onnx must take flux (N, 5, 64, 64) and ebv (N,), but takes {takes}")
+        if any(not node.shape or isinstance(node.shape[0], int) for graph in graphs for node in graph.get_inputs()):
             raise ModelError(f"{self.path}: the graphs take batches of one length only: export a dynamic batch")
-        expected = {"embedding": self.card.embedding_dim}
-        if isinstance(features := self._dims.get("features"), int):  # which no card tells
+        expected = {"embedding": (dim,)}
+        if len(features := self._gives.get("features", ())) == 1 and isinstance(features[0], int):  # no card tells it
             expected["features"] = features
+        gives = self._gives
         if self._head is not None:
-            expected["pdf"] = len(self.edges) - 1
-        if outputs != expected:
-            raise ModelError(f"{self.path}: the graphs give {outputs}, while the card says {expected}")
+            expected["pdf"] = (len(self.edges) - 1,)
+            gives = gives | _lengths(self._head.get_outputs())
+        if gives != expected:
+            raise ModelError(f"{self.path}: the graphs give {gives}, while the card says {expected}")
+        if self._head is not None and (takes := _lengths(self._head.get_inputs())) != {"embedding": (dim,)}:
+            raise ModelError(f"{self.path}/head.onnx must take embedding (N, {dim}), but takes {takes}")
+        nodes = [node for graph in graphs for node in (*graph.get_inputs(), *graph.get_outputs())]
+        if any(node.type != "tensor(float)" for node in nodes):
+            raise ModelError(f"{self.path}: the graphs must take and give numbers of float32 only")
 
-
-def _check_hashes(path, card):
-    beside = [name for name in BESIDE if name in card.files or (path / name).is_file()]
-    for name in ("encoder.onnx", *(["head.onnx"] if card.has_head else []), *beside):
-        file = path / name
-        if not file.is_file():
-            raise FileNotFoundError(f"{path} is no folder of a model: it has no {name}")
-        found = sha256(file)
-        if found != card.files.get(name):
+    def _session(self, name):
+        """Open a graph, from the bytes whose hash was compared."""
+        path, content = self.path / name, self.card.content(self.path, name)
+        try:
+            outside = weights_outside(content)
+        except ValueError as error:
+            raise ModelError(f"onnxruntime cannot read {path}: it is no ONNX graph ({error})") from error
+        if outside:
             raise ModelError(
-                f"{file} is not the file that its card describes: its sha256 is {found}, and that in the card is "
-                f"{card.files.get(name)}. It was changed or damaged; get the model again."
+                f"{path} is refused: the weights of {outside} are in another file, which no hash of the card covers. "
+                "Save the graph with all its weights inside: onnx.save(..., save_as_external_data=False)"
             )
+        ort = onnxruntime()
+        options = ort.SessionOptions()
+        # The threads are ours, a batch each. Those of onnxruntime spin while they wait for each other, so that a
+        # neighbour on the machine costs more than its share, and are pinned to cores that may not be this process's.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")  # and no other, which was not looked into
+        try:
+            session = ort.InferenceSession(content, options, providers=self._providers)
+        except Exception as error:  # onnxruntime raises classes of its own, without a common parent
+            raise ModelError(f"onnxruntime cannot read {path}: {error}") from error
+        if session.get_providers()[0] != self._providers[0]:  # it falls back without a word
+            raise ModelError(
+                f"providers[0]={self._providers[0]!r} cannot be used here, though onnxruntime has it: its libraries "
+                "may be missing. Mend them, or leave it out"
+            )
+        return session
 
 
-def _session(file):
-    import onnxruntime
+def _checked(providers):
+    """Check that onnxruntime has all of some execution providers, and list them."""
+    given = [providers] if isinstance(providers, str) else list(providers)
+    known = onnxruntime().get_available_providers()
+    unknown = [name for name in given if name not in known]
+    if unknown or not given:
+        raise ModelError(
+            f"providers must be some that this onnxruntime has, {', '.join(known)}; got {', '.join(map(repr, given))}"
+        )
+    return given
 
-    options = onnxruntime.SessionOptions()
-    # The threads are ours, a batch each. Those of onnxruntime spin while they wait for each other, so that a neighbour
-    # on the machine costs more than its share, and are pinned to cores that may not be this process's.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises classes of its own, without a common parent
-        raise ModelError(f"onnxruntime cannot read {file}: {error}") from error
+
+def _lengths(nodes: Any) -> dict[str, Any]:
+    """Shapes of one row of inputs or outputs of a graph, by name."""
+    return {node.name: tuple(node.shape[1:]) for node in nodes}

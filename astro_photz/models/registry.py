@@ -35,6 +35,12 @@ def model_directory() -> Path:
     -------
     `~pathlib.Path`
         It need not exist.
+
+    Examples
+    --------
+    >>> from astro_photz.models import model_directory
+    >>> model_directory().name
+    'models'
     """
     return Path(get_cache_dir()) / "astro_photz" / "models"
 
@@ -124,10 +130,10 @@ def load_model(name_or_path: PathLike | PhotozModel | None = None) -> PhotozMode
     if not path.is_dir():
         raise ValueError(f"no model {str(name)!r}: it is neither a folder nor one of {', '.join(known)}")
     changed = (path / CARD).stat().st_mtime_ns if (path / CARD).is_file() else 0
-    return _load(path.resolve(), changed)
+    return _load(path.resolve(), changed, tuple(conf.providers))
 
 
 @lru_cache(maxsize=4)
-def _load(path, _changed):
+def _load(path, _changed, providers):
     """Open a model once, until its card changes: also in a worker that maps over partitions."""
-    return PhotozModel(path)
+    return PhotozModel(path, providers=providers)

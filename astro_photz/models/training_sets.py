@@ -50,6 +50,15 @@ class TrainingSet:
         Whether they are simulated.
     positions, numbers : Sketch, optional
         Keys of their positions and numbers.
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astro_photz.models import TrainingSet
+    >>> seen = SkyCoord([150.1, 150.2], [2.2, 2.3], unit="deg")
+    >>> one = TrainingSet.of_galaxies("trained", seen)
+    >>> one.role, one.n
+    ('trained', 2)
     """
 
     role: str
@@ -61,8 +70,14 @@ class TrainingSet:
     numbers: Sketch | None = None
 
     def __post_init__(self):
-        if self.role not in ROLES:
+        if not isinstance(self.role, str) or self.role not in ROLES:
             raise ModelError(f"the role of a training set must be one of {', '.join(ROLES)}, got {self.role!r}")
+        if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 0:
+            raise ModelError(f"n of a training set must be a number of galaxies, got {self.n!r}")
+        for name, kind in {"sha256": str, "model": str, "simulated": bool}.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ModelError(f"{name} of a training set must be of type {kind.__name__}, got {value!r}")
 
     @classmethod
     def of_file(cls, role: str, path: PathLike, rows: np.ndarray | None = None) -> Self:
@@ -96,7 +111,7 @@ class TrainingSet:
         role : {'trained', 'calibrated', 'pretrained'}
         coord : `~astropy.coordinates.SkyCoord` (N,), optional
         ids : array_like (N,), optional
-            See `~astro_photz.models.lineage.Lineage.common`.
+            See `Lineage.common`.
         sha256 : str, optional
             Hash of their file.
 
@@ -159,6 +174,18 @@ class Overlap:
         Mask of the galaxies that were found; all that are in common if ``exact``.
     at_most : float
         Upper limit of their number (95 %).
+
+    Examples
+    --------
+    >>> from astropy.coordinates import SkyCoord
+    >>> from astro_photz.models import Lineage, TrainingSet
+    >>> seen = SkyCoord([150.1, 150.2], [2.2, 2.3], unit="deg")
+    >>> lineage = Lineage(sets=[TrainingSet.of_galaxies("trained", seen)])
+    >>> overlap = lineage.common(SkyCoord([150.1, 10.0], [2.2, 5.0], unit="deg"))
+    >>> overlap.n, overlap.exact
+    (1, True)
+    >>> overlap.told()
+    'was trained on 1 of the 2 galaxies'
     """
 
     n: float
@@ -192,6 +219,8 @@ class Overlap:
     def _number(self, count):
         if self.exact:
             return f"{count:,}"
+        if round(self.error) == 0:  # the sample of another set has none of them, which is no proof
+            return f"at least {round(count):,}"
         digits = 1 - int(np.floor(np.log10(max(self.error, 1))))
         return f"about {int(round(count, min(0, digits))):,} (± {int(round(self.error, min(0, digits))):,})"
 

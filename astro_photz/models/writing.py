@@ -6,6 +6,7 @@ The folder of a new model, which is complete or not there.
 from contextlib import contextmanager
 
 from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._files import folder_aside
 
 from .card import CARD
@@ -33,7 +34,9 @@ def new_model(path, *, overwrite):
     ------
     FileExistsError
         If the folder is there and ``overwrite`` is not set, or if it holds something else than a model.
+    BlockingIOError
+        If another process is writing it.
     """
     check_not_there(path, overwrite=overwrite)
-    with folder_aside(path, sign=CARD, kind="a model's folder") as part:
+    with claimed(path), folder_aside(path, sign=CARD, kind="a model's folder", overwrite=overwrite) as part:
         yield part

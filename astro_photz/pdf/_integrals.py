@@ -7,26 +7,34 @@ There are N rows of probabilities p (N, K), and of their sums cdf (N, K + 1), on
 
 import numpy as np
 
+from astro_photz.utils._arrays import filled
+
 __all__ = ["cdf_at", "crps", "density_at", "draws", "normalised", "quantiles"]
 
 
 def normalised(p, edges):
-    """Check probabilities, make each row sum to 1, and return it with its cumulative distribution."""
-    p = np.atleast_2d(np.ma.filled(np.ma.asarray(p, dtype=np.float64), np.nan))
-    if edges.ndim != 1 or p.ndim != 2 or edges.size != p.shape[1] + 1:
+    """
+    Check probabilities, make each row sum to 1, and return it with its cumulative distribution.
+
+    Raise a TypeError if they are no real numbers, and a ValueError if shapes do not match, or a row is none of
+    probabilities.
+    """
+    p = np.atleast_2d(filled(p, name="p"))
+    if p.ndim != 2 or edges.size != p.shape[1] + 1:
         raise ValueError(
             f"p must have the shape (N, K) and edges (K + 1,), an edge more than bins; got {p.shape} and {edges.shape}"
         )
-    if not (np.diff(edges) > 0).all():
-        raise ValueError("edges must increase from bin to bin")
-    total = p.sum(axis=1)
-    wrong = ~np.isnan(total) & ((np.abs(total - 1) > 1e-3) | (p < 0).any(axis=1))
+    with np.errstate(all="ignore"):
+        total = p.sum(axis=1)
+        unknown = np.isnan(p).any(axis=1)
+        wrong = ~unknown & (~(np.abs(total - 1) <= 1e-3) | (p < 0).any(axis=1))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"p must hold probabilities that sum to 1 in each row; row {row} sums to {total[row]:.4g} "
             f"with a minimum of {p[row].min():.4g}. Divide densities times bin widths by their sum."
         )
+    p = np.where(unknown[:, np.newaxis], np.nan, p)  # infinities among them too
     # Divided by its own last value, the cumulative distribution ends at 1 to the bit, and stays there.
     cumulative = np.cumsum(p, axis=1)
     cdf = np.concatenate([np.zeros((len(p), 1)), cumulative / cumulative[:, -1:]], axis=1)

@@ -5,17 +5,33 @@ Rows of a RedshiftPDF: those that an index means, and those of several PDFs join
 
 import numpy as np
 
+from astro_photz.utils._suggestions import shortened
+
 from .grids import same_grid, shown_grid
 
 __all__ = ["check_one_grid", "index_of"]
 
 
-def index_of(rows):
-    """Index of NumPy for a number, a slice, a mask or an array of rows, which keeps the axis of the galaxies."""
+def index_of(rows, n):
+    """
+    Index of NumPy for a number, a slice, a mask or an array of rows, which keeps the axis of n galaxies.
+
+    Raise an IndexError for anything else, and for rows that are not there.
+    """
     if isinstance(rows, tuple):
         raise IndexError("a RedshiftPDF has one axis, that of its galaxies; the array .p has that of the bins too")
-    if isinstance(rows, slice):
-        return rows
+    try:
+        index = rows if isinstance(rows, slice) else _array_of(rows)
+        np.empty(n, dtype=bool)[index]
+    except (IndexError, TypeError, ValueError):
+        raise IndexError(
+            f"rows of a RedshiftPDF of {n} galaxies are numbers below that, a slice, or a mask of as many; got "
+            f"{shortened(rows)}"
+        ) from None
+    return index
+
+
+def _array_of(rows):
     rows = np.ma.atleast_1d(np.ma.asarray(rows))
     if rows.dtype.kind == "b":
         return np.ma.filled(rows, False)  # a masked condition holds for no galaxy

@@ -9,11 +9,15 @@ it too, since a VOTable that astropy reads by itself keeps nothing else.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from astro_photz.utils._arrays import filled
+from astro_photz.utils._suggestions import shortened
 
 from .grids import EDGES, compact_edges, expand_edges
 
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pdf_column", "read_pdfs"]
 
-_SAID = re.compile(r"in each of (\d+) bins of redshift from (\S+) to (\S+)")
+_FLOAT = r"(-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
+_SAID = re.compile(rf"in each of (\d{{1,9}}) bins of redshift from {_FLOAT} to {_FLOAT}", re.ASCII)
 
 
 def pdf_column(p: ArrayLike, edges: ArrayLike) -> MaskedColumn:
@@ -80,7 +85,7 @@ def read_pdfs(data: Any, prefix: str, edges: Any = None) -> tuple[str, ArrayLike
     KeyError
         If there is no such column.
     ValueError
-        If nothing tells the edges, or the column has not one PDF in each row.
+        If nothing tells the edges, they make no grid, or the column has not one PDF in each row.
     """
     if isinstance(data, str | PathLike):
         raise TypeError(
@@ -103,17 +108,22 @@ def read_pdfs(data: Any, prefix: str, edges: Any = None) -> tuple[str, ArrayLike
             "that by astro_photz.tables.read_table. Files keep the edges if astro_photz.tables.write_table writes "
             "them, or table.write, of HDF5 with serialize_meta=True"
         )
-    edges = expand_edges(grid)
-    p = _stacked(column, name, edges.size - 1)
-    return name, p, _once(edges, p.shape[-1] + 1)
+    values = _values(column, name)
+    try:
+        edges = expand_edges(_once(grid, values))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the bins of {name!r}: {error}") from None
+    return name, _stacked(values, name, edges.size - 1), edges
 
 
-def _once(edges, n):
+def _once(edges, values):
     """Edges that astropy has repeated, as it does with lists in the meta of tables that it joins, a single time."""
-    repeats, rest = divmod(edges.size, n)
-    if edges.ndim == 1 and repeats > 1 and not rest and np.array_equal(edges, np.tile(edges[:n], repeats)):
-        return edges[:n]
-    return edges
+    edges = edges.tolist() if isinstance(edges, np.ndarray) else edges
+    n = 1 + next((len(row) for row in values if np.ndim(row) == 1), 0)
+    if not isinstance(edges, list) or n == 1:
+        return edges
+    repeats, rest = divmod(len(edges), n)
+    return edges[:n] if repeats > 1 and not rest and edges == edges[:n] * repeats else edges
 
 
 def _names(data):
@@ -146,19 +156,40 @@ def _grid(column, record):
     return {"start": float(said[2]), "stop": float(said[3]), "num": int(said[1]) + 1} if said else None
 
 
-def _stacked(column, name, bins):
+def _values(column, name):
+    """A column as an array, of objects if its rows are such."""
+    plain = column.to_numpy() if hasattr(column, "to_numpy") else getattr(column, "value", column)
+    try:
+        values = np.ma.asarray(plain)
+    except (TypeError, ValueError):  # rows of several lengths, in a list
+        values = np.ma.masked_array(np.empty(len(plain), dtype=object))
+        values[:] = plain
+    if not values.ndim or (values.ndim == 1 and values.dtype.kind != "O" and len(values) and hasattr(column, "info")):
+        raise ValueError(f"column {name!r} has a single number in each row, and not a PDF")
+    return values
+
+
+def _stacked(values, name, bins):
     """Rows as one array; of pandas, and of files of other programs, they are objects of their own."""
-    values = np.ma.asarray(column.to_numpy() if hasattr(column, "to_numpy") else getattr(column, "value", column))
-    if not values.size:
+    if not len(values):
         return np.zeros((0, bins))
     if values.dtype.kind != "O":
-        if values.ndim == 1 and hasattr(column, "info"):
-            raise ValueError(f"column {name!r} has a single number in each row, and not a PDF")
         return values
-    rows = [None if row is None or np.ndim(row) == 0 else np.ma.asarray(row, dtype=float) for row in values.ravel()]
+    rows = [_row(row, number, name) for number, row in enumerate(values if values.ndim == 1 else values.tolist())]
     lengths = {len(row) for row in rows if row is not None} or {bins}
     if len(lengths) > 1:
         listed = ", ".join(map(str, sorted(lengths)))
         raise ValueError(f"column {name!r} has rows of {listed} numbers: a PDF has one in each bin of a common grid")
     nothing = np.full(lengths.pop(), np.nan)
-    return np.ma.stack([nothing if row is None else row for row in rows])
+    return np.stack([nothing if row is None else row for row in rows])
+
+
+def _row(row, number, name):
+    """Numbers of one row, None if it has none."""
+    with suppress(TypeError):
+        values = filled(row)
+        if values.ndim == 1:
+            return values
+        if values.ndim == 0 and np.isnan(values):
+            return None
+    raise ValueError(f"column {name!r} has no PDF in row {number}; got {shortened(row)}")

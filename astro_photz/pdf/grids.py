@@ -10,12 +10,19 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from astro_photz.utils._arrays import filled
+from astro_photz.utils._suggestions import shortened
+
 __all__ = ["EDGES", "compact_edges", "expand_edges", "same_grid", "shown_grid"]
 
 EDGES = "z_edges"
 """Key under which the meta of a table, or of a column of PDFs, holds the grid."""
 
 _NEGLIGIBLE = 1e-9  # of the range of the grid: rounded edges in a card are the same grid
+_KEYWORDS = ("start", "stop", "num")
+_MOST = 1_000_000  # edges: a grid in the meta of a table is no more than three numbers, and could ask for any memory
+_HIGHEST = 1e6  # no redshift is as far from 0, and squares of edges stay numbers
+_NARROWEST = 1e-9
 
 
 def compact_edges(edges: ArrayLike) -> dict[str, float | int] | list[float]:
@@ -42,7 +49,7 @@ def compact_edges(edges: ArrayLike) -> dict[str, float | int] | list[float]:
     [0.0, 0.1, 0.4]
     """
     edges = expand_edges(edges)
-    if edges.ndim == 1 and edges.size > 3 and same_grid(edges, np.linspace(edges[0], edges[-1], edges.size)):
+    if edges.size > 3 and same_grid(edges, np.linspace(edges[0], edges[-1], edges.size)):
         return {"start": float(edges[0]), "stop": float(edges[-1]), "num": int(edges.size)}
     return edges.tolist()
 
@@ -62,8 +69,11 @@ def expand_edges(edges: ArrayLike | Mapping[str, float]) -> np.ndarray:
 
     Raises
     ------
+    TypeError
+        If they are no real numbers.
     ValueError
-        If a dict has other keys, or numbers that make no grid.
+        If a dict has other keys, or numbers that make no grid; or if edges are not one list of finite numbers, that
+        increase by 1e-9 or more.
 
     Examples
     --------
@@ -71,11 +81,31 @@ def expand_edges(edges: ArrayLike | Mapping[str, float]) -> np.ndarray:
     >>> expand_edges({"start": 0.0, "stop": 0.4, "num": 3})
     array([0. , 0.2, 0.4])
     """
-    if not isinstance(edges, Mapping):
-        return np.asarray(edges, dtype=np.float64)
-    if set(edges) != {"start", "stop", "num"} or int(edges["num"]) < 2:
-        raise ValueError(f"edges must be an array, or a dict of start, stop and num (at least 2); got {dict(edges)}")
-    return np.linspace(float(edges["start"]), float(edges["stop"]), int(edges["num"]))
+    expanded = _of_keywords(edges) if isinstance(edges, Mapping) else filled(edges, name="edges")
+    if expanded.ndim != 1 or expanded.size < 2:
+        raise ValueError(f"edges must be one list of two or more, got the shape {expanded.shape}")
+    if not (np.abs(expanded) <= _HIGHEST).all() or not (np.diff(expanded) >= _NARROWEST).all():
+        raise ValueError(
+            f"edges must increase from bin to bin, by {_NARROWEST:g} or more, and be redshifts up to {_HIGHEST:g}; got "
+            f"{shortened(expanded.tolist())}"
+        )
+    return expanded
+
+
+def _of_keywords(edges):
+    message = (
+        f"edges must be an array, or a dict of start, stop and num (numbers; num from 2 to {_MOST}); got "
+        f"{shortened(dict(edges))}"
+    )
+    if set(edges) != set(_KEYWORDS):
+        raise ValueError(message)
+    try:
+        start, stop, num = (float(filled(edges[name])) for name in _KEYWORDS)
+    except TypeError:  # also of a list of numbers
+        raise ValueError(message) from None
+    if not (2 <= num <= _MOST and num == int(num) and abs(start) <= _HIGHEST and abs(stop) <= _HIGHEST):
+        raise ValueError(message)
+    return np.linspace(start, stop, int(num))
 
 
 def same_grid(edges: np.ndarray, others: np.ndarray) -> bool:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astro_photz.utils._arrays import filled
-
+from ._given import check_half_width, check_level, levels, random_levels, redshifts
 from ._html import html_of
 from ._integrals import cdf_at, crps, density_at, draws, normalised, quantiles
 from ._rows import check_one_grid, index_of
@@ -46,8 +45,14 @@ class RedshiftPDF:
 
     Raises
     ------
+    TypeError
+        If ``p`` or ``edges`` are no real numbers.
     ValueError
-        If the shapes do not match, the edges do not increase, or a row is negative or does not sum to 1.
+        If the shapes do not match, the edges are not finite or do not increase, or a row is negative or does not sum to
+        1. A row with a NaN in it is one without an estimate.
+
+    Methods raise the same two for arguments: a TypeError for what is no number, a ValueError for a number out of its
+    range and for another shape. An index of rows that are not there is an IndexError.
 
     Examples
     --------
@@ -89,11 +94,11 @@ class RedshiftPDF:
         Raises
         ------
         TypeError
-            If it is a path.
+            If it is a path, or has no columns.
         KeyError
             If there is no such column; the message says which others there are.
         ValueError
-            If nothing tells the edges, or the column does not hold probabilities of such bins.
+            If nothing tells the edges, they make no grid, or the column does not hold probabilities of such bins.
 
         Examples
         --------
@@ -107,7 +112,7 @@ class RedshiftPDF:
         name, p, edges = read_pdfs(table, prefix, edges)
         try:
             return cls(p, edges)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ValueError(f"column {name!r}: {error}") from None
 
     @classmethod
@@ -144,7 +149,7 @@ class RedshiftPDF:
         return len(self.p)
 
     def __getitem__(self, rows: Any) -> RedshiftPDF:
-        index = index_of(rows)
+        index = index_of(rows, len(self))
         return self._of(self.p[index], self._cdf[index], self.edges)
 
     def __iter__(self) -> Iterator[RedshiftPDF]:
@@ -200,7 +205,9 @@ class RedshiftPDF:
 
     def std(self) -> np.ndarray:
         """Standard deviation, the finite width of the bins included, `~numpy.ndarray` (N,)."""
-        return np.sqrt(self.p @ (self.grid**2 + self.widths**2 / 12) - self.mean() ** 2)
+        within = self.widths**2 / 12
+        variance = self.p @ (self.grid**2 + within) - self.mean() ** 2
+        return np.sqrt(np.maximum(variance, self.p @ within))  # where bins are narrow, rounding may take more away
 
     def mode(self) -> np.ndarray:
         """
@@ -227,7 +234,7 @@ class RedshiftPDF:
         -------
         `~numpy.ndarray` (N,)
         """
-        return cdf_at(self.p, self._cdf, self.edges, np.broadcast_to(filled(z), len(self)))
+        return cdf_at(self.p, self._cdf, self.edges, redshifts(z, len(self)))
 
     def density(self, z: ArrayLike) -> np.ndarray:
         """
@@ -249,7 +256,7 @@ class RedshiftPDF:
         >>> RedshiftPDF([[0.2, 0.8]], [0.0, 0.1, 0.2]).density(0.15)
         array([8.])
         """
-        return density_at(self.p, self.edges, np.broadcast_to(filled(z), len(self)))
+        return density_at(self.p, self.edges, redshifts(z, len(self)))
 
     def quantile(self, q: ArrayLike) -> np.ndarray:
         """
@@ -264,10 +271,7 @@ class RedshiftPDF:
         -------
         `~numpy.ndarray` (N, Q)
         """
-        q = np.atleast_1d(np.asarray(q, dtype=np.float64))
-        if ((q < 0) | (q > 1)).any():
-            raise ValueError(f"q must lie between 0 and 1, got {q}")
-        return quantiles(self.p, self._cdf, self.edges, q)
+        return quantiles(self.p, self._cdf, self.edges, levels(q))
 
     def median(self) -> np.ndarray:
         """Median redshift, `~numpy.ndarray` (N,)."""
@@ -295,8 +299,7 @@ class RedshiftPDF:
         >>> RedshiftPDF([[0.5, 0.5]], [0.0, 0.1, 0.2]).interval(0.5).round(3)
         array([[0.05, 0.15]])
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, as a probability does; got {level}")
+        check_level(level)
         return self.quantile([(1 - level) / 2, (1 + level) / 2])
 
     def sample(self, n: int, *, rng: np.random.Generator | int | None = None) -> np.ndarray:
@@ -322,7 +325,7 @@ class RedshiftPDF:
         >>> z.shape, bool((z >= 0.1).all()), z.mean().round(2)
         ((1, 1000), True, np.float64(0.15))
         """
-        return draws(self.p, self._cdf, self.edges, np.random.default_rng(rng).random((len(self), n)))
+        return draws(self.p, self._cdf, self.edges, random_levels(len(self), n, rng))
 
     def odds(self, *, half_width: float = 0.03) -> np.ndarray:
         """
@@ -337,6 +340,7 @@ class RedshiftPDF:
         -------
         `~numpy.ndarray` (N,)
         """
+        check_half_width(half_width)
         mode = self.mode()
         reach = half_width * (1 + mode)
         return self.cdf(mode + reach) - self.cdf(mode - reach)
@@ -375,7 +379,7 @@ class RedshiftPDF:
         `~numpy.ndarray` (N,)
             In units of redshift.
         """
-        z = filled(z)
+        z = redshifts(z, len(self))
         return crps(self._cdf, self.edges, z, self.cdf(z))
 
     def plot(self, ax: Any = None, **options: Any) -> Any:
