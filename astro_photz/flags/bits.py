@@ -64,6 +64,7 @@ class PhotozFlag(IntFlag, metaclass=_AnyCase):
     EBV_MISMATCH = 1 << 20
     BIMODAL = 1 << 21
     ANALOGUES_DISAGREE = 1 << 22
+    DEFECT = 1 << 23
 
     def __invert__(self) -> int:  # type: ignore[override]
         """All other bits: also those of a later version, which ``enum.IntFlag`` would clear."""
@@ -71,7 +72,7 @@ class PhotozFlag(IntFlag, metaclass=_AnyCase):
 
 
 FLAG_MEANINGS = {
-    "NO_POSITION": "the position is masked, not finite, or beyond a pole",
+    "NO_POSITION": "the position is missing, cannot be read, or lies beyond a pole",
     "NO_MATCH": "no SDSS object, frame or stamp covers the position",
     "NO_IMAGE": "the image could not be had: a frame is missing or broken, or the server failed; ask again later",
     "NO_BAND": "a band has no data at the galaxy, or the pixels of another band",
@@ -94,6 +95,7 @@ FLAG_MEANINGS = {
     "EBV_MISMATCH": "the reddening given is far from that of the map: check its unit and scale",
     "BIMODAL": "the PDF has two peaks of weight, far apart: use the PDF, not one number",
     "ANALOGUES_DISAGREE": "galaxies that look alike have other redshifts, farther off than for 99 % of good galaxies",
+    "DEFECT": "a pixel stands out from its neighbours more than light can: a cosmic ray, a hot pixel or column",
 }
 """Meaning of each flag; the first five come with a masked estimate."""
 
@@ -121,6 +123,7 @@ FLAG_ADVICE = {
     "EBV_MISMATCH": "check that the column is E(B-V) in magnitudes, not the extinction of a band",
     "BIMODAL": "use z_phot_pdf, or the mode, rather than the mean",
     "ANALOGUES_DISAGREE": "look at the analogues, and at both estimates",
+    "DEFECT": "mask or interpolate such pixels, or take another field that covers the position",
 }
 """What to do about the rows that have a flag."""
 
@@ -143,6 +146,7 @@ BAD = MISSING | int(
     | PhotozFlag.TRAIL
     | PhotozFlag.BAD_SEEING
     | PhotozFlag.EBV_MISMATCH
+    | PhotozFlag.DEFECT
 )
 """
 The bits of rows to leave out: ``table[(table["z_phot_flags"] & flags.BAD) == 0]``.

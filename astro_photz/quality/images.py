@@ -13,6 +13,7 @@ from astro_photz.flags import PhotozFlag
 from astro_photz.photometry import APERTURE_RADIUS, disc, r_magnitude
 from astro_photz.sdss import BANDS
 
+from .defects import has_defect
 from .measurements import measure
 from .peaks import surroundings
 from .registration import is_misaligned
@@ -47,13 +48,22 @@ def flag_images(
         ``"r_mag"`` and ``"ebv"``: lowest and highest value (mag) that the model was trained on; the magnitude is that
         within 8 pixels, free of extinction. ``"seeing"``, if it is there: lowest and highest full width at half maximum
         of the point-spread function in *r* (arcsec).
-    measurements : `~astro_photz.quality.measurements.Measurements` (N,), optional
+    measurements : ``Measurements`` (N,), optional
         Those of the cutouts, where they are there already.
 
     Returns
     -------
     flags : `~numpy.ndarray` (N,) int32
         Bits of `~astro_photz.PhotozFlag`, with ``cutouts.flags`` among them.
+
+    Examples
+    --------
+    >>> from astro_photz import flags, testing
+    >>> from astro_photz.quality import flag_images
+    >>> cutouts = testing.gaussian_cutouts(2)
+    >>> cutouts.flux[1, 2] = float("nan")  # no r image
+    >>> [flags.names(bits) for bits in flag_images(cutouts)]
+    [[], ['NO_BAND', 'PARTIAL']]
     """
     measured = measure(cutouts) if measurements is None else measurements
     flags = cutouts.flags.copy()
@@ -71,6 +81,7 @@ def flag_images(
         (PhotozFlag.WRONG_SCALE, has_wrong_scale(measured)),
         (PhotozFlag.SATURATED, is_saturated(measured)),
         (PhotozFlag.TRAIL, trails(cutouts.flux, measured)),
+        (PhotozFlag.DEFECT, has_defect(cutouts.flux, measured)),
     ):
         flags[where] |= flag
     if training_range:
@@ -83,13 +94,12 @@ def flag_images(
 
 def _flag_missing(flags, cutouts, nowhere):
     """Flag what is not there, and give the mask of the stamps that are blank."""
-    missing = np.isnan(cutouts.flux)
-    some = missing.any(axis=(1, 2, 3))
+    some = np.isnan(cutouts.flux.min(axis=(1, 2, 3)))
     blank, without_band = np.zeros((2, len(cutouts)), dtype=bool)
     if some.any():
-        in_core = disc(cutouts.size, _CORE_RADIUS) > 0
-        blank[some] = missing[some].all(axis=(1, 2, 3))
-        without_band[some] = missing[some][:, :, in_core].any(axis=(1, 2))
+        missing, in_core = np.isnan(cutouts.flux[some]), disc(cutouts.size, _CORE_RADIUS) > 0
+        blank[some] = missing.all(axis=(1, 2, 3))
+        without_band[some] = missing[:, :, in_core].any(axis=(1, 2))
     flags[some] |= PhotozFlag.PARTIAL
     flags[without_band] |= PhotozFlag.NO_BAND
     flags[blank & ~nowhere] |= PhotozFlag.NO_IMAGE

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_photz.photometry import APERTURE_RADIUS, disc
+from astro_photz.utils._products import ROWS, row_products
 
 if TYPE_CHECKING:
     from astro_photz.cutouts import Cutouts
@@ -28,6 +29,7 @@ WIDTHS = (2.0, 4.0)
 """Standard deviations of the Gaussians that weight the moments (pixels)."""
 
 _APERTURE = RADII.index(APERTURE_RADIUS)
+_AT_ONCE = 5 * ROWS  # images in one product
 _SAMPLE = 128  # pixels in each quarter of the sky: the noise of all four is good to 5 %
 _SKY_RADIUS = 0.375  # of the side: pixels beyond it are sky, as in photometry.sky_rms
 _MAD_TO_RMS = 1.482602218505602
@@ -241,10 +243,10 @@ def _sky_pixels(size, radius_squared):
 def _product(pixels, weights):
     """Weighted sums of the pixels; NaN count as 0."""
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = pixels @ weights
+        sums = row_products(pixels, weights, rows=_AT_ONCE)
     bad = np.flatnonzero(~np.isfinite(sums[:, 0]) | ~np.isfinite(sums).all(axis=1))
     if len(bad):
-        sums[bad] = np.nan_to_num(pixels[bad]) @ weights
+        sums[bad] = row_products(np.nan_to_num(pixels[bad]), weights, rows=_AT_ONCE)
     return sums
 
 

@@ -75,8 +75,8 @@ def _along_lines(flux, measurements, rows, bands, *, lines=None):
     pixels = np.clip(np.nan_to_num(images), -_CUT, _CUT).reshape(len(rows), images.shape[-1] ** 2)
     first, second = _lines(images.shape[-1])
     if lines is None:
-        return np.minimum(pixels @ first, pixels @ second)
-    return np.minimum(*(np.einsum("np,pn->n", pixels, end[:, lines]) for end in (first, second)))
+        return np.minimum(first @ pixels.T, second @ pixels.T).T
+    return np.minimum(*(end[lines].multiply(pixels).sum(axis=1) for end in (first, second)))
 
 
 def _binned(images):
@@ -88,7 +88,9 @@ def _binned(images):
 
 @lru_cache(maxsize=4)
 def _lines(side):
-    """Weights (pixels, lines) of the mean over the outer part of a line, at one of its ends and at the other."""
+    """Weights (lines, pixels) of the mean over the outer part of a line, at one of its ends and at the other."""
+    from scipy.sparse import csr_array
+
     axis = np.arange(side) - (side - 1) / 2
     x, y = (values.ravel() for values in np.meshgrid(axis, axis))
     outer = np.hypot(x, y) > _CLEAR_OF_CENTRE / _BIN
@@ -101,4 +103,4 @@ def _lines(side):
             if min(np.count_nonzero(first), np.count_nonzero(second)) >= _SHORTEST:
                 ends[0].append(first / np.count_nonzero(first))
                 ends[1].append(second / np.count_nonzero(second))
-    return tuple(np.array(end, dtype=np.float32).T.copy() for end in ends)
+    return tuple(csr_array(np.array(end, dtype=np.float32)) for end in ends)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,7 +24,8 @@ from astro_photz.metrics import sigma_mad
 from astro_photz.models import ModelCard, ModelError
 from astro_photz.models.card import ANALOGUES
 from astro_photz.utils._files import aside
-from astro_photz.utils._npy import read_arrays
+from astro_photz.utils._npy import read_arrays, real_numbers
+from astro_photz.utils._products import row_products
 from astro_photz.utils._types import PathLike
 
 from ._stamps import labelled_galaxies
@@ -70,7 +70,7 @@ class Analogues:
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_photz.reference.analogues import Analogues
+    >>> from astro_photz.reference import Analogues
     >>> redshift = np.linspace(0.1, 0.2, 51)
     >>> analogues = Analogues.fit(redshift[:, None], redshift)
     >>> found = analogues.search([[0.1499]], 2)
@@ -234,7 +234,7 @@ class Analogues:
         Returns
         -------
         `Analogues` or None
-            None if its folder has none.
+            None if its card lists none.
 
         Raises
         ------
@@ -244,7 +244,7 @@ class Analogues:
         if ANALOGUES not in model.card.files:
             return None
         path = model.path / ANALOGUES
-        found = cls.read(path)
+        found = cls._of_bytes(model.content(ANALOGUES), path)
         if len(found.mean) != model.card.embedding_dim:
             raise ModelError(f"{path} is for embeddings of {len(found.mean)} numbers, not {model.card.embedding_dim}")
         return found
@@ -269,14 +269,31 @@ class Analogues:
         `~astro_photz.models.ModelError`
             If the file holds something else.
         """
+        return cls._of_bytes(Path(path).read_bytes(), path)
+
+    @classmethod
+    def _of_bytes(cls, content, path):
         try:
-            arrays = read_arrays(io.BytesIO(Path(path).read_bytes()))
+            arrays = read_arrays(io.BytesIO(content))
             numbers = {"k": int, "error_scale": float, "limit": float}
-            return cls(**arrays | {name: kind(arrays[name]) for name, kind in numbers.items()})
-        except FileNotFoundError:
-            raise
-        except (KeyError, TypeError, ValueError, EOFError, OSError, BadZipFile) as error:
+            found = cls(**arrays | {name: kind(arrays[name]) for name, kind in numbers.items()})
+            found._check()
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ModelError(f"{path} holds no analogues: it may be cut short or broken") from error
+        return found
+
+    def _check(self):
+        """Raise a ValueError unless the arrays fit together, and are numbers where they must be."""
+        n, dim, depth = self.ids.size, self.mean.size, self.vectors.shape[-1] if self.vectors.ndim else 0
+        shapes = [one.shape for one in (self.ids, self.redshift, self.vectors, self.mean, self.matrix)]
+        if shapes != [(n,), (n,), (n, depth), (dim,), (dim, depth)]:
+            raise ValueError(f"arrays of the shapes {shapes} do not fit together")
+        for one in (self.redshift, self.vectors, self.mean, self.matrix):
+            real_numbers(one)
+        if self.ids.dtype.kind not in "iuUS":
+            raise ValueError(f"ids must be whole numbers or text, got {self.ids.dtype}")
+        if not (1 <= self.k <= n and self.error_scale > 0 and self.limit >= 0):
+            raise ValueError(f"k {self.k}, error_scale {self.error_scale} and limit {self.limit} cannot be")
 
     def write(self, path: PathLike) -> None:
         """
@@ -347,7 +364,7 @@ class Analogues:
         known = np.isfinite(embedding).all(axis=1)
         found = Neighbours.unknown(len(embedding), n, self.ids.dtype)
         if known.any():
-            vectors = (embedding[known] - self.mean) @ self.matrix
+            vectors = row_products(embedding[known] - self.mean, self.matrix)
             distance, rows = self._tree.query(vectors, np.arange(max(n, self.k)) + 1)
             redshift = self.redshift[rows]
             found.ids[known] = self.ids[rows[:, :n]]
@@ -370,8 +387,7 @@ class Analogues:
         Returns
         -------
         `~numpy.ndarray` (N,) bool
-            True where ``z_knn`` and the mean of the PDF differ by more than ``limit`` times the root of the sum of
-            their squared errors.
+            True where ``z_knn`` and the PDF's mean differ by more than ``limit`` times their common error.
         """
         return np.abs(found.z_knn - pdf.mean()) > self.limit * np.hypot(found.z_knn_err, pdf.std())
 

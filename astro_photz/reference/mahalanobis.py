@@ -12,8 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import solve_triangular
 
+from astro_photz.utils._npy import real_numbers
+from astro_photz.utils._products import row_products
+
 __all__ = ["Mahalanobis"]
 
+_LARGEST = 8192  # length of a vector: the factor of longer ones takes more than 256 MB
 _CONSTANT = 1e-6  # of the largest scatter: numbers that vary less are constants
 
 
@@ -90,10 +94,20 @@ class Mahalanobis:
         Returns
         -------
         `Mahalanobis`
+
+        Raises
+        ------
+        KeyError, ValueError
+            If an array is missing, or has another shape than those of `arrays`.
         """
-        mean, scale = (np.asarray(arrays[name], dtype=np.float32) for name in ("mean", "scale"))
+        mean, scale, triangle = (real_numbers(arrays[name]) for name in ("mean", "scale", "factor"))
+        shapes, dim = [mean.shape, scale.shape, triangle.shape], mean.size
+        if shapes != [(dim,), (dim,), (dim * (dim + 1) // 2,)] or not 0 < dim <= _LARGEST:
+            raise ValueError(f"mean, scale and factor must be (D,), (D,) and (D (D + 1) / 2,), got {shapes}")
+        if not (scale > 0).all():
+            raise ValueError("scale must be positive")
         factor = np.zeros((len(mean), len(mean)), dtype=np.float32)
-        factor[np.tril_indices(len(mean))] = arrays["factor"]
+        factor[np.tril_indices(len(mean))] = triangle
         return cls(mean, scale, factor)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -126,7 +140,8 @@ class Mahalanobis:
             Infinite where numbers are too large for their squares.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            whitened = ((np.asarray(values, dtype=np.float32) - self.mean) / self.scale) @ self.factor.T
+            scaled = (np.asarray(values, dtype=np.float32) - self.mean) / self.scale
+            whitened = row_products(scaled, self.factor.T)
             distance = np.sqrt(np.einsum("ij,ij->i", whitened, whitened))
         return np.where(np.isnan(distance) & np.isfinite(values).all(axis=1), np.float32(np.inf), distance)
 

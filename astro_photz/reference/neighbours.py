@@ -22,6 +22,15 @@ class Neighbours(NamedTuple):
         In standard deviations of the galaxies that the model knows.
     z_knn, z_knn_err : `~numpy.ndarray` (N,) float32
         The mean redshift of the k nearest, and its error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz.reference import Analogues
+    >>> redshift = np.linspace(0.1, 0.2, 51)
+    >>> found = Analogues.fit(redshift[:, None], redshift).search([[0.1499]], 2)
+    >>> found.redshift, found.z_knn.shape
+    (array([[0.15 , 0.148]], dtype=float32), (1,))
     """
 
     ids: np.ndarray

@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike
 from astro_photz.photometry import disc
 from astro_photz.quality.point_sources import WIDEST_POINT, width_excess
 from astro_photz.sdss import BANDS
+from astro_photz.utils._npy import real_numbers
+from astro_photz.utils._products import row_products
 
 if TYPE_CHECKING:
     from astro_photz.cutouts import Cutouts
@@ -81,8 +83,9 @@ def point_source(
 
 def _cut_off(cutouts):
     """Tell whether pixels near the middle are missing (N,)."""
-    near = disc(cutouts.size, _NEAR) > 0
-    return np.isnan(cutouts.flux[:, :, near]).any(axis=(1, 2))
+    near, cut_off = disc(cutouts.size, _NEAR) > 0, np.isnan(cutouts.flux.min(axis=(1, 2, 3)))
+    cut_off[cut_off] = np.isnan(cutouts.flux[cut_off][:, :, near]).any(axis=(1, 2))
+    return cut_off
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,7 @@ class PointSources:
     Examples
     --------
     >>> import numpy as np
-    >>> from astro_photz.reference.point_sources import PointSources
+    >>> from astro_photz.reference import PointSources
     >>> rng = np.random.default_rng(0)
     >>> galaxies, stars = rng.normal(0, 1, (500, 8)), rng.normal(2, 1, (500, 8))
     >>> points = PointSources.fit(galaxies=(galaxies, None), stars=(stars, None))
@@ -190,7 +193,7 @@ class PointSources:
             raise ValueError(f"features must have the shape (N, {len(self.weights)}), got {features.shape}")
         from scipy.special import expit
 
-        return expit(features @ self.weights.astype(features.dtype) + self.intercept)
+        return expit(row_products(features, self.weights.astype(features.dtype)) + self.intercept)
 
     def found(self, features: ArrayLike) -> np.ndarray:
         """
@@ -230,9 +233,17 @@ class PointSources:
         Returns
         -------
         `PointSources`
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If an array is missing, or is not one of `arrays`.
         """
-        intercept, threshold = map(float, arrays["levels"])
-        return cls(np.asarray(arrays["weights"], dtype=np.float32), intercept, threshold)
+        weights = real_numbers(arrays["weights"])
+        intercept, threshold = map(float, real_numbers(arrays["levels"]))
+        if weights.ndim != 1:
+            raise ValueError(f"weights must have the shape (F,), got {weights.shape}")
+        return cls(weights, intercept, threshold)
 
 
 def _finite(features):

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,7 +22,7 @@ from numpy.typing import ArrayLike
 from astro_photz.models import ModelError
 from astro_photz.models.card import REFERENCE, ModelCard
 from astro_photz.utils._files import aside, sha256
-from astro_photz.utils._npy import read_arrays
+from astro_photz.utils._npy import read_arrays, real_numbers
 from astro_photz.utils._types import PathLike
 
 from .mahalanobis import Mahalanobis
@@ -59,6 +58,12 @@ class Survival:
 
     distance: np.ndarray
     share: np.ndarray
+
+    def __post_init__(self):
+        if self.distance.ndim != 1 or self.share.shape != self.distance.shape or not self.distance.size:
+            raise ValueError(
+                f"distance and share must have the same length, got {self.distance.shape} and {self.share.shape}"
+            )
 
     @classmethod
     def of(cls, distances: ArrayLike) -> Self:
@@ -111,10 +116,10 @@ class Reference:
 
     Parameters
     ----------
-    features, photometry : `~astro_photz.reference.mahalanobis.Mahalanobis`
-        Distances of the features (N, F) and of the vectors (N, M) of
-        `~astro_photz.quality.measurements.Measurements` from those of the galaxies of the training.
-    survival : dict of `Survival`
+    features, photometry : Mahalanobis
+        Distances of the features (N, F), and of the vectors (N, M) of ``quality.measurements``, from those of the
+        galaxies of the training.
+    survival : dict of Survival
         Of galaxies that were not trained on: of both distances, by the names ``features`` and ``photometry``, and
         under ``both`` of the inverse of the smaller share.
     point_sources : `~astro_photz.reference.point_sources.PointSources`, optional
@@ -211,7 +216,9 @@ class Reference:
             return None
         path = model.path / REFERENCE
         try:
-            reference = _of_file(path, model.card.files[REFERENCE])
+            reference = _of_content(model.content(REFERENCE), path)
+        except ModelError:
+            raise
         except ValueError as error:
             raise ModelError(str(error)) from error
         if reference.features.dim != model.feature_dim:
@@ -239,15 +246,21 @@ class Reference:
         ValueError
             If it holds something else.
         """
+        return cls._of_bytes(Path(path).read_bytes(), path)
+
+    @classmethod
+    def _of_bytes(cls, content, path):
         try:
-            arrays = read_arrays(io.BytesIO(Path(path).read_bytes()))
+            arrays = read_arrays(io.BytesIO(content))
             parts = {name: Mahalanobis.of(_part(arrays, name)) for name in ("features", "photometry")}
-            survival = {name: Survival(**_part(arrays, f"survival.{name}")) for name in (*parts, "both")}
-            points = _part(arrays, _POINTS)
-            return cls(**parts, survival=survival, point_sources=PointSources.of(points) if points else None)
-        except (KeyError, TypeError, ValueError, EOFError, OSError, BadZipFile) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+            numbers = {name: values for name, values in arrays.items() if name.startswith("survival.")}
+            numbers = {name: real_numbers(values) for name, values in numbers.items()}
+            survival = {name: Survival(**_part(numbers, f"survival.{name}")) for name in (*parts, "both")}
+            points = PointSources.of(_part(arrays, _POINTS)) if _part(arrays, _POINTS) else None
+            if points and len(points.weights) != parts["features"].dim:
+                raise ValueError(f"{len(points.weights)} weights of points for {parts['features'].dim} features")
+            return cls(**parts, survival=survival, point_sources=points)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} holds no reference of a model: it may be cut short or broken") from error
 
     def write(self, path: PathLike) -> None:
@@ -301,13 +314,13 @@ class Reference:
         features : array_like (N, F)
             Of `~astro_photz.models.PhotozModel.encoding`.
         vector : array_like (N, M)
-            Of `~astro_photz.quality.measurements.Measurements`.
+            Of ``quality.measurements``.
 
         Returns
         -------
         `~numpy.ndarray` (N,) float32
             From 1, in the midst of them, to 0: of galaxies like those of the reference, all shares come equally often.
-            Below half of one galaxy (see `Survival`) the order alone means something.
+            Below half of one galaxy (see ``Survival``) the order alone means something.
 
         Raises
         ------
@@ -325,9 +338,9 @@ class Reference:
 
 
 @lru_cache(maxsize=4)
-def _of_file(path, _digest):
-    """Read a reference once, as long as its hash stays the same."""
-    return Reference.read(path)
+def _of_content(content, path):
+    """Read a reference once, as long as its content stays the same."""
+    return Reference._of_bytes(content, path)
 
 
 def _named(prefix, arrays):

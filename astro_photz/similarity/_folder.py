@@ -21,6 +21,7 @@ from astropy.table import Column, MaskedColumn, Table
 from astro_photz.utils._document import Document
 from astro_photz.utils._files import full_disk_told, write_json
 from astro_photz.utils._npy import read_npy
+from astro_photz.utils._parts import sync
 
 from ._approximate import ApproximateSearch
 from ._contents import Contents
@@ -36,7 +37,21 @@ _VECTORS, _SPACE = "vectors.npy", "space.npz"
 
 
 class IndexFolderError(ValueError):
-    """A folder that should hold an index does not, or not a whole one."""
+    """
+    A folder that should hold an index does not, or not a whole one.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz.similarity import IndexFolderError, SimilarityIndex
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "index.json").write_text("{}")
+    >>> try:
+    ...     SimilarityIndex.load(folder)
+    ... except IndexFolderError as error:
+    ...     print(str(error).partition("index.json ")[2])
+    lacks generation, n, dim, files, columns
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +144,7 @@ def save(folder, contents):
         approximate=contents.approximate is not None,
         model=contents.model,
     )
-    for file in folder.iterdir():
-        _flush(file)
+    sync(folder)  # before the document names it
     write_json(folder.parent / DOCUMENT, document.entries())
     for other in folder.parent.iterdir():
         number = _generation(other)
@@ -310,14 +324,5 @@ def _alone(path):
         except OSError as error:
             raise BlockingIOError(f"another process is writing the index {path}: wait until it has ended") from error
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _flush(file):
-    """Have a file on the disk before the document names it."""
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

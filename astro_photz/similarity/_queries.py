@@ -140,9 +140,9 @@ def of_ids(contents, ids):
     found[found] = own[rows][order][place[found]] == wanted[found]
     if not found.all():
         missing = np.atleast_1d(np.asarray(ids))[~found]
-        raise KeyError(
-            f"no galaxy {missing[0]!s} in the index" + (f", nor {len(missing) - 1} more" * (len(missing) > 1))
-        )
+        more = f", nor {len(missing) - 1} more" * (len(missing) > 1)
+        like = f" (ids, not rows, are wanted, such as {own[0]!s})" if len(own) else ""
+        raise KeyError(f"no galaxy {missing[0]!s} in the index{more}{like}")
     return of_rows(contents, rows[order][place])
 
 

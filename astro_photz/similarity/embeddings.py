@@ -51,6 +51,17 @@ class Embeddings:
     path : `~pathlib.Path`
     shape : tuple of int
         (N, D).
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from astro_photz.similarity import read_embeddings
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "mine.npy"
+    >>> np.save(path, np.ones((3, 8)))
+    >>> embeddings = read_embeddings(path)
+    >>> embeddings.shape, embeddings.record
+    ((3, 8), {})
     """
 
     ids: np.ndarray | None
@@ -79,9 +90,10 @@ class Embeddings:
                 part = array[start : start + _BLOCK]
                 yield np.asarray(part["embedding"] if part.dtype.names else part, dtype=np.float32)
         elif kind == "hdf5":
-            import h5py
+            from astro_photz.utils._hdf5 import check_whole, open_hdf5
 
-            with h5py.File(self.path) as file:
+            with open_hdf5(self.path) as file:
+                check_whole(file)
                 for start in range(0, len(self), _BLOCK):
                     yield np.asarray(file["embedding"][start : start + _BLOCK], dtype=np.float32)
         else:
@@ -113,7 +125,7 @@ def read_embeddings(path: PathLike) -> Embeddings:
     --------
     >>> import pathlib, tempfile
     >>> import numpy as np
-    >>> from astro_photz.similarity.embeddings import read_embeddings
+    >>> from astro_photz.similarity import read_embeddings
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "mine.npy"
     >>> np.save(path, np.ones((3, 8)))
     >>> read_embeddings(path).shape
@@ -145,7 +157,7 @@ def fields(dim: int, ids: np.ndarray) -> np.dtype:
     return np.dtype([("id", ids.dtype), ("ra", "f8"), ("dec", "f8"), ("flags", "i4"), ("embedding", "f4", (dim,))])
 
 
-def write_embeddings(path: PathLike, rows: np.ndarray, record: dict) -> None:
+def write_embeddings(path: PathLike, rows: np.ndarray, record: dict, *, overwrite: bool = True) -> None:
     """
     Write a file of embeddings, in the form of its ending.
 
@@ -157,13 +169,15 @@ def write_embeddings(path: PathLike, rows: np.ndarray, record: dict) -> None:
         Structured, of the type of `fields`; may be mapped from a file.
     record : dict
         Of the model.
+    overwrite : bool, optional
+        Replace a file that is there.
     """
     path = expanded(path)
     kind = _kind(path)
     if kind == "npy":  # first, so that no embeddings are without their record
         with aside(_beside(path)) as part:
             part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    with aside(path) as part:
+    with aside(path, overwrite=overwrite) as part:
         if kind == "npy":
             np.save(part, rows, allow_pickle=False)
         elif kind == "hdf5":
@@ -201,10 +215,11 @@ def _read_npy(path):
 
 
 def _read_hdf5(path):
-    import h5py
+    from astro_photz.utils._hdf5 import check_whole, open_hdf5
 
     try:
-        with h5py.File(path) as file:
+        with open_hdf5(path) as file:
+            check_whole(file)
             record = json.loads(file.attrs.get(_RECORD, "{}"))
             own = {name: file[name][:] for name in _FIELDS[:-1] if name in file}
             shape = file["embedding"].shape

@@ -31,6 +31,16 @@ __all__ = ["Exploration"]
 class Exploration:
     """
     The part of a `~astro_photz.SimilarityIndex` that asks for no galaxy.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> from astro_photz.similarity import Exploration, SimilarityIndex
+    >>> index = SimilarityIndex.build(astro_photz.Cutouts.read(astro_photz.demo_path()))
+    >>> isinstance(index, Exploration)
+    True
+    >>> len(index.outliers(2))
+    2
     """
 
     _contents: Contents

@@ -20,6 +20,7 @@ from astropy.table import Table
 
 from astro_photz.utils._arrays import filled, values_and_mask
 from astro_photz.utils._checks import check_count, check_not_there
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._files import expanded, folder_aside, full_disk_told
 from astro_photz.utils._optional import optional
 from astro_photz.utils._types import PathLike
@@ -99,7 +100,11 @@ def write_hats(
         raise ValueError(f"no galaxy of {len(ra)} has a position, by which a HATS catalogue is ordered")
     pixel = _pixels(ra[kept], dec[kept])
     order = np.argsort(pixel, kind="stable")
-    with full_disk_told(path), folder_aside(path, sign=_SIGN, kind="a HATS catalogue") as folder:
+    with (
+        claimed(path),
+        full_disk_told(path),
+        folder_aside(path, sign=_SIGN, kind="a HATS catalogue", overwrite=overwrite) as folder,
+    ):
         with _Rows(material, kept[order], folder) as vectors:
             files = list(_files(pixel[order], rows_per_file))
             _write_files(folder, material, kept[order], pixel[order], vectors, files)

@@ -20,18 +20,16 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astro_photz.models import ModelError
+from astro_photz.models import ModelCard, ModelError
+from astro_photz.models.card import SPACE as SPACE_FILE
 from astro_photz.utils._files import aside, sha256
-from astro_photz.utils._npy import read_arrays
+from astro_photz.utils._npy import read_arrays, real_numbers
 from astro_photz.utils._types import PathLike
 
 if TYPE_CHECKING:
     from astro_photz.models import PhotozModel
 
 __all__ = ["SPACE_FILE", "SearchSpace"]
-
-SPACE_FILE = "similarity.npz"
-"""Name of the file of a model that holds its space of observations."""
 
 _ENTRY = "similarity"  # of the card
 # Variance added in all directions, over the mean one: otherwise a few pairs decide on those where observations hardly
@@ -158,13 +156,15 @@ class SearchSpace:
         `~astro_photz.models.ModelError`
             If the file is not the one that the model's card describes.
         """
-        entry = model.card.others.get(_ENTRY)
-        if entry is None:
+        if SPACE_FILE not in model.card.hashes:
             return cls.cosine(model.card.embedding_dim)
         path = model.path / SPACE_FILE
-        if not path.is_file() or sha256(path) != entry.get("sha256"):
-            raise ModelError(f"{path} is not the file that the model's card describes: get the model again")
-        space = cls.read(path)
+        try:
+            space = cls._of_file(io.BytesIO(model.content(SPACE_FILE)), path)
+        except ModelError:
+            raise
+        except ValueError as error:
+            raise ModelError(str(error)) from error
         if space.input_dim != model.card.embedding_dim:
             raise ModelError(f"{path} is for embeddings of {space.input_dim} numbers, not {model.card.embedding_dim}")
         return space
@@ -184,15 +184,23 @@ class SearchSpace:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ValueError
             If the file holds something else.
         """
+        return cls._of_file(path, path)
+
+    @classmethod
+    def _of_file(cls, file, path):
         try:
-            arrays = read_arrays(path)
-            return cls(arrays["mean"], arrays.get("matrix"))
-        except (KeyError, ValueError, EOFError, OSError) as error:
-            if isinstance(error, FileNotFoundError):
-                raise
+            arrays = read_arrays(file)
+            mean = real_numbers(arrays["mean"])
+            matrix = real_numbers(arrays["matrix"]) if "matrix" in arrays else None
+            if mean.ndim != 1 or (matrix is not None and (matrix.ndim != 2 or len(matrix) != len(mean))):
+                raise ValueError("its arrays do not fit together")
+            return cls(mean, matrix)
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} holds no space of a search: it may be cut short or broken") from error
 
     def write(self, path: PathLike) -> None:
@@ -218,8 +226,6 @@ class SearchSpace:
         **report : object
             More for the card's entry ``similarity``: how the space was made, and what it is worth.
         """
-        from astro_photz.models import ModelCard
-
         path = Path(folder) / SPACE_FILE
         card = ModelCard.read(folder)
         self.write(path)
