@@ -10,9 +10,8 @@ from astro_photz.flags import PhotozFlag
 from astro_photz.models import ModelError
 from astro_photz.models.card import ANALOGUES
 from astro_photz.reference.analogues import Analogues
-from astro_photz.reference.neighbours import Neighbours
 
-__all__ = ["ANALOGUE_COLUMNS", "AnalogueValues", "analogues_of"]
+__all__ = ["ANALOGUE_COLUMNS", "analogue_columns", "analogue_fields", "analogues_of", "put_analogues", "unknown"]
 
 ANALOGUE_COLUMNS = {
     "_knn": "Mean redshift of the galaxies that the model knows and finds most alike",
@@ -62,59 +61,92 @@ def analogues_of(model, number):
     return found
 
 
-class AnalogueValues:
+def unknown(shape, kind):
     """
-    Values of the columns of N galaxies, filled batch by batch in any order.
+    Make an array of a value that stands for none: NaN, False, -1 or an empty text.
 
     Parameters
     ----------
-    n : int
-        Number of galaxies.
+    shape : tuple of int
+    kind : `~numpy.dtype`
+
+    Returns
+    -------
+    `~numpy.ndarray`
+    """
+    return np.full(shape, {"f": np.nan, "b": False, "i": -1, "U": ""}[kind.kind], dtype=kind)
+
+
+def analogue_fields(analogues, number):
+    """
+    List the numbers that are kept of the analogues of a galaxy.
+
+    Parameters
+    ----------
+    analogues : `~astro_photz.reference.analogues.Analogues` or None
+        None for none.
+    number : int
+        How many analogues each galaxy gets.
+
+    Returns
+    -------
+    list of tuple
+        Of `~numpy.dtype`, by the names of `ANALOGUE_COLUMNS` after a ``z``.
+    """
+    if analogues is None:
+        return []
+    ids = analogues.ids.dtype if analogues.ids.dtype.kind == "U" else np.dtype(np.int64)
+    kinds = (np.float32,), (np.float32,), (ids, (number,)), *2 * [(np.float32, (number,))]
+    return [(f"z{end}", *kind) for end, kind in zip(ANALOGUE_COLUMNS, kinds, strict=True)]
+
+
+def put_analogues(rows, there, part, analogues, number):
+    """
+    Fill in the analogues of a batch.
+
+    Parameters
+    ----------
+    rows : dict of `~numpy.ndarray` (B, ...)
+        Of `~astro_photz.inference.columns.ResultColumns`.
+    there : `~numpy.ndarray` (B,) of bool
+        Mask of the M galaxies with an estimate.
+    part : `~astro_photz.inference.engine.EstimatedBatch` (B,)
     analogues : `~astro_photz.reference.analogues.Analogues`
     number : int
-        How many are named for each galaxy.
+
+    Returns
+    -------
+    `~numpy.ndarray` (M,) int32
+        The flag of the galaxies whose analogues disagree with the PDF.
     """
+    found = analogues.search(part.embedding, number)
+    for end, values in zip(ANALOGUE_COLUMNS, _in_order(found), strict=True):
+        rows[f"z{end}"][there] = values
+    return np.where(analogues.disagree(found, part.pdf), PhotozFlag.ANALOGUES_DISAGREE, 0).astype(np.int32)
 
-    def __init__(self, n, analogues, number):
-        self._analogues, self._number = analogues, number
-        self._found = Neighbours.unknown(n, number, analogues.ids.dtype)
 
-    def put(self, part):
-        """
-        Fill in the analogues of a batch.
+def _in_order(found):
+    return found.z_knn, found.z_knn_err, found.ids, found.redshift, found.distance
 
-        Parameters
-        ----------
-        part : `~astro_photz.inference.engine.EstimatedBatch` (M,)
 
-        Returns
-        -------
-        `~numpy.ndarray` (M,) int32
-            The flag of the galaxies whose analogues disagree with the PDF.
-        """
-        found = self._analogues.search(part.embedding, self._number)
-        for all_rows, values in zip(self._found, found, strict=True):
-            all_rows[part.estimated] = values
-        return np.where(self._analogues.disagree(found, part.pdf), PhotozFlag.ANALOGUES_DISAGREE, 0).astype(np.int32)
+def analogue_columns(rows, missing):
+    """
+    Make the columns of a table.
 
-    def columns(self, missing):
-        """
-        Make the columns of the table.
+    Parameters
+    ----------
+    rows : mapping of `~numpy.ndarray` (N, ...)
+    missing : `~numpy.ndarray` (N,) bool
+        Galaxies without an estimate, which are masked.
 
-        Parameters
-        ----------
-        missing : `~numpy.ndarray` (N,) bool
-            Galaxies without an estimate, which are masked.
-
-        Returns
-        -------
-        dict of `~astropy.table.MaskedColumn`
-            By the end of their names: (N,), or (N, M) for M analogues.
-        """
-        found = self._found
-        values = (found.z_knn, found.z_knn_err, found.ids, found.redshift, found.distance)
-        masks = [np.broadcast_to(missing if value.ndim == 1 else missing[:, None], value.shape) for value in values]
-        return {
-            end: MaskedColumn(value, mask=mask, description=description)
-            for (end, description), value, mask in zip(ANALOGUE_COLUMNS.items(), values, masks, strict=True)
-        }
+    Returns
+    -------
+    dict of `~astropy.table.MaskedColumn`
+        By the end of their names: (N,), or (N, M) for M analogues.
+    """
+    columns = {}
+    for end, description in ANALOGUE_COLUMNS.items():
+        values = rows[f"z{end}"]
+        mask = np.broadcast_to(missing if values.ndim == 1 else missing[:, None], values.shape)
+        columns[end] = MaskedColumn(values, mask=mask, description=description)
+    return columns

@@ -3,8 +3,12 @@
 The columns that an estimate adds to a table: names, meanings, masks, and the record in the meta.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from astropy.table import MaskedColumn
@@ -14,10 +18,21 @@ from astro_photz.flags import MISSING
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.pdf.columns import pdf_column
 from astro_photz.pdf.grids import EDGES, compact_edges
+from astro_photz.reference.strangers import Reference
 
-from .analogue_columns import ANALOGUE_COLUMNS, AnalogueValues
+from .analogue_columns import (
+    ANALOGUE_COLUMNS,
+    analogue_columns,
+    analogue_fields,
+    analogues_of,
+    put_analogues,
+    unknown,
+)
 
-__all__ = ["QUANTITIES", "ColumnValues", "Quantity", "earlier_columns", "record_of"]
+if TYPE_CHECKING:
+    from astro_photz.reference.analogues import Analogues
+
+__all__ = ["QUANTITIES", "Quantity", "ResultColumns", "earlier_columns", "put", "record_of"]
 
 
 class Quantity(NamedTuple):
@@ -89,60 +104,114 @@ def earlier_columns(names, prefix, *, replace):
     return taken
 
 
-class ColumnValues:
+@dataclass(frozen=True, eq=False)
+class ResultColumns:
     """
-    Values of the columns of N galaxies, filled batch by batch in any order.
+    The columns that a run adds: what is kept of each galaxy, and what becomes of it in a table.
 
     Parameters
     ----------
-    n : int
-        Number of galaxies.
     edges : `~numpy.ndarray` (K + 1,)
         Edges of the redshift bins.
     pdf : bool
         Whether to keep the PDFs.
+    has_reference : bool, optional
+        Whether the model can tell strangers.
     analogues : `~astro_photz.reference.analogues.Analogues`, optional
         Those of the model, if some are to be named.
     n_analogues : int, optional
         How many are named for each galaxy.
     """
 
-    def __init__(self, n, edges, *, pdf, analogues=None, n_analogues=0):
-        self._values = {name: np.full(n, np.nan, dtype=np.float32) for name in QUANTITIES}  # where a mask is lost
-        self._flags = np.zeros(n, dtype=np.int32)
-        self._ood = np.full(n, np.nan, dtype=np.float32)
-        self._has_reference = False
-        self._analogues = None if analogues is None else AnalogueValues(n, analogues, n_analogues)
-        self.simulated = False  # whether any image is
-        self._edges = edges
-        self._p = np.full((n, len(edges) - 1), np.nan, dtype=np.float32) if pdf else None
+    edges: np.ndarray
+    pdf: bool
+    has_reference: bool = True
+    analogues: Analogues | None = None
+    n_analogues: int = 0
 
-    def put(self, part):
+    @classmethod
+    def of(cls, model, *, pdf, n_analogues=0):
         """
-        Fill in the estimates of a batch.
+        The columns that a model gives.
 
         Parameters
         ----------
-        part : `~astro_photz.inference.engine.EstimatedBatch`
+        model : `~astro_photz.models.PhotozModel`
+        pdf, n_analogues
+            As in `ResultColumns`.
+
+        Returns
+        -------
+        `ResultColumns`
+
+        Raises
+        ------
+        ValueError
+            If ``n_analogues`` is no number, or the model has fewer analogues or no head.
         """
-        self._flags[part.rows] = part.flags
-        self.simulated |= bool(part.cutouts.simulated)
-        for name, quantity in QUANTITIES.items():
-            self._values[name][part.estimated] = quantity.value(part.pdf)
+        known = analogues_of(model, n_analogues)
+        return cls(model.edges, pdf, Reference.of_model(model) is not None, known, n_analogues)
+
+    @cached_property
+    def dtype(self):
+        """Numbers that are kept of a galaxy, `~numpy.dtype`: their names are those of columns without the prefix."""
+        kinds = [(f"z{end}", np.float32) for end in (*QUANTITIES, "_ood")]
+        kinds += [("z_flags", np.int32), ("simulated", np.bool_)]
+        if self.pdf:
+            kinds.append(("z_pdf", np.float32, (len(self.edges) - 1,)))
+        return np.dtype(kinds + analogue_fields(self.analogues, self.n_analogues))
+
+    def blank(self, n):
+        """
+        Make room for the numbers of N galaxies.
+
+        Parameters
+        ----------
+        n : int
+
+        Returns
+        -------
+        dict of `~numpy.ndarray` (N, ...)
+            By the names of `dtype`; NaN, so that nothing is taken for a number where a mask is lost.
+        """
+        rows = {name: unknown((n, *kind.shape), kind.base) for name, (kind, _) in self.dtype.fields.items()}
+        rows["z_flags"][:] = 0
+        return rows
+
+    def rows(self, part):
+        """
+        Numbers of the galaxies of a batch.
+
+        Parameters
+        ----------
+        part : `~astro_photz.inference.engine.EstimatedBatch` (B,)
+
+        Returns
+        -------
+        dict of `~numpy.ndarray` (B, ...)
+            As `blank` makes them.
+        """
+        rows, there = self.blank(len(part.rows)), part.has_estimate
+        rows["z_flags"][:] = part.flags
+        rows["simulated"][:] = part.cutouts.simulated
+        for end, quantity in QUANTITIES.items():
+            rows[f"z{end}"][there] = quantity.value(part.pdf)
         if part.ood is not None:
-            self._ood[part.estimated] = part.ood
-            self._has_reference = True
-        if self._p is not None:
-            self._p[part.estimated] = part.pdf.p
-        if self._analogues is not None:
-            self._flags[part.estimated] |= self._analogues.put(part)
+            rows["z_ood"][there] = part.ood
+        if self.pdf:
+            rows["z_pdf"][there] = part.pdf.p
+        if self.analogues is not None:
+            rows["z_flags"][there] |= put_analogues(rows, there, part, self.analogues, self.n_analogues)
+        return rows
 
-    def columns(self, prefix):
+    def columns(self, rows, prefix):
         """
-        Make the columns of the table.
+        Make columns of a table.
 
         Parameters
         ----------
+        rows : mapping of `~numpy.ndarray` (N, ...)
+            Of `rows` or `blank`.
         prefix : str
             Beginning of their names.
 
@@ -151,22 +220,35 @@ class ColumnValues:
         dict of `~astropy.table.MaskedColumn` (N,) or (N, ...)
             By name; galaxies without an estimate are masked, but in the flags.
         """
-        missing = (self._flags & MISSING) != 0
+        missing = (rows["z_flags"] & MISSING) != 0
         columns = {
-            name: MaskedColumn(self._values[name], mask=missing, description=quantity.description)
-            for name, quantity in QUANTITIES.items()
+            end: MaskedColumn(rows[f"z{end}"], mask=missing, description=quantity.description)
+            for end, quantity in QUANTITIES.items()
         }
         columns["_ood"] = MaskedColumn(
-            self._ood,
-            mask=missing | (not self._has_reference),
-            description=_OOD if self._has_reference else _NO_OOD,
+            rows["z_ood"], mask=missing | (not self.has_reference), description=_OOD if self.has_reference else _NO_OOD
         )
-        columns["_flags"] = MaskedColumn(self._flags, description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
-        if self._p is not None:
-            columns["_pdf"] = pdf_column(self._p, self._edges)
-        if self._analogues is not None:
-            columns |= self._analogues.columns(missing)
-        return {f"{prefix}{name}": column for name, column in columns.items()}
+        columns["_flags"] = MaskedColumn(rows["z_flags"], description="Bits of astro_photz.PhotozFlag; 0 for no doubt")
+        if self.pdf:
+            columns["_pdf"] = pdf_column(rows["z_pdf"], self.edges)
+        if self.analogues is not None:
+            columns |= analogue_columns(rows, missing)
+        return {f"{prefix}{end}": column for end, column in columns.items()}
+
+
+def put(rows, numbers, values):
+    """
+    Put the numbers of some galaxies in their place.
+
+    Parameters
+    ----------
+    rows : mapping of `~numpy.ndarray` (N, ...)
+    numbers : `~numpy.ndarray` (M,) of int
+        Of the galaxies.
+    values : mapping of `~numpy.ndarray` (M, ...)
+    """
+    for name, value in values.items():
+        rows[name][numbers] = value
 
 
 def record_of(model, source, *, simulated):

@@ -5,6 +5,7 @@ The one way from batches of images to flags, embeddings and redshift PDFs.
 
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,10 +20,13 @@ from astro_photz.quality.measurements import measure
 from astro_photz.quality.pdfs import flag_pdfs
 from astro_photz.reference.point_sources import point_source
 from astro_photz.reference.strangers import Reference
+from astro_photz.utils._products import ROWS
 from astro_photz.utils._progress import progress_bar
+from astro_photz.utils._threads import in_threads, number_of_threads
 
 __all__ = ["BATCH", "EstimatedBatch", "batches_of", "estimate_batches"]
 
+_PIECE = 4 * ROWS  # galaxies that a thread works on at once
 _STRANGE = 0.02  # share of the galaxies of the reference that lie farther out
 
 BATCH = 256
@@ -58,14 +62,19 @@ class EstimatedBatch:
     ood: np.ndarray | None = None
 
     @property
+    def has_estimate(self):
+        """Mask of the galaxies that have an estimate, `~numpy.ndarray` (B,) of bool."""
+        return _usable(self.flags)
+
+    @property
     def estimated(self):
         """Rows of the galaxies that have an estimate, `~numpy.ndarray` (M,) of int."""
-        return self.rows[_usable(self.flags)]
+        return self.rows[self.has_estimate]
 
 
-def estimate_batches(batches, model, *, redshifts=True):
+def estimate_batches(batches, model, *, redshifts=True, then=None):
     """
-    Flag, embed and estimate galaxies, batch by batch.
+    Flag, embed and estimate galaxies, batch by batch, in as many threads as the model takes.
 
     Parameters
     ----------
@@ -74,37 +83,62 @@ def estimate_batches(batches, model, *, redshifts=True):
     model : `~astro_photz.models.PhotozModel`
     redshifts : bool, optional
         Whether PDFs are wanted, and not embeddings alone.
+    then : callable, optional
+        Called with each `EstimatedBatch`, in the thread that made it.
 
     Yields
     ------
     `EstimatedBatch`
+        Or what ``then`` makes of it. They come in order, in parts of the batches.
 
     Examples
     --------
     >>> import astro_photz
     >>> from astro_photz.inference.engine import batches_of, estimate_batches
     >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
-    >>> for part in estimate_batches(batches_of(cutouts), astro_photz.load_model()):
-    ...     print(len(part.rows), part.pdf)
-    24 <RedshiftPDF of 24 galaxies, 180 bins on 0 to 0.4>
+    >>> parts = list(estimate_batches(batches_of(cutouts), astro_photz.load_model()))
+    >>> sum(len(part.rows) for part in parts), parts[0].pdf
+    (24, <RedshiftPDF of ... galaxies, 180 bins on 0 to 0.4>)
     """
     reference = Reference.of_model(model) if redshifts else None
-    seeing = seeing_range(model.card.training_range)
-    with closing(batches):
-        for batch in batches:
-            measured = measure(batch.cutouts)
-            flags = flag_images(batch.cutouts, training_range=model.card.training_range, measurements=measured)
-            usable = _usable(flags)
-            cutouts = batch.cutouts[usable]
-            if not redshifts:
-                yield EstimatedBatch(batch.rows, flags, cutouts, model.embed(cutouts), None)
-                continue
-            encoding = model.encoding(cutouts)
-            pdf = model.pdf(encoding.embedding)
-            flags[usable] |= flag_pdfs(pdf, model.card.training_range)
-            ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features, seeing)
-            flags[usable] |= strange
-            yield EstimatedBatch(batch.rows, flags, cutouts, encoding.embedding, pdf, ood)
+    estimate = partial(_estimated, model=model, reference=reference, redshifts=redshifts)
+
+    def work(piece):
+        part = estimate(piece)
+        return part if then is None else then(part)
+
+    with closing(batches), closing(in_threads(work, _pieces(batches))) as results:
+        yield from results
+
+
+def _pieces(batches):
+    """Divide batches so that all threads have work, and pixels stay in the processors' caches."""
+    for batch in batches:
+        n = len(batch.rows)
+        fair = -(-n // (number_of_threads() * ROWS)) * ROWS
+        size = max(1, min(_PIECE, fair))
+        if size >= n:
+            yield batch
+            continue
+        for start in range(0, n, size):
+            yield Batch(batch.rows[start : start + size], batch.cutouts[start : start + size])
+
+
+def _estimated(batch, *, model, reference, redshifts):
+    """Flag, embed and estimate the galaxies of a batch."""
+    known = model.card.training_range
+    measured = measure(batch.cutouts)
+    flags = flag_images(batch.cutouts, training_range=known, measurements=measured)
+    usable = _usable(flags)
+    cutouts = batch.cutouts if usable.all() else batch.cutouts[usable]
+    if not redshifts:
+        return EstimatedBatch(batch.rows, flags, cutouts, model.embed(cutouts), None)
+    encoding = model.encoding(cutouts)
+    pdf = model.pdf(encoding.embedding)
+    flags[usable] |= flag_pdfs(pdf, known)
+    ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features, seeing_range(known))
+    flags[usable] |= strange
+    return EstimatedBatch(batch.rows, flags, cutouts, encoding.embedding, pdf, ood)
 
 
 def _strangeness(reference, cutouts, measured, features, seeing):

@@ -12,7 +12,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.table import QTable
 
 from astro_photz.cutouts import Cutouts
 from astro_photz.cutouts.collect import collect_batches
@@ -25,9 +24,9 @@ from astro_photz.tables.inputs import as_table, frame_with, is_frame
 from astro_photz.utils._files import expanded
 from astro_photz.utils._types import PathLike, TableLike, UnitLike
 
-from .analogue_columns import analogues_of
-from .columns import ColumnValues, earlier_columns, record_of
+from .columns import ResultColumns, earlier_columns, put, record_of
 from .engine import batches_of, estimate_batches
+from .galaxies import table_of
 
 if TYPE_CHECKING:
     import pandas
@@ -136,15 +135,15 @@ def predict(
     data = _galaxies(data)
     table = _output_table(data)
     taken = earlier_columns(table.colnames, prefix, replace=replace)
-    known = {"analogues": analogues_of(model, analogues), "n_analogues": analogues}
+    form = ResultColumns.of(model, pdf=pdf, n_analogues=analogues)
     source = _source_of(data, source)
     named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
     batches = _batches(data, source, progress, **named, extinction_release=extinction_release)
-    values = ColumnValues(len(table), model.edges, pdf=pdf, **known)
-    with closing(estimate_batches(batches, model)) as parts:
-        for part in parts:
-            values.put(part)
-    columns, record = values.columns(prefix), record_of(model, source, simulated=values.simulated)
+    rows = form.blank(len(table))
+    with closing(estimate_batches(batches, model, then=lambda part: (part.rows, form.rows(part)))) as parts:
+        for numbers, values in parts:
+            put(rows, numbers, values)
+    columns, record = form.columns(rows, prefix), record_of(model, source, simulated=bool(rows["simulated"].any()))
     if is_frame(given):
         return frame_with(given.drop(columns=taken), columns, prefix=prefix, record=record)
     table.remove_columns(taken)
@@ -215,13 +214,7 @@ def _galaxies(data):
 
 def _output_table(data):
     """Begin the table that is given back, without the new columns."""
-    if not isinstance(data, Cutouts):
-        return data.copy()
-    table = QTable({"id": data.ids})
-    if data.coord is not None:
-        table["coord"] = data.coord
-    table["ebv"] = data.ebv
-    return table
+    return table_of(data) if isinstance(data, Cutouts) else data.copy()
 
 
 def _source_of(data, source):
