@@ -51,6 +51,8 @@ from .record import Evaluation
 
 __all__ = ["write_model_card"]
 
+__doctest_requires__ = {"write_model_card": ["matplotlib"]}
+
 _KINDS = ("evaluation", "label_efficiency", "table")
 
 
@@ -102,6 +104,18 @@ def write_model_card(
     -----
     AstropyUserWarning
         If matplotlib is not installed: then the page has no figures.
+
+    Examples
+    --------
+    >>> import numpy as np, pathlib, tempfile
+    >>> from astro_photz import testing
+    >>> from astro_photz.evaluation import evaluate_model, write_model_card
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> testing.gaussian_cutouts(60).write(folder / "stamps.h5", specz_redshift=np.linspace(0.02, 0.2, 60))  # made up
+    >>> evaluation = evaluate_model("sim-small-v1", folder / "stamps.h5", at_least=20)
+    >>> written = write_model_card(folder / "card.rst", "sim-small-v1", [evaluation])
+    >>> [path.name for path in written]
+    ['card.rst', 'calibration.png', 'bins.png']
     """
     path = Path(path)
     model = load_model(model)

@@ -3,11 +3,12 @@
 The evaluation of a model: figures of merit, with the model and the galaxies that they are of.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from astro_photz.utils._document import Document
-from astro_photz.utils._files import write_json
+from astro_photz.utils._files import save
 from astro_photz.utils._types import PathLike
 
 __all__ = ["Evaluation"]
@@ -50,6 +51,17 @@ class Evaluation(Document):
     ------
     ValueError
         If a field is of another type, or the form is newer than this version of the package.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz.evaluation import Evaluation
+    >>> numbers = {"n": 1000, "sigma_mad": 0.0125, "eta": 0.011}
+    >>> evaluation = Evaluation(model={"name": "mine"}, data={"simulated": True}, overall=numbers, errors={})
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "evaluation.json"
+    >>> evaluation.write(path)
+    >>> Evaluation.read(path).overall["sigma_mad"]
+    0.0125
     """
 
     noun: ClassVar[str] = "an evaluation"
@@ -102,7 +114,7 @@ class Evaluation(Document):
         ----------
         path : str or path-like
         """
-        write_json(path, self.entries())
+        save(path, lambda part: part.write_text(json.dumps(self.entries(), indent=1) + "\n", encoding="utf-8"))
 
     @property
     def images(self) -> str:

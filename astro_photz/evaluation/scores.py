@@ -61,6 +61,16 @@ def evaluate(pdf: RedshiftPDF, redshift: ArrayLike) -> dict[str, float]:
     -------
     dict of float
         See `astro_photz.metrics.summary`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astro_photz import RedshiftPDF
+    >>> from astro_photz.evaluation import evaluate
+    >>> pdf = RedshiftPDF(np.full((50, 4), 0.25), [0.0, 0.1, 0.2, 0.3, 0.4])
+    >>> metrics = evaluate(pdf, np.linspace(0.01, 0.39, 50))
+    >>> round(metrics["coverage68"], 2), round(metrics["sigma_mad"], 3)
+    (0.72, 0.119)
     """
     return metrics.summary(metrics.score(pdf, redshift))
 
@@ -105,7 +115,18 @@ def evaluate_model(
     ValueError
         If the file has no redshifts, one that is negative or no number, or no galaxy that can be estimated; or if the
         model has no redshift head. If it is the very file that the model was trained or calibrated on; galaxies that
-        such a file has in common are told in a `~astro_photz.models.lineage.TrainedOnWarning`.
+        such a file has in common are told in a `~astro_photz.models.TrainedOnWarning`.
+
+    Examples
+    --------
+    >>> import numpy as np, pathlib, tempfile
+    >>> from astro_photz import testing
+    >>> from astro_photz.evaluation import evaluate_model
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "stamps.h5"
+    >>> testing.gaussian_cutouts(60).write(path, specz_redshift=np.linspace(0.02, 0.2, 60))  # made up
+    >>> evaluation = evaluate_model("sim-small-v1", path, at_least=20)
+    >>> evaluation.overall["n"], sorted(evaluation.bins)
+    (60, ['ebv', 'r_mag', 'redshift', 'seeing', 'z_phot'])
     """
     model = load_model(model)
     edges = model.edges  # raises for a model that gives no redshifts

@@ -105,14 +105,20 @@ def plot_bins(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from astropy.table import Table
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz.plots import plot_bins
-    >>> z = np.linspace(0.05, 0.25, 100)
-    >>> table = Table({"z_spec": z, "z_phot": z + 0.01 * np.sin(1e4 * z), "r": 15 + 10 * z})
-    >>> plot_bins(table, "r", edges=[15, 16, 17, 18], ax=Figure().add_subplot()).get_xlabel()
-    'r'
+    .. plot::
+        :alt: Scatter of the redshifts in four bins of magnitude, with errors.
+
+        >>> import numpy as np
+        >>> from astropy.table import Table
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import plot_bins
+        >>> rng = np.random.default_rng(1)
+        >>> z = rng.uniform(0.05, 0.25, 400)
+        >>> r = 15 + 10 * z
+        >>> table = Table({"z_spec": z, "z_phot": z + rng.normal(0, 0.08 * z), "r": r})
+        >>> figure = Figure(figsize=(4.5, 3), layout="constrained")
+        >>> plot_bins(table, "r", edges=[15.5, 16, 16.5, 17, 17.5], ax=figure.add_subplot()).get_xlabel()
+        'r'
     """
     if hasattr(data, "bins") and hasattr(data, "overall"):
         bins, overall, label = _stored(data, quantity), data.overall, _BINNED.get(quantity, quantity)
@@ -150,6 +156,22 @@ def plot_all_bins(evaluation: Judged, *, metrics: Sequence[str] = _IN_GRID) -> F
         If matplotlib is not installed.
     ValueError
         If there is no bin with enough galaxies.
+
+    Examples
+    --------
+    .. plot::
+        :alt: Scatter, outliers and bias of a validation in bins of magnitude and of redshift.
+
+        >>> import numpy as np
+        >>> from astropy.table import Table
+        >>> from astro_photz import validate
+        >>> from astro_photz.plots import plot_all_bins
+        >>> rng = np.random.default_rng(1)
+        >>> z = rng.uniform(0.05, 0.25, 400)
+        >>> table = Table({"z_spec": z, "z_phot": z + rng.normal(0, 0.08 * z), "r": 15 + 10 * z})
+        >>> figure = plot_all_bins(validate(table))
+        >>> len(figure.axes)
+        4
     """
     names = [name for name in _BINNED if evaluation.bins.get(name)]
     metrics = [metric for metric in metrics if any(metric in evaluation.bins[name][0] for name in names)]

@@ -97,11 +97,17 @@ def plot_pit(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz.plots import plot_pit
-    >>> plot_pit(np.linspace(0.001, 0.999, 500), ax=Figure().add_subplot()).get_xlabel()
-    'PIT'
+    .. plot::
+        :alt: Histogram of the PIT of PDFs that are too narrow: high at both ends.
+
+        >>> import numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> from scipy.stats import norm
+        >>> from astro_photz.plots import plot_pit
+        >>> errors = np.random.default_rng(1).normal(0, 1.5, 1000)  # half as large again as the PDFs say
+        >>> figure = Figure(figsize=(4.5, 3), layout="constrained")
+        >>> plot_pit(norm.cdf(errors), ax=figure.add_subplot()).get_xlabel()
+        'PIT'
     """
     found = _calibration_of(data, redshift, prefix)
     ax = axes_or_new(ax, 7.2 if coverage is True else 4.2, 3.4)
@@ -128,6 +134,22 @@ def plot_calibration(evaluation: Judged) -> Figure:
     ------
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    .. plot::
+        :alt: Histogram of the PIT, and coverage of the central intervals.
+
+        >>> import numpy as np
+        >>> from astropy.table import Table
+        >>> from astro_photz import validate
+        >>> from astro_photz.plots import plot_calibration
+        >>> rng = np.random.default_rng(1)
+        >>> z = rng.uniform(0.05, 0.25, 400)
+        >>> table = Table({"z_spec": z, "z_phot": z + rng.normal(0, 0.01, 400), "z_phot_err": np.full(400, 0.01)})
+        >>> figure = plot_calibration(validate(table))
+        >>> [ax.get_xlabel() for ax in figure.axes]
+        ['PIT', 'probability in the central interval']
     """
     figure = empty_figure(8, 3.4)
     left, right = figure.subplots(1, 2)

@@ -48,10 +48,18 @@ def colour_image(flux: np.ndarray, *, stretch: float = 0.3, softening: float = 8
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from astro_photz.plots.images import colour_image
-    >>> colour_image(np.ones((5, 64, 64))).shape
-    (64, 64, 3)
+    .. plot::
+        :alt: Colour image of a simulated galaxy.
+
+        >>> import astro_photz
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import colour_image
+        >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
+        >>> image = colour_image(cutouts.flux[4])
+        >>> image.shape, image.dtype
+        ((64, 64, 3), dtype('uint8'))
+        >>> figure = Figure(figsize=(2.5, 2.5))
+        >>> _ = figure.add_axes([0, 0, 1, 1]).imshow(image, origin="lower")
     """
     from astropy.visualization import make_lupton_rgb
 
@@ -112,13 +120,17 @@ def plot_gallery(
 
     Examples
     --------
-    >>> import astro_photz
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz.plots import plot_gallery
-    >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())[:3]
-    >>> axes = plot_gallery(astro_photz.predict(cutouts), cutouts, ax=Figure().add_subplot())
-    >>> len(axes)
-    3
+    .. plot::
+        :alt: Colour images of three simulated galaxies, with their redshifts and flags.
+
+        >>> import astro_photz
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import plot_gallery
+        >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())[:3]
+        >>> figure = Figure(figsize=(6, 2.6), layout="constrained")
+        >>> axes = plot_gallery(astro_photz.predict(cutouts), cutouts, columns=3, ax=figure.add_subplot())
+        >>> len(axes)
+        3
     """
     sample = read_sample(data, redshift, prefix=prefix)
     cutouts, places = _stamps(data, cutouts, len(sample))
@@ -159,6 +171,18 @@ def plot_galaxies(
     ------
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    .. plot::
+        :alt: Colour images of six simulated galaxies, with their redshifts.
+
+        >>> import astro_photz
+        >>> from astro_photz.plots import plot_galaxies
+        >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())[:6]
+        >>> figure = plot_galaxies(cutouts, astro_photz.predict(cutouts), title="Six simulated galaxies")
+        >>> len(figure.axes)
+        6
     """
     rows = -(-len(cutouts) // _COLUMNS)
     figure = empty_figure(2 * _COLUMNS, 2.35 * rows + 0.5)

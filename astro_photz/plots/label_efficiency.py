@@ -35,6 +35,23 @@ def plot_label_efficiency(result: dict) -> Figure:
     ------
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    .. plot::
+        :alt: Scatter against the number of labels, of a training from scratch and of a pretrained one.
+
+        >>> from astro_photz.plots import plot_label_efficiency
+        >>> curves = {"from scratch": [(300, 0.030), (3000, 0.018)], "pretrained": [(300, 0.021), (3000, 0.016)]}
+        >>> result = {
+        ...     "curves": {
+        ...         name: [{"n_labels": n, "sigma_mad": value, "sigma_mad_err": 0.001} for n, value in points]
+        ...         for name, points in curves.items()
+        ...     }
+        ... }  # made-up numbers
+        >>> figure = plot_label_efficiency(result)
+        >>> figure.axes[0].get_xlabel()
+        'labels'
     """
     figure = empty_figure(5.5, 3.8)
     axis = figure.subplots()

@@ -48,7 +48,7 @@ def plot_map(
     colour : str or array_like (N,), optional
         A column of its catalogue, or values: numbers, or up to ten kinds in words.
     method : str, optional
-        ``"pca"`` or ``"umap"``, see `SimilarityIndex.project <astro_photz.similarity.exploration.Exploration.project>`.
+        ``"pca"`` or ``"umap"``, see `SimilarityIndex.project <astro_photz.similarity.Exploration.project>`.
     places : array_like (N, 2), optional
         What that method gave earlier, or places by any other one.
     mark : array_like of int or str, optional
@@ -73,13 +73,18 @@ def plot_map(
 
     Examples
     --------
-    >>> import astro_photz
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz.plots import plot_map
-    >>> from astro_photz.similarity import SimilarityIndex
-    >>> index = SimilarityIndex.build(astro_photz.Cutouts.read(astro_photz.demo_path()))
-    >>> plot_map(index, "dec", ax=Figure().add_subplot()).get_xlabel()
-    'first principal component'
+    .. plot::
+        :alt: Galaxies of an index in the plane of their first two principal components, coloured by redshift.
+
+        >>> import astro_photz
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import plot_map
+        >>> from astro_photz.similarity import SimilarityIndex
+        >>> index = SimilarityIndex.build(astro_photz.Cutouts.read(astro_photz.demo_path()))
+        >>> redshift = astro_photz.CutoutFile(astro_photz.demo_path()).catalog()["redshift"]
+        >>> figure = Figure(figsize=(4.5, 3.5), layout="constrained")
+        >>> plot_map(index, redshift, ax=figure.add_subplot()).get_xlabel()
+        'first principal component'
     """
     places, names = _places(index, method, places)
     known = np.isfinite(places).all(axis=1)

@@ -92,14 +92,18 @@ def plot_neighbours(
 
     Examples
     --------
-    >>> import astro_photz
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz.plots import plot_neighbours
-    >>> from astro_photz.similarity import SimilarityIndex
-    >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
-    >>> answer = SimilarityIndex.build(cutouts).query(cutouts[:1], k=3)
-    >>> len(plot_neighbours(answer, cutouts, ax=Figure().add_subplot()))
-    4
+    .. plot::
+        :alt: A simulated galaxy, and the three that are most similar to it.
+
+        >>> import astro_photz
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import plot_neighbours
+        >>> from astro_photz.similarity import SimilarityIndex
+        >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
+        >>> answer = SimilarityIndex.build(cutouts).query(cutouts[:1], k=3)
+        >>> figure = Figure(figsize=(8, 2.6), layout="constrained")
+        >>> len(plot_neighbours(answer, cutouts, ax=figure.add_subplot()))
+        4
     """
     given: Any = ax
     layout = _layout(answer, 1 if np.ndim(given) else columns)  # axes that are given leave no gaps

@@ -75,12 +75,17 @@ def plot_pdf(
 
     Examples
     --------
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz import RedshiftPDF
-    >>> from astro_photz.plots import plot_pdf
-    >>> pdf = RedshiftPDF([0.1, 0.6, 0.3, 0.0], [0.0, 0.1, 0.2, 0.3, 0.4])
-    >>> plot_pdf(pdf, redshift=0.12, ax=Figure().add_subplot()).get_xlabel()
-    'redshift $z$'
+    .. plot::
+        :alt: A redshift PDF with its central intervals, and the true redshift.
+
+        >>> import astro_photz
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import plot_pdf
+        >>> source = astro_photz.CutoutFile(astro_photz.demo_path())
+        >>> table = astro_photz.predict(source.catalog(), source=source, pdf=True)
+        >>> figure = Figure(figsize=(4.5, 3), layout="constrained")
+        >>> plot_pdf(table, 3, redshift="redshift", ax=figure.add_subplot()).get_xlabel()
+        'redshift $z$'
     """
     pdf, sample = read_pdfs(data, redshift, prefix=prefix)
     chosen = chosen_rows(rows, len(pdf), most=_MOST, noun="PDF")

@@ -88,12 +88,17 @@ def plot_sky(
 
     Examples
     --------
-    >>> from astropy.table import Table
-    >>> from matplotlib.figure import Figure
-    >>> from astro_photz.plots import plot_sky
-    >>> table = Table({"ra": [150.1, 150.2], "dec": [2.1, 2.2], "z_phot": [0.1, 0.2]})
-    >>> plot_sky(table, ax=Figure().add_subplot()).get_xlabel()
-    'right ascension (deg)'
+    .. plot::
+        :alt: Positions of five galaxies on the sky, coloured by redshift.
+
+        >>> from astropy.table import Table
+        >>> from matplotlib.figure import Figure
+        >>> from astro_photz.plots import plot_sky
+        >>> ra, dec = [150.1, 150.2, 150.25, 150.4, 150.5], [2.1, 2.3, 2.2, 2.15, 2.4]
+        >>> table = Table({"ra": ra, "dec": dec, "z_phot": [0.1, 0.2, 0.15, 0.12, 0.18]})
+        >>> figure = Figure(figsize=(4.5, 3.5), layout="constrained")
+        >>> plot_sky(table, ax=figure.add_subplot()).get_xlabel()
+        'right ascension (deg)'
     """
     places = _places(data, coord)
     known = np.isfinite(places.ra.deg)

@@ -39,6 +39,22 @@ def plot_learning_curve(curves: dict[str, Sequence[tuple[float, float]]]) -> Fig
     ------
     ImportError
         If matplotlib is not installed.
+
+    Examples
+    --------
+    .. plot::
+        :alt: Losses and scatter of a training, over its steps.
+
+        >>> from astro_photz.plots import plot_learning_curve
+        >>> steps = range(0, 500, 50)
+        >>> curves = {
+        ...     "train_loss": [(step, 3 + 2 / (1 + step / 100)) for step in steps],
+        ...     "val_loss": [(step, 3.2 + 2 / (1 + step / 100)) for step in steps],
+        ...     "val_sigma_mad": [(step, 0.02 + 0.02 / (1 + step / 100)) for step in steps],
+        ... }  # made-up numbers
+        >>> figure = plot_learning_curve(curves)
+        >>> len(figure.axes)
+        2
     """
     figure = empty_figure(7, 6)
     above, below = figure.subplots(2, sharex=True)

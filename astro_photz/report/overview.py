@@ -63,11 +63,13 @@ def headline(subject: Subject, validation: Validation | None) -> dict:
     figures = [
         ("rows", f"{len(subject):,}"),
         ("with a redshift", f"{n_estimated:,}"),
-        ("of these without a flag", f"{clean:,}"),
-        ("without one of flags.BAD", f"{good:,}"),
     ]
+    if subject.has_flags:
+        figures += [("of these without a flag", f"{clean:,}"), ("without one of flags.BAD", f"{good:,}")]
     if n_estimated:
-        figures += [("median redshift", _median(subject.z, subject)), ("median error", _median(subject.error, subject))]
+        figures += [("median redshift", _median(subject.z, subject))]
+    if np.isfinite(subject.error[subject.estimated]).any():
+        figures += [("median error", _median(subject.error, subject))]
     if validation is not None and "sigma_mad" in validation.overall:
         overall, errors = validation.overall, validation.errors
         figures += [
@@ -89,7 +91,7 @@ def headline(subject: Subject, validation: Validation | None) -> dict:
 
 
 def _median(values, subject):
-    return number(float(np.median(values[subject.estimated])))
+    return number(float(np.nanmedian(values[subject.estimated])))
 
 
 def table_graphs(subject: Subject) -> list[dict]:
@@ -234,4 +236,6 @@ def _predict_command(subject):
         parts += ["--data-release", str(record["data_release"])]
     parts += ["--prefix", quote(subject.prefix)] if subject.prefix != "z_phot" else []
     parts += ["--pdf"] if f"{subject.prefix}_pdf" in subject.table.colnames else []
+    analogues = f"{subject.prefix}_analogue_id"
+    parts += ["--analogues", str(subject.table[analogues].shape[1])] if analogues in subject.table.colnames else []
     return " ".join(parts)

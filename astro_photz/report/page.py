@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write_report"]
 
+__doctest_requires__ = {"write_report": ["matplotlib"]}
+
 
 def write_report(
     result: TableLike,
@@ -54,7 +56,8 @@ def write_report(
     Parameters
     ----------
     result : table-like
-        A table of `~astro_photz.predict` (N,), in memory or in a file.
+        A table of `~astro_photz.predict` (N,), in memory or in a file; or one of another code, whose redshifts are the
+        column ``prefix``.
     path : str or path-like
         The page, ``.html``: one file that needs no other and no network.
     redshift : str, optional
@@ -62,7 +65,7 @@ def write_report(
     validation : `~astro_photz.validation.Validation`, str or path-like, optional
         A validation of this very table that is there already, or its file, instead of ``redshift``.
     prefix : str, optional
-        Beginning of the names of the redshifts' columns.
+        Beginning of the names of the redshifts' columns, or the name of another code's column.
     source : `~astro_photz.cutouts.CutoutSource`, `~astro_photz.Cutouts` (N,), str or path-like, optional
         Where the images of the rows to look at come from, as in `~astro_photz.predict`; without one, the page has none.
     overwrite : bool, optional
@@ -93,10 +96,14 @@ def write_report(
 
     Examples
     --------
+    >>> import pathlib, tempfile
     >>> import astro_photz
     >>> from astro_photz.report import write_report
-    >>> table = astro_photz.predict("hosts.csv")  # doctest: +SKIP
-    >>> write_report(table, "hosts.html", source="sdss")  # doctest: +SKIP
+    >>> source = astro_photz.CutoutFile(astro_photz.demo_path())
+    >>> table = astro_photz.predict(source.catalog(), source=source)
+    >>> page = write_report(table, pathlib.Path(tempfile.mkdtemp()) / "demo.html", redshift="redshift", source=source)
+    >>> page.name
+    'demo.html'
     """
     require_plots()
     path = expanded(path)
@@ -108,7 +115,7 @@ def write_report(
         source = source_or_archive(source)
     validation = _validation(subject, redshift, validation)
     page = rendered("report.html.j2", _content(subject, validation, source) | {"command": command}, scripts=["sort.js"])
-    with aside(path) as part:
+    with aside(path, overwrite=overwrite) as part:
         part.write_text(page, encoding="utf-8")
     return path
 
@@ -148,6 +155,7 @@ def _content(subject, validation, source):
     content = headline(subject, validation) | model_facts(subject) | reproduction(subject, validation)
     content |= {
         "graphs": table_graphs(subject),
+        "has_flags": subject.has_flags,
         "flag_rows": flag_rows(subject),
         "missing_rows": missing_rows(subject),
         "without": rows_without(subject),

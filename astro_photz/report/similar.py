@@ -75,7 +75,7 @@ def write_similar(
         Galaxies besides those of the answer, at most: neighbours of its galaxies, so that there are some to see from
         each. By default 120 if their images are at hand, and none if they would be fetched.
     method : str, optional
-        Of the map, see `SimilarityIndex.project <astro_photz.similarity.exploration.Exploration.project>`.
+        Of the map, see `SimilarityIndex.project <astro_photz.similarity.Exploration.project>`.
     overwrite : bool, optional
         Replace a file that is there.
     command : str, optional
@@ -105,8 +105,9 @@ def write_similar(
     >>> from astro_photz.similarity import SimilarityIndex
     >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
     >>> index = SimilarityIndex.build(cutouts)
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> page = write_similar(index, index.query(7), folder / "similar.html", source=cutouts)
+    >>> page = write_similar(index, index.query(7), pathlib.Path(tempfile.mkdtemp()) / "similar.html", source=cutouts)
+    >>> page.name
+    'similar.html'
     """
     require_plots()
     path = expanded(path)
@@ -129,7 +130,7 @@ def write_similar(
         "command": command,
     }
     page = rendered("similar.html.j2", content, scripts=("sort.js", "similar.js"), styles=("style.css", "similar.css"))
-    with aside(path) as part:
+    with aside(path, overwrite=overwrite) as part:
         part.write_text(page, encoding="utf-8")
     return path
 

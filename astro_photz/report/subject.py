@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Subject", "read_subject"]
 
-_NEEDED = ("", "_err", "_flags")
 _BLOCK = 20_000  # rows of PDFs that are summed at once
 
 
@@ -85,19 +84,24 @@ class Subject:
 
     @cached_property
     def error(self) -> np.ndarray:
-        """Standard deviations of the PDFs, `~numpy.ndarray` (N,)."""
+        """Standard deviations of the PDFs, `~numpy.ndarray` (N,); NaN where unknown."""
         return self._numbers("_err")
 
     @cached_property
     def ood(self) -> np.ndarray:
         """Fraction of the model's galaxies that are stranger, `~numpy.ndarray` (N,); NaN where unknown."""
-        if f"{self.prefix}_ood" not in self.table.colnames:
-            return np.full(len(self), np.nan)
         return self._numbers("_ood")
+
+    @property
+    def has_flags(self) -> bool:
+        """True if the table has a column of flags, which those of other codes lack, bool."""
+        return f"{self.prefix}_flags" in self.table.colnames
 
     @cached_property
     def flags(self) -> np.ndarray:
         """Bits of `~astro_photz.PhotozFlag`, `~numpy.ndarray` (N,) of int; 0 where they are unknown."""
+        if not self.has_flags:
+            return np.zeros(len(self), dtype=int)
         return parse(self.table[f"{self.prefix}_flags"]).astype(int)
 
     @cached_property
@@ -174,6 +178,8 @@ class Subject:
                 return None
 
     def _numbers(self, end):
+        if f"{self.prefix}{end}" not in self.table.colnames:
+            return np.full(len(self), np.nan)
         return numbers(self.table[f"{self.prefix}{end}"])
 
 
@@ -188,7 +194,8 @@ def read_subject(result: TableLike, *, prefix: str = "z_phot", named: dict | Non
     Parameters
     ----------
     result : table-like
-        A table of `~astro_photz.predict`, in memory or in a file.
+        A table of `~astro_photz.predict`, in memory or in a file. Of another code, the column ``prefix`` is enough; its
+        errors are in ``prefix_err``, if the table has them.
     prefix : str, optional
         Beginning of the names of the redshifts' columns.
     named : dict, optional
@@ -217,9 +224,8 @@ def read_subject(result: TableLike, *, prefix: str = "z_phot", named: dict | Non
     if path is not None and is_validation(path):
         raise ValueError(f"{path} is a validation: give it as validation=, beside the table that it judged")
     table = as_table(result)
-    lacking = [f"{prefix}{end}" for end in _NEEDED if f"{prefix}{end}" not in table.colnames]
-    if lacking:
-        raise ValueError(_no_redshifts(path, table.colnames, prefix, lacking))
+    if prefix not in table.colnames:
+        raise ValueError(_no_redshifts(path, table.colnames, prefix))
     if not len(table):
         raise ValueError(f"{path or 'the table'} has no rows: there is nothing to report on")
     meta = table.meta.get(prefix) or getattr(result, "attrs", {}).get(prefix)
@@ -227,8 +233,9 @@ def read_subject(result: TableLike, *, prefix: str = "z_phot", named: dict | Non
     return Subject(table, prefix, record, path, {name: value for name, value in (named or {}).items() if value})
 
 
-def _no_redshifts(path, columns, prefix, lacking):
+def _no_redshifts(path, columns, prefix):
     others = [name.removesuffix("_flags") for name in columns if name.endswith("_flags")]
     others = [name for name in others if name in columns]
     hint = f"give prefix={others[0]!r}" if others else "run astro-photz predict first, or give its prefix="
-    return f"{path or 'the table'} has no column {lacking[0]}, so no redshifts of the prefix {prefix!r}: {hint}"
+    hint += "" if others else "; of another code, prefix= is the column of its redshifts"
+    return f"{path or 'the table'} has no column {prefix}, so no redshifts of the prefix {prefix!r}: {hint}"

@@ -6,15 +6,18 @@ Photometric redshifts that a table has already, of this package or of any code.
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_photz.pdf import RedshiftPDF
 from astro_photz.pdf.columns import read_pdfs
 from astro_photz.pdf.grids import EDGES
 from astro_photz.utils._arrays import filled, integers
+from astro_photz.utils._column_names import bare
 from astro_photz.utils._files import expanded
 
 from .pairing import pdfs_of_qp_file
@@ -24,11 +27,16 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from numpy.typing import ArrayLike
 
-__all__ = ["DEFAULT_PREFIX", "Estimates", "checked_pdf", "estimates_in", "estimates_of_run"]
+__all__ = ["DEFAULT_PREFIX", "Estimates", "checked_pdf", "estimates_in", "estimates_of_run", "tell_of_other_code"]
 
 DEFAULT_PREFIX = "z_phot"
 """Prefix of a run, without which redshifts are estimated where the table has none."""
 
+# Bare names of columns of other codes, such as BPZ, EAZY, LePhare, and the tables of SDSS.
+_OTHER_CODES = (
+    *("zphot", "photoz", "photz", "zph", "zp", "zphoto", "zb", "zbest", "zml", "zpeak", "za", "zmc", "zpdf"),
+    *("zmean", "zmode", "zmedian", "zphotmean", "zphotmedian", "zphotmode", "photozbest", "photozmean", "nnz"),
+)
 _NO_ERROR = "no error, or one that is not above 0"
 _NO_REDSHIFT = f"an estimate outside -1 to {HIGHEST:g}"
 _GAPS = "a PDF with gaps"
@@ -136,6 +144,27 @@ def estimates_in(
     return _of_numbers(table, z_phot, z_err)
 
 
+def tell_of_other_code(table: Table, prefix: str) -> None:
+    """
+    Warn of a column that looks like the redshifts of another code, where others are to be estimated.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table` (N,)
+    prefix : str
+        Beginning of the names of the columns that the table lacks.
+    """
+    columns = {bare(name): name for name in reversed(table.colnames)}
+    other = next((columns[name] for name in _OTHER_CODES if name in columns), None)
+    if other is not None:
+        warnings.warn(
+            f"the table has no column {prefix!r}, so redshifts are estimated from images; to judge those of the column "
+            f"{other!r} instead, give z_phot={other!r}",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+
+
 def _no_run(prefix, names):
     runs = [name for name in names if any(f"{name}_{end}" in names for end in ("lo68", "err", "flags", "pdf"))]
     known = f"runs are under {', '.join(map(repr, runs))}" if runs else "there are none of any prefix"
@@ -212,8 +241,7 @@ def _read_given(table, given):
     if isinstance(given, RedshiftPDF):
         pdf, name = given, "pdf"
     elif isinstance(given, str) and given in table.colnames:
-        _, p, edges = read_pdfs(table[given], given)
-        return *checked_pdf(p, edges), given, paired_by
+        return *checked_pdf(*_read_column(table[given], given)), given, paired_by
     elif isinstance(given, str | os.PathLike) and expanded(given).is_file():
         (pdf, paired_by), name = pdfs_of_qp_file(table, expanded(given)), expanded(given).name
     elif isinstance(given, str | os.PathLike):
@@ -225,6 +253,19 @@ def _read_given(table, given):
     if len(pdf) != len(table):
         raise ValueError(f"pdf must hold {len(table)} PDFs, one for each row of the table; got {len(pdf)}")
     return pdf, np.full(len(pdf), ""), name, paired_by
+
+
+def _read_column(column, name):
+    """Probabilities (N, K) and edges (K + 1,) of a column that knows its bins."""
+    try:
+        return read_pdfs(column, name)[1:]
+    except ValueError as error:
+        if "tells the edges" not in str(error):
+            raise
+        raise ValueError(
+            f"pdf={name!r}: the file does not tell the redshifts of this column's values. In Python, give a "
+            "RedshiftPDF made of the column and its bins; or give a file of qp, which holds its grid"
+        ) from None
 
 
 def checked_pdf(p, edges):

@@ -25,7 +25,7 @@ from astro_photz.utils._arrays import identifiers
 from astro_photz.utils._checks import check_count
 from astro_photz.utils._types import PathLike, TableLike, UnitLike
 
-from .estimates import DEFAULT_PREFIX, estimates_in, estimates_of_run
+from .estimates import DEFAULT_PREFIX, estimates_in, estimates_of_run, tell_of_other_code
 from .groups import group_galaxies
 from .numbers import Judge, score_estimates
 from .overlap import checked_maker, tell_overlap
@@ -153,6 +153,8 @@ def validate(
     named = {"coord": coord, "ra": ra, "dec": dec, "ra_unit": ra_unit, "ebv": ebv}
     named["extinction_release"] = extinction_release
     positions = _positions(table, named, prefix if estimates is None and given.cutouts is None else None)
+    if estimates is None:
+        tell_of_other_code(table, prefix)
     quantities, columns = quantities_in(table, positions)
     if source is not None or (estimates is None and given.cutouts is None):
         source = source_or_archive(source)

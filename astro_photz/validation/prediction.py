@@ -20,7 +20,7 @@ from astro_photz.cutouts import Batch, CutoutFile, Cutouts
 from astro_photz.cutouts.collect import collect_batches, completed
 from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.hdf5.layout import holds, is_simulated, open_cutouts, read_column, read_coord
-from astro_photz.inference.columns import ColumnValues, record_of
+from astro_photz.inference.columns import ResultColumns, put, record_of
 from astro_photz.inference.engine import BATCH, batches_of, estimate_batches
 from astro_photz.metrics import OUTLIER, deviation
 from astro_photz.models.model import IMAGE_SIZE
@@ -186,19 +186,20 @@ def predicted(given, redshift, *, positions, source, model, prefix, progress):
     -------
     `Prediction`
     """
-    values = ColumnValues(len(redshift), model.edges, pdf=True)
+    form = ResultColumns.of(model, pdf=True)
+    values = form.blank(len(redshift))
     quantities = {name: np.full(len(redshift), np.nan) for name in ("r_mag", "ebv", "seeing")}
     worst = Worst()
     with closing(estimate_batches(_batches(given, source, positions, progress), model)) as parts:
         for part in parts:
             rows, cutouts = part.estimated, part.cutouts
-            values.put(part)
+            put(values, part.rows, form.rows(part))
             quantities["r_mag"][rows] = r_magnitude(aperture_flux(cutouts.flux[:, _R]), cutouts.ebv)
             quantities["ebv"][rows], quantities["seeing"][rows] = cutouts.ebv, cutouts.psf_fwhm[:, _R]
             worst.put(rows, deviation(part.pdf.mean(), redshift[rows]), cutouts)
-    columns = Table(values.columns(prefix), copy=False)
-    columns.meta[prefix] = record_of(model, source if given.cutouts is None else None, simulated=values.simulated)
-    return Prediction(columns, quantities, values.simulated, worst.stamps(positions))
+    columns, simulated = Table(form.columns(values, prefix), copy=False), bool(values["simulated"].any())
+    columns.meta[prefix] = record_of(model, source if given.cutouts is None else None, simulated=simulated)
+    return Prediction(columns, quantities, simulated, worst.stamps(positions))
 
 
 def _batches(given, source, positions, progress):

@@ -65,7 +65,7 @@ def read_redshifts(table, redshift):
     problems = np.select(wrong, [NO_REDSHIFT, _NEGATIVE, _TOO_HIGH], default="")
     if (problems != "").all() and len(values):
         name = f"column {redshift!r}" if isinstance(redshift, str) else "redshift="
-        first = table[redshift][0] if isinstance(redshift, str) else np.ma.asarray(redshift)[0]
+        first = next(iter(table[redshift] if isinstance(redshift, str) else redshift))
         raise ValueError(f"{name} has no redshift in it; the first value is {str(first)!r}")
     name = redshift if isinstance(redshift, str) else getattr(redshift, "name", None) or "redshift"
     return np.where(problems == "", values, np.nan), problems, str(name)

@@ -62,6 +62,19 @@ class Validation:
     pdf : `~astro_photz.RedshiftPDF` (N,) or None
     stamps : `~astro_photz.Cutouts` or None
         Of the worst outliers, the worst first, at most 24; ``ids`` are their rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astro_photz import validate
+    >>> rng = np.random.default_rng(1)
+    >>> z = rng.uniform(0.05, 0.25, 500)
+    >>> validation = validate(Table({"z_spec": z, "z_phot": z + rng.normal(0, 0.015, 500)}))
+    >>> validation.sample["n_used"], round(validation.overall["sigma_mad"], 3)
+    (500, 0.015)
+    >>> len(validation.outliers)
+    1
     """
 
     sample: dict
@@ -140,6 +153,6 @@ class Validation:
         OSError
             If there is no such file, or it is not HDF5.
         ValueError
-            If it is not a validation.
+            If it is not a validation, is broken, or of a later form.
         """
         return cls(**read_parts(path))

@@ -190,11 +190,11 @@ def _flags(validation):
     if not validation.unflagged:
         yield "Every galaxy has a flag: none is beyond doubt."
         return
-    told = [
-        f"{name} {with_error(validation.unflagged[name], validation.unflagged_errors[name])}"
-        for name in ("sigma_mad", "eta")
-    ]
-    yield f"Without the {_galaxies(flagged)} with a flag: {', '.join(told)}, of {validation.unflagged['n']}."
+    values, errors = validation.unflagged, validation.unflagged_errors
+    names = ("sigma_mad", "eta") if values["eta"] > 0 else ("sigma_mad",)
+    told = ", ".join(f"{name} {with_error(values[name], errors[name])}" for name in names)
+    told += f", of {values['n']}" if values["eta"] > 0 else f", and no outlier among {values['n']}"
+    yield f"Without the {_galaxies(flagged)} with a flag: {told}."
 
 
 def _galaxies(n):
