@@ -279,7 +279,14 @@ def write_qp(
 
     Examples
     --------
-    See `read_qp`.
+    >>> import pathlib, tempfile
+    >>> import astro_photz
+    >>> from astro_photz.adapters.qp import read_qp, write_qp
+    >>> pdf = astro_photz.RedshiftPDF([[0.1, 0.6, 0.3], [0.0, 0.2, 0.8]], [0.0, 0.1, 0.2, 0.3])
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "pdfs.hdf5"
+    >>> write_qp(path, pdf, ids=["A", "B"])
+    >>> read_qp(path)
+    (<RedshiftPDF of 2 galaxies, 3 bins on 0 to 0.3>, array(['A', 'B'], dtype='<U1'))
     """
     path = expanded(path)
     if path.suffix != ".hdf5":
@@ -288,7 +295,7 @@ def write_qp(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"no folder {path.parent}")
     ensemble = to_qp(pdf, ids, ancil=ancil)
-    with aside(path) as part:
+    with aside(path, overwrite=overwrite) as part:
         ensemble.write_to(str(part))
 
 
@@ -309,10 +316,18 @@ def _check_file(path):
     """Refuse HDF5 of another kind, before qp's readers say much about it."""
     import h5py
 
-    if h5py.is_hdf5(path):
-        with h5py.File(path) as file:
-            if "meta" not in file or "data" not in file:
-                raise ValueError(f"{path} is not a file of qp: it has no groups meta and data")
+    from astro_photz.utils._hdf5 import check_whole, open_hdf5
+
+    if not h5py.is_hdf5(path):
+        return
+    try:
+        with open_hdf5(path) as file:
+            check_whole(file)
+            whole = "meta" in file and "data" in file
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # h5py's, of broken files
+        raise ValueError(f"{path} is not a file of qp, or a broken one: {first_line(error)}") from error
+    if not whole:
+        raise ValueError(f"{path} is not a file of qp: it has no groups meta and data")
 
 
 # Ancillary data
@@ -349,6 +364,8 @@ def _identifiers(ancil, name):
         raise KeyError(f"no ancillary data {name!r}: {advice(name, ancil)}" if ancil else "no ancillary data at all")
     values = np.asarray(ancil[name])
     if values.ndim > 1:
+        if values.size != len(values):
+            raise ValueError(f"{name} must have one identifier for each PDF, got the shape {values.shape}")
         values = values.reshape(len(values))
     if values.dtype.kind in "OS":  # text, as some formats give it back
         values = np.array([value.decode() if isinstance(value, bytes) else value for value in values.tolist()])
