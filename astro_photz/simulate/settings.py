@@ -36,18 +36,16 @@ class Settings:
 
     Parameters
     ----------
-    sample : `~astro_photz.simulate.population.sample.Sample` or dict, optional
-        Which galaxies are drawn.
+    sample : Sample or dict, optional
+        Which galaxies are drawn. :doc:`/training/simulate_settings` lists the keywords of all five.
     sky : dict, optional
-        Keywords of `~astro_photz.simulate.camera.conditions.draw_conditions`; those left out have its defaults.
+        The conditions under which they are seen, as keywords; those left out have its defaults.
     neighbours : dict, optional
-        Keywords of `~astro_photz.simulate.scene.neighbours.draw_neighbours`.
+        The other objects in their stamps, as keywords.
     background : dict, optional
-        Keywords of `~astro_photz.simulate.camera.blank_sky.draw_patches`: ``patches``, a file of real sky that stands
-        for simulated noise; by default none.
+        ``patches``, a file of real sky that stands for simulated noise; by default none.
     shapes : dict, optional
-        Keywords of `~astro_photz.simulate.population.families.draw_shapes`: ``sersic``, the share of the galaxies that
-        are of the second family; by default none.
+        ``sersic``, the share of the galaxies that are of the second family of shapes; by default none.
 
     Raises
     ------

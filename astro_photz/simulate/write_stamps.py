@@ -18,6 +18,7 @@ from typing import Any
 from astro_photz import __version__
 from astro_photz.cutouts.hdf5.blocks import BlockWriter
 from astro_photz.utils._checks import check_count, check_not_there
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._files import NO_ROOM, sha256
 from astro_photz.utils._journal import Journal
 from astro_photz.utils._progress import progress_bar
@@ -91,22 +92,23 @@ def write(
     simulation = Simulation(seed=seed, split=split, size=size, settings=Settings.of(config), device=device)
     path, n = Path(path), check_count("n", n)
     check_count("workers", workers)
-    _check_path(path, overwrite)
     unfinished = _Unfinished(
         path.with_name(path.name + ".part"), n, simulation, _notes(simulation) | (attributes or {})
     )
     task = {"n": n, "size": size, "device": str(device)} | unfinished.attributes
-    journal = Journal.open(unfinished.path, task, start=unfinished.lay_out, overwrite=overwrite)
-    with closing(journal), progress_bar(n, progress) as advance:
-        advance(sum(map(unfinished.rows_of, journal.done)))
-        blocks = [block for block in range(-(-n // BLOCK)) if block not in journal.done]
-        workers = min(workers, len(blocks) // WORTH_A_WORKER)
-        with closing(each(unfinished.write_block, blocks, workers)) as finished:
-            for block in finished:
-                journal.add(block)
-                advance(unfinished.rows_of(block))
-    os.replace(unfinished.path, path)
-    journal.path.unlink()
+    with claimed(path):
+        Journal.tidy(unfinished.path, path)
+        _check_path(path, overwrite)
+        journal = Journal.open(unfinished.path, task, start=unfinished.lay_out, overwrite=overwrite)
+        with closing(journal), progress_bar(n, progress) as advance:
+            blocks = journal.todo(-(-n // BLOCK)).tolist()
+            advance(n - sum(map(unfinished.rows_of, blocks)))
+            workers = min(workers, len(blocks) // WORTH_A_WORKER)
+            with closing(each(unfinished.write_block, blocks, workers)) as finished:
+                for block in finished:
+                    journal.add([block])
+                    advance(unfinished.rows_of(block))
+            journal.finish(path, overwrite=overwrite)
 
 
 def _check_path(path, overwrite):

@@ -45,6 +45,15 @@ def gaussian_cutouts(
     Returns
     -------
     `~astro_photz.Cutouts` (n,)
+
+    Examples
+    --------
+    >>> from astro_photz import photometry, testing
+    >>> cutouts = testing.gaussian_cutouts(3, r_mag=(16.0, 16.5))
+    >>> cutouts
+    <Cutouts of 3 galaxies, 5 x 64 x 64 pixels>
+    >>> photometry.r_magnitude(photometry.aperture_flux(cutouts.flux)[:, 2], cutouts.ebv).round(1)
+    array([16.3, 16.1, 16. ], dtype=float32)
     """
     rng = np.random.default_rng(seed)
     r = rng.uniform(*r_mag, n)

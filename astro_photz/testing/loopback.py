@@ -33,6 +33,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
@@ -70,6 +71,7 @@ class _Fault:
     mode: int | str
     times: int | None
     path_contains: str | None
+    retry_after: str | None
 
     def strikes(self, kind, path):
         """Count a request, and tell if it meets the fault."""
@@ -87,7 +89,7 @@ class LoopbackArchive:
     Parameters
     ----------
     catalogue : `~astropy.table.Table`
-        Detected objects: see `~astro_photz.testing.catalogues.photo_catalogue`.
+        Detected objects: a table as ``testing.catalogues.photo_catalogue`` makes it.
     frames : dict
         bytes or `~pathlib.Path` of each frame, by its path below the archive's root (`~astro_photz.sdss.frame_path`).
     delay : float, optional
@@ -95,10 +97,21 @@ class LoopbackArchive:
 
     Attributes
     ----------
-    requests : list of `Request`
+    requests : list of Request
         All requests so far.
     cache : `~pathlib.Path`
         Folder of astropy's and astroquery's caches inside the context.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> from astro_photz import testing
+    >>> with testing.synthetic_archive() as archive:
+    ...     cutouts = astro_photz.fetch(archive.positions[:2])
+    >>> cutouts
+    <Cutouts of 2 galaxies, 5 x 64 x 64 pixels>
+    >>> len(archive.requests) > 0
+    True
     """
 
     def __init__(self, catalogue: Table, frames: Mapping[str, bytes | Path], *, delay: float = 0.0):
@@ -183,7 +196,13 @@ class LoopbackArchive:
         return sum(r.kind == kind and path_contains in r.path for r in self.requests)
 
     def fail(
-        self, kind: str | None, mode: int | str, *, times: int | None = None, path_contains: str | None = None
+        self,
+        kind: str | None,
+        mode: int | str,
+        *,
+        times: int | None = None,
+        path_contains: str | None = None,
+        retry_after: str | None = None,
     ) -> None:
         """
         Misbehave from now on.
@@ -194,12 +213,16 @@ class LoopbackArchive:
             What to fail at; None for everything.
         mode : int or str
             An HTTP status (429 asks to retry after 0 s), or 'timeout' or 'hang' (no answer for longer than any client
-            waits), 'disconnect' (hangs up without an answer), 'html' (an error page with status 200), 'truncated'
-            (half of the body, announced as if it were all), 'cut off' (hangs up after half of the body) or 'empty'.
+            waits), 'disconnect' (hangs up without an answer), 'reset' (breaks the connection), 'html' (an error page
+            with status 200), 'truncated' (half of the body, announced as if it were all), 'cut off' (hangs up after
+            half of the body), 'stall' (falls silent there), 'empty', 'drip' and 'drip headers' (a byte a second), or
+            'endless'.
         times : int, optional
             How often. Always by default.
         path_contains : str, optional
             Only for paths that contain it.
+        retry_after : str, optional
+            Header ``Retry-After`` of an HTTP status.
 
         Raises
         ------
@@ -208,8 +231,10 @@ class LoopbackArchive:
         """
         if not (mode in FAULTS or isinstance(mode, int)):
             raise ValueError(f"mode must be an HTTP status or one of {FAULTS}, got {mode!r}")
+        if retry_after is None and mode == HTTPStatus.TOO_MANY_REQUESTS:
+            retry_after = "0"
         with self._lock:
-            self._faults.append(_Fault(kind, mode, times, path_contains))
+            self._faults.append(_Fault(kind, mode, times, path_contains, retry_after))
 
     def alter(self, column: str, value: object, *, row: int) -> None:
         """
@@ -230,11 +255,11 @@ class LoopbackArchive:
         with self._lock:
             self._faults.clear()
 
-    def receive(self, method: str, path: str, kind: str) -> int | str | None:
-        """Record a request, and return the mode of the fault that it meets, if any."""
+    def receive(self, method: str, path: str, kind: str) -> _Fault | None:
+        """Record a request, and return the fault that it meets, if any."""
         with self._lock:
             self.requests.append(Request(method, path, kind, time.monotonic()))
-            return next((fault.mode for fault in self._faults if fault.strikes(kind, path)), None)
+            return next((fault for fault in self._faults if fault.strikes(kind, path)), None)
 
     def __enter__(self):
         # Importing astroquery takes half a second: only those who start an archive pay.
@@ -304,6 +329,13 @@ def synthetic_archive(*, coefficients: str = "DR13", **options: Any) -> Loopback
     Returns
     -------
     `LoopbackArchive`
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> archive = testing.synthetic_archive()
+    >>> len(archive.primaries)
+    9
     """
     fields, galaxies = _synthetic_sky()
     return LoopbackArchive.of(fields, galaxies, coefficients=coefficients, **options)

@@ -5,6 +5,7 @@ import email
 import re
 import socket
 import sqlite3
+import struct
 import sys
 import threading
 import urllib.parse
@@ -22,8 +23,13 @@ ERROR_PAGE = (
 
 SEARCH_PATH = re.compile(r"/dr\d+/en/tools/search/x_results\.aspx", re.IGNORECASE)
 
-FAULTS = ("timeout", "hang", "disconnect", "html", "truncated", "cut off", "empty")
+FAULTS = (
+    *("timeout", "hang", "disconnect", "reset", "html", "truncated", "cut off", "empty"),
+    *("stall", "drip", "drip headers", "endless"),
+)
 """Ways to fail, besides an HTTP status."""
+
+_SILENCE = 300.0  # s, longer than any client of a test waits
 
 
 class Server(ThreadingHTTPServer):
@@ -126,34 +132,64 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, kind, path, respond):
         archive = self.server.archive
         fault = archive.receive(self.command, path, kind)
+        mode = fault and fault.mode
         if archive.delay:
             self.server.closing.wait(archive.delay)
-        if fault in ("timeout", "hang", "disconnect"):
-            if fault != "disconnect":
-                self.server.closing.wait(60)
-            self.close_connection = True
+        if mode in ("timeout", "hang", "disconnect", "reset"):
+            self._give_no_answer(mode)
             return
-        if fault is None:
-            status, content_type, body = respond()
-        elif fault == "html":
+        if mode == "html":
             status, content_type, body = HTTPStatus.OK, "text/html", ERROR_PAGE
-        elif isinstance(fault, int):
-            status, content_type, body = fault, "text/html", _page(HTTPStatus(fault))
+        elif isinstance(mode, int):
+            status, content_type, body = mode, "text/html", _page(HTTPStatus(mode))
         else:
             status, content_type, body = respond()
-            body = b"" if fault == "empty" else body[: len(body) // 2]
-        # Half a body under its full length, then silence: the client sees the connection break.
-        length = 2 * len(body) if fault == "cut off" else len(body)
+            body = b"" if mode == "empty" else body[: len(body) // 2] if mode in ("truncated", "cut off") else body
+        if mode == "drip headers":
+            self._drip(f"HTTP/1.1 {int(status)} OK\r\nX-Filler: {'x' * 1000}\r\n".encode())
+            return
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(length))
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.send_header("Retry-After", "0")
+        if mode == "endless":
+            self.send_header("Connection", "close")
+        else:
+            # Half a body under its full length, then the end: the client sees the connection break.
+            self.send_header("Content-Length", str(2 * len(body) if mode == "cut off" else len(body)))
+        if fault and fault.retry_after is not None and isinstance(mode, int):
+            self.send_header("Retry-After", fault.retry_after)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
-        if fault == "cut off":
+            self._send_body(body, mode)
+
+    def _give_no_answer(self, mode):
+        self.close_connection = True
+        if mode == "reset":  # what is closed without lingering sends an RST
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        elif mode != "disconnect":
+            self.server.closing.wait(_SILENCE)
+
+    def _send_body(self, body, mode):
+        if mode == "drip":
+            self._drip(body)
+        elif mode == "endless":
             self.close_connection = True
+            while not self.server.closing.is_set():
+                self.wfile.write(body or b"\n")
+        elif mode == "stall":
+            self.wfile.write(body[: len(body) // 2])
+            self._give_no_answer(mode)
+        else:
+            self.wfile.write(body)
+            self.close_connection |= mode == "cut off"
+
+    def _drip(self, content):
+        """Send a byte a second."""
+        for k in range(len(content)):
+            self.wfile.write(content[k : k + 1])
+            if self.server.closing.wait(1.0):
+                break
+        self.close_connection = True
 
 
 def _page(status):

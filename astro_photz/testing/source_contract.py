@@ -40,7 +40,16 @@ GEOMETRY = Geometry(ra=150.1, dec=2.2)
 
 @functools.cache
 def scene() -> tuple[list[Field], list[Galaxy]]:
-    """Make the fields and galaxies; the last galaxy is the one at the edge."""
+    """
+    Make the fields and galaxies; the last galaxy is the one at the edge.
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> fields, galaxies = testing.scene()
+    >>> len(fields), len(galaxies)
+    (5, 10)
+    """
     step = SHAPE[0] - OVERLAP
     galaxies = [galaxy for k in range(3) for galaxy in make_sky(GEOMETRY.window(0, step * k, SHAPE), 3, seed=k)]
     edge = make_edge(noise=True, near_id=FIELD._replace(field=350))
@@ -48,7 +57,16 @@ def scene() -> tuple[list[Field], list[Galaxy]]:
 
 
 def catalogue(*, seed: int = 5) -> Table:
-    """Make a table: all galaxies in random order, one twice, a row without a position, one off the footprint."""
+    """
+    Make a table: all galaxies in random order, one twice, a row without a position, one off the footprint.
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> table = testing.catalogue()
+    >>> len(table), table.colnames
+    (13, ['ra', 'dec', 'ebv'])
+    """
     _, galaxies = scene()
     rows = [(galaxy.ra, galaxy.dec, galaxy.ebv) for galaxy in (*galaxies, galaxies[2])]
     rows += [(np.nan, 2.0, 0.05), (230.0, -50.0, 0.05)]
@@ -57,13 +75,32 @@ def catalogue(*, seed: int = 5) -> Table:
 
 
 def archive_of_scene(*, n_fields: int | None = None, **options: Any) -> LoopbackArchive:
-    """Serve the scene, or its first ``n_fields`` fields, by a `~astro_photz.testing.loopback.LoopbackArchive`."""
+    """
+    Serve the scene, or its first ``n_fields`` fields, by a `~astro_photz.testing.loopback.LoopbackArchive`.
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> archive = testing.archive_of_scene(n_fields=1)
+    >>> len(archive.frames)
+    5
+    """
     fields, galaxies = scene()
     return LoopbackArchive.of(fields[:n_fields], galaxies, **options)
 
 
 def write_scene(directory: PathLike, **options: Any) -> PathLike:
-    """Write the scene's frames below a directory and return it; options are those of `write_field`."""
+    """
+    Write the scene's frames below a directory and return it; options are those of `write_field`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz import testing
+    >>> folder = testing.write_scene(pathlib.Path(tempfile.mkdtemp()))
+    >>> len(list(folder.glob("frame-r-*.fits.bz2")))
+    5
+    """
     for field in scene()[0]:
         write_field(directory, field, **options)
     return directory
@@ -89,6 +126,15 @@ def check_source(source: CutoutSource, positions: Positions, *, size: int = 64) 
     AssertionError
         If a batch is empty, larger than 256 or of the wrong shapes or types, a row does not come once, or a galaxy
         without an image has no flag.
+
+    Examples
+    --------
+    >>> import astro_photz
+    >>> from astro_photz import testing
+    >>> from astro_photz.positions import read_positions
+    >>> source = astro_photz.CutoutFile(astro_photz.demo_path())
+    >>> testing.check_source(source, read_positions(source.catalog()))
+    <Cutouts of 24 galaxies, 5 x 64 x 64 pixels>
     """
     assert isinstance(source, CutoutSource)
     assert isinstance(source.name, str)

@@ -62,6 +62,14 @@ class Field:
         Nanomaggies per DN, by band.
     first_row : int
         Row of the scan with which the field begins.
+
+    Examples
+    --------
+    >>> from astro_photz import sdss, testing
+    >>> geometry = testing.Geometry(150.0, 2.0, shape=(240, 240))
+    >>> field = testing.make_field(sdss.FieldID(9000, 301, 3, 11), geometry, testing.make_sky(geometry, 2))
+    >>> field.images["r"].shape
+    (240, 240)
     """
 
     field_id: FieldID
@@ -191,6 +199,14 @@ def make_run(
     Returns
     -------
     list of `Field`
+
+    Examples
+    --------
+    >>> from astro_photz import sdss, testing
+    >>> geometry = testing.Geometry(150.0, 2.0, shape=(240, 240))
+    >>> fields = testing.make_run(sdss.FieldID(9000, 301, 3, 11), geometry, testing.make_sky(geometry, 2), overlap=40)
+    >>> [field.field_id.field for field in fields]
+    [11, 12]
     """
     rows, columns = geometry.shape
     step = rows - overlap
@@ -222,7 +238,17 @@ def make_run(
 
 
 def make_field(field_id: FieldID, geometry: Geometry, galaxies: Sequence[Galaxy], **options: Any) -> Field:
-    """Make one `Field`; ``options`` as of `make_run`."""
+    """
+    Make one `Field`; ``options`` as of `make_run`.
+
+    Examples
+    --------
+    >>> from astro_photz import sdss, testing
+    >>> geometry = testing.Geometry(150.0, 2.0, shape=(240, 240))
+    >>> field = testing.make_field(sdss.FieldID(9000, 301, 3, 11), geometry, testing.make_sky(geometry, 2), noise=False)
+    >>> sorted(field.images)
+    ['g', 'i', 'r', 'u', 'z']
+    """
     return make_run(field_id, geometry, galaxies, n_fields=1, **options)[0]
 
 
@@ -255,9 +281,16 @@ def make_edge(
 
     Returns
     -------
-    `Edge`
-        ``whole`` continues the pixel grids of ``near``. It was never observed so: use it as the truth, and don't
-        serve it. Its run is 9999.
+    Edge
+        The fields ``near``, ``far`` and ``whole``, and the galaxy. ``whole`` continues the pixel grids of ``near``. It
+        was never observed so: use it as the truth, and don't serve it. Its run is 9999.
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> edge = testing.make_edge()
+    >>> edge.near.field_id.run, edge.far.field_id.run
+    (4207, 4263)
     """
     rows, columns = SHAPE
     near = Geometry(ra=182.3, dec=11.4, rotation=-42.7)
@@ -312,6 +345,16 @@ def write_field(
     Returns
     -------
     list of `~pathlib.Path`
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz import sdss, testing
+    >>> geometry = testing.Geometry(150.0, 2.0, shape=(240, 240))
+    >>> field = testing.make_field(sdss.FieldID(9000, 301, 3, 11), geometry, testing.make_sky(geometry, 2))
+    >>> written = testing.write_field(pathlib.Path(tempfile.mkdtemp()), field, bands="ri")
+    >>> [path.name for path in written]
+    ['frame-r-009000-3-0011.fits.bz2', 'frame-i-009000-3-0011.fits.bz2']
     """
     paths = []
     for band in bands:

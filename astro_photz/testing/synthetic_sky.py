@@ -55,6 +55,13 @@ class Galaxy:
         Of the major axis, north through east (deg).
     ebv : float, optional
         E(B-V) toward it (mag).
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> galaxy = testing.Galaxy(150.0, 2.0, flux=(5, 20, 40, 55, 65), sigma=1.2, axis_ratio=0.6)
+    >>> galaxy.ebv
+    0.05
     """
 
     ra: float
@@ -87,6 +94,13 @@ class Geometry:
         For each band, its rotation against *r* (deg).
     stretches : dict, optional
         For each band, the fraction by which its columns are farther apart than those of *r*.
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> geometry = testing.Geometry(ra=150.0, dec=2.0, shape=(240, 240), rotation=30)
+    >>> [float(one) for one in geometry.pixel(150.0, 2.0)]
+    [119.99999999997237, 120.00000000001594]
     """
 
     ra: float
@@ -166,6 +180,13 @@ def make_sky(
     Returns
     -------
     list of `Galaxy`
+
+    Examples
+    --------
+    >>> from astro_photz import testing
+    >>> galaxies = testing.make_sky(testing.Geometry(150.0, 2.0, shape=(240, 240)), 4)
+    >>> len(galaxies)
+    4
     """
     rng = np.random.default_rng(seed)
     rows, columns = geometry.shape

@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import tomli_w
 
-from astro_photz.utils._settings import built, check_at_least, check_one_of
+from astro_photz.utils._checks import check_count
+from astro_photz.utils._settings import built, check_at_least, check_known, check_one_of
+from astro_photz.utils._suggestions import shortened
 from astro_photz.utils._types import PathLike
 
 from .augment.chain import augmentation_settings, make_augmentation
-from .networks.encoder import encoder_settings, make_encoder
+from .networks.encoder import KINDS, encoder_settings, make_encoder
 from .tasks.moco import PHOTOMETRY
 from .tasks.optimizer import Optimizer
 from .tasks.redshift import LOSSES
@@ -40,6 +42,7 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 """Precisions of the networks' arithmetic, by Lightning's names."""
 
 _RENAMED = {"whole": "gentle"}
+_LARGEST_ENCODER = {"width": 256, "bottleneck": 10_000, "n_bins": 100_000}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +63,8 @@ class _Training:
     patience : int, optional
         Validations in a row without improvement after which training stops; 0 to never stop early.
     augment : dict, optional
-        Of `~astro_photz.train.augment.chain.make_augmentation`.
-    optimizer : `~astro_photz.train.tasks.optimizer.Optimizer`, optional
+        Of `~astro_photz.train.augment.make_augmentation`.
+    optimizer : `~astro_photz.train.Optimizer`, optional
     """
 
     epochs: int = 10
@@ -82,14 +85,8 @@ class _Training:
         make_augmentation(self.augment)
         object.__setattr__(self, "augment", augmentation_settings(self.augment))
 
-    def model_options(self):
-        """
-        Collect the settings of the model, without those of the trainer.
-
-        Returns
-        -------
-        dict
-        """
+    def model_options(self) -> dict[str, Any]:
+        """Collect the settings of the model, without those of the trainer."""
         own = {item.name for item in fields(self)} - {item.name for item in fields(_Training)}
         return {name: getattr(self, name) for name in own} | {
             "augment": dict(self.augment),
@@ -100,7 +97,7 @@ class _Training:
 @dataclass(frozen=True, kw_only=True)
 class Pretraining(_Training):
     """
-    The table ``[pretrain]``: see `~astro_photz.train.tasks.moco.ContrastiveModel`, and for the first ones below.
+    The table ``[pretrain]``: see `~astro_photz.train.ContrastiveModel`, and for the first ones below.
 
     Parameters
     ----------
@@ -111,6 +108,12 @@ symmetric, photometry, photometry_weight, photometry_hidden
         Of the model.
     groups : int, optional
         Groups that batch normalisation sees a batch in, over all processes, but two at least on each.
+
+    Examples
+    --------
+    >>> from astro_photz.train import Pretraining
+    >>> Pretraining(epochs=20, batch_size=512).momentum
+    0.999
     """
 
     contrastive_weight: float = 1.0
@@ -151,7 +154,7 @@ symmetric, photometry, photometry_weight, photometry_hidden
 @dataclass(frozen=True, kw_only=True)
 class FineTuning(_Training):
     """
-    The table ``[finetune]``: see `~astro_photz.train.tasks.redshift.RedshiftModel`, and for the first ones below.
+    The table ``[finetune]``: see `~astro_photz.train.RedshiftModel`, and for the first ones below.
 
     Parameters
     ----------
@@ -164,6 +167,12 @@ class FineTuning(_Training):
         at, or the last, where the learning rate has come to rest and losses differ by less than chance.
     loss, label_width, dropout, frozen, layer_decay
         Of the model.
+
+    Examples
+    --------
+    >>> from astro_photz.train import FineTuning
+    >>> FineTuning(epochs=20, keep="last").loss
+    'soft'
     """
 
     validate_every: int = 1
@@ -192,14 +201,8 @@ class FineTuning(_Training):
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be 0 or more and below 1, got {self.dropout}")
 
-    def model_options(self):
-        """
-        Collect the settings of the model, without those of the trainer.
-
-        Returns
-        -------
-        dict
-        """
+    def model_options(self) -> dict[str, Any]:
+        """Collect the settings of the model, without those of the trainer."""
         options = super().model_options()
         return {name: value for name, value in options.items() if name not in ("validate_every", "keep")}
 
@@ -225,9 +228,7 @@ class Recipe:
 
     Examples
     --------
-    >>> from astro_photz.train.recipe import Recipe, list_recipes
-    >>> list_recipes()
-    ['gentle', 'hayat2021', 'small', 'smoke']
+    >>> from astro_photz.train import Recipe
     >>> Recipe.read("hayat2021").encoder["kind"]
     'resnet50'
     >>> Recipe.read("smoke", changes=["finetune.epochs = 7"]).finetune.epochs
@@ -249,6 +250,7 @@ class Recipe:
             return
         if "kind" not in self.encoder:
             raise ValueError("encoder must say its kind, for instance kind = 'resnet18'")
+        _check_encoder(self.encoder)
         size = make_encoder(**self.encoder).image_size
         for name in ("pretrain", "finetune"):
             cropped = getattr(self, name).augment["crop"]["size"]
@@ -300,10 +302,12 @@ class Recipe:
             for change in changes:
                 table = _merged(table, _parsed(change))
             return built(cls, table)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:  # the last of nested lists
             raise ValueError(f"recipe {str(name_or_path)!r} is not TOML: {error}") from error
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"recipe {str(name_or_path)!r}: {error}") from error
+        except TypeError as error:
+            raise TypeError(f"recipe {str(name_or_path)!r}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"recipe {str(name_or_path)!r}: {error}") from error
 
     def as_dict(self) -> dict[str, Any]:
         """
@@ -326,6 +330,19 @@ class Recipe:
         return tomli_w.dumps(self.as_dict())
 
 
+def _check_encoder(options):
+    """Refuse settings of another type, and a network beyond any memory: it is made to be checked."""
+    if isinstance(options["kind"], str):
+        check_known([options["kind"]], KINDS, kind="kind of encoder")
+    for name, value in options.items():
+        if name in _LARGEST_ENCODER:
+            check_count(name, value, least=0, most=_LARGEST_ENCODER[name])
+        elif name == "photometry" and not isinstance(value, bool):
+            raise TypeError(f"photometry must be true or false, got {shortened(value)}")
+        elif not isinstance(value, str | bool | int | float):
+            raise TypeError(f"{name} of the encoder must be a text or a number, got {shortened(value)}")
+
+
 def list_recipes() -> Table:
     """
     List the names of the recipes that come with the package.
@@ -333,6 +350,12 @@ def list_recipes() -> Table:
     Returns
     -------
     list of str
+
+    Examples
+    --------
+    >>> from astro_photz.train import list_recipes
+    >>> list_recipes()
+    ['gentle', 'hayat2021', 'small', 'smoke']
     """
     return sorted(path.name.removesuffix(".toml") for path in _shipped().iterdir() if path.name.endswith(".toml"))
 
@@ -356,11 +379,13 @@ def _path_of(name_or_path):
 
 def _parsed(change):
     """Parse a line of TOML whose words may lack the quotes, which a shell takes away."""
+    if not isinstance(change, str):
+        raise TypeError(f"changes must be lines of TOML, like pretrain.epochs=3; got {shortened(change)}")
     quoted = re.sub(r"=\s*([A-Za-z_][\w-]*)\s*$", r"='\1'", change)
     for text in (change, quoted):
         with suppress(tomllib.TOMLDecodeError):
             return tomllib.loads(text)
-    raise ValueError(f"{change!r} is no line of TOML, like pretrain.epochs=3 or finetune.loss=soft")
+    raise ValueError(f"{shortened(change)} is no line of TOML, like pretrain.epochs=3 or finetune.loss=soft")
 
 
 def _merged(table, changes):

@@ -73,9 +73,12 @@ def cut_patches(
 
     Examples
     --------
-    >>> from astro_photz import simulate
-    >>> simulate.cut_patches("frames/", "patches.h5")  # doctest: +SKIP
-    1372
+    >>> import pathlib, tempfile
+    >>> from astro_photz import simulate, testing
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> frames = testing.write_scene(folder)  # small fields with few galaxies
+    >>> simulate.cut_patches(frames, folder / "patches.h5")
+    5
     """
     source = FrameDirectory(frames)
     places = {field_id: _empty_places(source, field_id, size) for field_id in source.field_ids}

@@ -27,6 +27,7 @@ from astro_photz.sdss import BANDS, RERUN, FieldID, frame_name
 from astro_photz.simulate.settings import Settings
 from astro_photz.simulate.simulation import Simulation
 from astro_photz.utils._checks import check_count
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._files import aside
 from astro_photz.utils._progress import progress_bar
 from astro_photz.utils._types import PathLike
@@ -97,10 +98,13 @@ def write_frames(
 
     Examples
     --------
+    >>> import pathlib, tempfile
     >>> from astro_photz import FrameDirectory, fetch, simulate
-    >>> truth = simulate.write_frames("field/", seed=1)  # doctest: +SKIP
-    >>> sample = truth[truth["redshift"] > 0]  # doctest: +SKIP
-    >>> cutouts = fetch(sample, source=FrameDirectory("field/"))  # doctest: +SKIP
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> truth = simulate.write_frames(folder, seed=1)
+    >>> sample = truth[truth["redshift"] > 0]
+    >>> fetch(sample[:2], source=FrameDirectory(folder))
+    <Cutouts of 2 galaxies, 5 x 64 x 64 pixels>
     """
     simulation = _simulation_of_fields(seed, split, config)
     n_fields = check_count("n_fields", n_fields)
@@ -114,16 +118,16 @@ def write_frames(
     scan = Scan(simulation, first, coord.icrs)
     path.mkdir(parents=True, exist_ok=True)
     tables = []
-    with progress_bar(n_fields, progress, unit="fields", long=0) as advance:
+    with claimed(path), progress_bar(n_fields, progress, unit="fields", long=0) as advance:
         for number in range(n_fields):
             images, objects = scan.draw(number)
             _write_field(path, scan, number, images)
             tables.append(scan.truth(number, objects, n_fields))
             advance(1)
-    truth = vstack(tables, metadata_conflicts="silent")
-    truth.meta = scan.meta()
-    with aside(path / "truth.ecsv") as part:
-        truth.write(part, format="ascii.ecsv", overwrite=True)
+        truth = vstack(tables, metadata_conflicts="silent")
+        truth.meta = scan.meta()
+        with aside(path / "truth.ecsv") as part:
+            truth.write(part, format="ascii.ecsv", overwrite=True)
     return truth
 
 

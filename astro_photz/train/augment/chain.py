@@ -107,7 +107,7 @@ def make_augmentation(settings):
 
     Examples
     --------
-    >>> from astro_photz.train.augment.chain import make_augmentation
+    >>> from astro_photz.train.augment import make_augmentation
     >>> [type(step).__name__ for step in make_augmentation({"noise": {"low": 1, "high": 2}, "rotate": {}})]
     ['RotateFlip', 'JitterCrop', 'Noise']
     >>> make_augmentation({"nose": {}})

@@ -38,6 +38,14 @@ class SizeScaling(nn.Module):
     ------
     ValueError
         If the factor is not a number of 1 or more.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import SizeScaling
+    >>> step = SizeScaling(factor=1.3)
+    >>> step(torch.rand(8, 5, 107, 107)).shape
+    torch.Size([8, 5, 107, 107])
     """
 
     def __init__(self, factor=1.1):
@@ -88,6 +96,14 @@ class RotateFlip(nn.Module):
     ------
     ValueError
         If an option is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import RotateFlip
+    >>> step = RotateFlip(angles="quarter")
+    >>> step(torch.rand(8, 5, 107, 107)).shape
+    torch.Size([8, 5, 107, 107])
     """
 
     def __init__(self, size=None, *, jitter=None, angles="any", corners="inside", interpolation="bicubic", mirror=True):
@@ -144,6 +160,14 @@ class JitterCrop(nn.Module):
         Side of the crop (pixels).
     jitter : int, optional
         Largest displacement (pixels); cut down to what the stamp has room for.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import JitterCrop
+    >>> step = JitterCrop(size=64, jitter=5)
+    >>> step(torch.rand(8, 5, 107, 107)).shape
+    torch.Size([8, 5, 64, 64])
     """
 
     def __init__(self, size=64, jitter=0):

@@ -29,6 +29,14 @@ class Reddening(nn.Module):
     ----------
     ebv_max : float, optional
         Largest E(B-V) (mag).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import Reddening
+    >>> step = Reddening(ebv_max=0.3)
+    >>> step(torch.rand(8, 5, 64, 64)).shape
+    torch.Size([8, 5, 64, 64])
     """
 
     def __init__(self, ebv_max=0.5):
@@ -65,6 +73,14 @@ class Blur(nn.Module):
     ------
     ValueError
         If an option is unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import Blur
+    >>> step = Blur(sigma=1.5)
+    >>> step(torch.rand(8, 5, 64, 64)).shape
+    torch.Size([8, 5, 64, 64])
     """
 
     def __init__(self, sigma=1.0, *, bands="alike"):
@@ -113,6 +129,14 @@ class Normalisation(nn.Module):
     spread : float, optional
         Largest difference from it (mag), drawn evenly on either side for each stamp: the brightness of a view says
         nothing, and a network still sees those that there are. With 0, all are alike.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import Normalisation
+    >>> step = Normalisation()
+    >>> step(torch.rand(8, 5, 64, 64)).shape
+    torch.Size([8, 5, 64, 64])
     """
 
     def __init__(self, magnitude=18.0, *, spread=1.0):
@@ -150,9 +174,9 @@ class Noise(nn.Module):
     Parameters
     ----------
     low, high : float, optional
-        Range of the rms that is added, over the rms of the band (`noise_rms`); drawn evenly for each stamp and band. In
-        a chain (`~astro_photz.train.augment.chain.make_augmentation`), the rms is that before all other steps: turning
-        and blurring make noise smoother, and dust does not dim that of the sky.
+        Range of the rms that is added, over the rms of the band (``noise_rms``); drawn evenly for each stamp and band.
+        In a chain (`make_augmentation`), the rms is that before all other steps: turning and blurring make noise
+        smoother, and dust does not dim that of the sky.
     fill : bool, optional
         Whether that range is of the rms in all: only what the view lacks is added, in quadrature. With ``low`` equal
         to ``high``, the views of a stamp have the same noise then, unless one has more.
@@ -161,6 +185,14 @@ class Noise(nn.Module):
     ------
     ValueError
         If an option is out of its range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import Noise
+    >>> step = Noise(low=0.5, high=2.0)
+    >>> step(torch.rand(8, 5, 64, 64)).shape
+    torch.Size([8, 5, 64, 64])
     """
 
     def __init__(self, low=0.0, high=1.0, *, fill=False):
@@ -206,6 +238,14 @@ class MissingPixels(nn.Module):
         Share of the stamps that lose a band.
     edge : float, optional
         Share of the stamps that lose a side, up to half of the stamp, or a corner, up to a quarter of it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train.augment import MissingPixels
+    >>> step = MissingPixels()
+    >>> step(torch.rand(8, 5, 64, 64)).shape
+    torch.Size([8, 5, 64, 64])
     """
 
     def __init__(self, *, band=0.02, edge=0.1):

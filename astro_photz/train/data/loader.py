@@ -87,6 +87,16 @@ def loader(
     -------
     `torch.utils.data.DataLoader`
         Of dicts of `torch.Tensor`; see `Stamps`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> testing.gaussian_cutouts(20, size=68).write(folder / "stamps.h5")
+    >>> batches = train.loader(train.Stamps(folder / "stamps.h5", labelled=False), batch_size=8)
+    >>> [tuple(batch["flux"].shape) for batch in batches]
+    [(8, 5, 68, 68), (8, 5, 68, 68), (4, 5, 68, 68)]
     """
     share = {"num_replicas": n_processes, "rank": rank, "drop_last": shuffle}
     return _Loader(
@@ -146,9 +156,20 @@ class StampData(lightning.LightningDataModule):
     Raises
     ------
     OSError, ValueError
-        If one of the files is not there, or not such as can be trained on; see
-        `~astro_photz.train.data.checks.check_stamps`. If there are fewer
-        galaxies than ``n_labels``, or than make one batch.
+        If one of the files is not there, or not such as can be trained on. If there are fewer galaxies than
+        ``n_labels``, or than make one batch.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> cutouts = testing.gaussian_cutouts(20, size=68)
+    >>> cutouts.write(folder / "stamps.h5", specz_redshift=np.linspace(0.02, 0.2, 20))  # made up
+    >>> data = train.StampData(folder / "stamps.h5", held_out=4, batch_size=8)
+    >>> len(data.train_dataloader())
+    2
     """
 
     def __init__(

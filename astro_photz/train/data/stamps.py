@@ -14,6 +14,7 @@ from astro_photz.cutouts.hdf5.dataset import read_groups
 from astro_photz.cutouts.hdf5.layout import open_cutouts, read_column, read_ebv
 from astro_photz.cutouts.missing import missing_pixels
 from astro_photz.sdss import BANDS
+from astro_photz.utils._hdf5 import unwritten_rows
 from astro_photz.utils._types import PathLike
 
 from .images import StoredImages
@@ -65,7 +66,7 @@ class Stamps(torch.utils.data.Dataset):
     ebv, redshift : `~numpy.ndarray` (N,) float32
         ``redshift`` is None if not labelled.
     groups : `~numpy.ndarray` (N,) of int
-        See `~astro_photz.cutouts.hdf5.dataset.read_groups`; None if they are unknown.
+        Numbers of the real galaxies that simulated ones were drawn from; None if they are unknown.
     catalog_flux, catalog_radius : `~numpy.ndarray` (N, 5) and (N,) float32
         None without photometry.
 
@@ -74,8 +75,20 @@ class Stamps(torch.utils.data.Dataset):
     OSError
         If there is no such file, or it is not HDF5.
     ValueError
-        If a data set is missing, stamps are of another shape, an E(B-V) or a redshift is invalid, or there are fewer
-        than ``n``.
+        If a data set is missing, stamps are of another shape, an E(B-V) or a redshift is invalid, images were never
+        written, or there are fewer than ``n``.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> cutouts = testing.gaussian_cutouts(20, size=68)
+    >>> cutouts.write(folder / "stamps.h5", specz_redshift=np.linspace(0.02, 0.2, 20))  # made up
+    >>> stamps = train.Stamps(folder / "stamps.h5", labelled=True)
+    >>> len(stamps), stamps.redshift[0]
+    (20, np.float32(0.02))
     """
 
     def __init__(
@@ -105,6 +118,7 @@ class Stamps(torch.utils.data.Dataset):
             self.catalog_flux, self.catalog_radius = (
                 _measured(path, file, name)[self.rows] if photometry else None for name in _CATALOG
             )
+            _check_written(path, file["images"], self.rows)
             self._images = StoredImages(path, file["images"])
         self._in_memory = self._images.read(self.rows) if in_memory else None
 
@@ -205,6 +219,17 @@ def _measured(path, file, name):
     if not (values > 0).any():
         raise ValueError(f"{path}: {name} has no positive number: nanomaggies and arcseconds are wanted")
     return values
+
+
+def _check_written(path, images, rows):
+    """Refuse images that HDF5 makes up: those of an unfinished file, which were never written."""
+    unwritten = unwritten_rows(images, wholly=True)
+    if unwritten is not None and unwritten[rows].any():
+        first = int(rows[np.argmax(unwritten[rows])])
+        raise ValueError(
+            f"{path}: {unwritten[rows].sum()} of the images were never written, the first in row {first}: the file is "
+            "unfinished, write it to its end"
+        )
 
 
 def _refuse(path, name, wrong, rule, file):

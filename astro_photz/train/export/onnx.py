@@ -21,6 +21,7 @@ from astro_photz.train.networks.encoder import Bottleneck
 from astro_photz.train.networks.heads import Z_EDGES
 from astro_photz.train.networks.weights import WEIGHTS, write_weights
 from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._onnxruntime import onnxruntime
 from astro_photz.utils._types import PathLike
 
 __all__ = ["OPSET", "export_model", "write_model"]
@@ -71,7 +72,7 @@ def export_model(
     ----------
     encoder : `torch.nn.Module`
         Takes ``flux`` (B, 5, 64, 64) and ``ebv`` (B,), gives embeddings (B, D); has ``image_size`` and
-        ``embedding_dim``. The graph of a `~astro_photz.train.networks.encoder.Bottleneck` gives its ``features`` too.
+        ``embedding_dim``. The graph of one with a bottleneck gives its ``features`` too.
     head : `torch.nn.Module` or None
         Takes embeddings (B, D), gives scores of the redshift bins (B, 180), calibrated: their softmax is the PDF. None
         for an encoder alone, which embeds but gives no redshifts.
@@ -79,7 +80,7 @@ def export_model(
         Folder to make.
     card : `~astro_photz.models.ModelCard`
         Description of the model; the facts of the graphs, and their difference from torch, are added here.
-    lineage : `~astro_photz.models.lineage.Lineage`, optional
+    lineage : `~astro_photz.models.Lineage`, optional
         The galaxies that the model was trained and calibrated on.
     settings : dict, optional
         Keywords of `~astro_photz.train.make_encoder` that the encoder was made with: they go into the card.
@@ -98,6 +99,18 @@ def export_model(
     RuntimeError
         If the graphs do not give what torch gives: embeddings and features within 1e-4 of the largest number, PDFs
         within 1e-5.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz import train
+    >>> from astro_photz.models import ModelCard, load_model
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> encoder = train.make_encoder("resnet18", width=4).eval()
+    >>> card = ModelCard(name="mine", version="1", training_data={"description": "none: random weights"}, limits=[])
+    >>> train.export_model(encoder, None, folder / "mine", card=card)
+    >>> load_model(folder / "mine").card.embedding_dim
+    32
     """
     path = Path(path)
     check_not_there(path, overwrite=overwrite)
@@ -233,7 +246,5 @@ def _difference_from_torch(encoder, head, folder):
 
 
 def _run(path, **inputs):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
     return session.run(None, {name: values.numpy() for name, values in inputs.items()})

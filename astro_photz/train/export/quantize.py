@@ -9,7 +9,6 @@ validation set, and written into the card.
 """
 
 import logging
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from astro_photz.models.card import BESIDE
 from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.models.writing import new_model
 from astro_photz.utils._checks import check_not_there
+from astro_photz.utils._onnxruntime import onnxruntime
 
 __all__ = ["quantize_model"]
 
@@ -75,9 +75,9 @@ def quantize_model(model, path, *, stamps, validation, n_stamps=512, seed=0, ove
     before = evaluate_model(model, validation, **measured).overall  # refuses what cannot be used, at the start
     batches = _batches(stamps, n_stamps, seed)
     with new_model(path, overwrite=overwrite) as part:
-        for name in ("head.onnx", *(name for name in BESIDE if name in model.card.files)):
-            shutil.copy(model.path / name, part)
-        _quantize(model.path / "encoder.onnx", part / "encoder.onnx", batches)
+        for name in ("head.onnx", *(name for name in BESIDE if name in model.card.hashes)):
+            (part / name).write_bytes(model.content(name))
+        _quantize(model.content("encoder.onnx"), part / "encoder.onnx", batches)
         # metrics and differences were measured in float32
         card = model.card.updated(name=f"{model.name}-int8", metrics={}, difference_from_torch={}).write(part)
         after = evaluate_model(PhotozModel(part), validation, **measured).overall
@@ -105,11 +105,11 @@ def _batches(path, n, seed):
 
 def _quantize(source, target, batches):
     try:
-        from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+        quantization = onnxruntime("quantization")
     except ImportError as error:
         raise ImportError('quantising needs onnx: pip install "astro-photz[train]"') from error
 
-    class Reader(CalibrationDataReader):
+    class Reader(quantization.CalibrationDataReader):
         """The batches, one after another, for onnxruntime."""
 
         def __init__(self):
@@ -121,26 +121,25 @@ def _quantize(source, target, batches):
     with tempfile.TemporaryDirectory() as folder, _quiet():
         folded = Path(folder) / "folded.onnx"
         _fold_constants(source, folded)
-        quantize_static(
+        quantization.quantize_static(
             folded,
             target,
             Reader(),
-            quant_format=QuantFormat.QDQ,
+            quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=["Conv"],
             per_channel=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
         )
 
 
 def _fold_constants(source, target):
     """Compute all that depends on weights only, so that the weights of convolutions are numbers."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    ort = onnxruntime()
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(target)
-    onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 @contextmanager

@@ -65,8 +65,7 @@ def export_run(
     Write the model of a finished run.
 
     A fine-tuning, or an adaptation, is calibrated on its validation set, or on the galaxies that it held out, by which
-    strangers are told too (`~astro_photz.train.export.reference.add_reference`); a pretraining gives an encoder alone,
-    for embeddings.
+    strangers are told too; a pretraining gives an encoder alone, for embeddings.
 
     Parameters
     ----------
@@ -109,11 +108,26 @@ def export_run(
         number, or ``int8`` or ``point_sources`` is given for an encoder alone, without redshifts.
     FileExistsError
         If there is such a folder and ``overwrite`` is not set.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> testing.gaussian_cutouts(160, size=68).write(folder / "stamps.h5")
+    >>> changes = ["encoder.width = 4", "pretrain.epochs = 1", "pretrain.batch_size = 16", "pretrain.queue_length = 16"]
+    >>> recipe = train.Recipe.read("smoke", changes=changes)
+    >>> machine = train.Machine(accelerator="cpu", devices=1, progress=False)
+    >>> metrics = train.pretrain(recipe, folder / "stamps.h5", folder / "run", machine=machine)
+    >>> report = train.export_run(folder / "run", folder / "mine")
+    >>> sorted(path.name for path in (folder / "mine").iterdir())
+    ['card.json', 'encoder.onnx', 'encoder.safetensors', 'lineage.json']
     """
     run, path = RunFolder(folder), Path(path)
     beside = path.with_name(path.name + "-int8")
     if run.metrics is None:
-        raise FileNotFoundError(f"{folder} holds no finished training: no file metrics.json")
+        why = "no file metrics.json" if Path(folder).is_dir() else "there is no such folder"
+        raise FileNotFoundError(f"{folder} holds no finished training: {why}")
     for made in (path, beside) if int8 else (path,):
         check_not_there(made, overwrite=overwrite)
     record = run.record

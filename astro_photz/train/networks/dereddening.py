@@ -17,7 +17,7 @@ __all__ = ["deredden"]
 _EXPONENT = tuple(0.4 * math.log(10) * R_UGRIZ.astype(float))  # e-folds of flux that E(B-V) = 1 takes
 
 
-def deredden(flux, ebv):
+def deredden(flux: torch.Tensor, ebv: torch.Tensor) -> torch.Tensor:
     """
     Undo the dimming by the dust of the Galaxy.
 
@@ -37,7 +37,7 @@ def deredden(flux, ebv):
     Examples
     --------
     >>> import torch
-    >>> from astro_photz.train.networks.dereddening import deredden
+    >>> from astro_photz.train import deredden
     >>> deredden(torch.ones(1, 5, 1, 1), torch.tensor([0.1])).flatten()
     tensor([1.4776, 1.3556, 1.2342, 1.1693, 1.1234])
     """

@@ -115,7 +115,7 @@ class Bottleneck(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from astro_photz.train.networks.encoder import make_encoder
+    >>> from astro_photz.train import make_encoder
     >>> encoder = make_encoder("resnet18", width=4, stem="pooled", bottleneck=5).eval()
     >>> features = encoder.encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3))
     >>> encoder.describe(features).shape, encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
@@ -242,11 +242,11 @@ def make_encoder(kind: str, *, photometry: bool = False, bottleneck: int = 0, **
     ----------
     kind : {'resnet18', 'resnet34', 'resnet50'}
     photometry : bool, optional
-        Whether it has photometry beside it (`PhotometricEncoder`).
+        Whether it has aperture photometry beside it.
     bottleneck : int, optional
-        Number of numbers that the embedding must pass through (`Bottleneck`); 0 for none.
+        Number of numbers that the embedding must pass through; 0 for none.
     **options
-        Of `~astro_photz.train.networks.resnet.ResNet`, but for its depth.
+        Of ``networks.resnet.ResNet``, but for its depth.
 
     Returns
     -------
@@ -261,7 +261,7 @@ def make_encoder(kind: str, *, photometry: bool = False, bottleneck: int = 0, **
     Examples
     --------
     >>> import torch
-    >>> from astro_photz.train.networks.encoder import make_encoder
+    >>> from astro_photz.train import make_encoder
     >>> encoder = make_encoder("resnet18", width=16, stem="light").eval()
     >>> encoder(torch.zeros(3, 5, 64, 64), torch.zeros(3)).shape
     torch.Size([3, 128])

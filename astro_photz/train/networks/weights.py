@@ -4,20 +4,23 @@ The weights of an encoder on disk, with those of its redshift head if it has one
 
 They are tensors of safetensors, and the keywords of `~astro_photz.train.make_encoder` are in the metadata as JSON. The
 checkpoints of a pretraining or of a fine-tuning, and the files of earlier versions, are read as well: torch reads
-these as tensors and numbers only. Nothing that a file holds is executed.
+these as tensors and numbers only. Nothing that a file holds is executed. Weights in the folder of a model are those
+whose hash its card tells.
 """
 
+import io
 import json
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import safetensors
 import torch
-from safetensors.torch import save
+from safetensors.torch import load, save
 
-from astro_photz.models import load_model
-from astro_photz.models.model import ModelError
+from astro_photz.models import ModelCard, ModelError, load_model
+from astro_photz.models.card import CARD
 from astro_photz.utils._files import aside
 
 from .encoder import encoder_settings, settings_text
@@ -111,9 +114,9 @@ def read_weights(source):
     path = weights_file(source)
     content = read_checkpoint(path)
     try:
-        settings, state = content["hyper_parameters"]["encoder"], content["state_dict"]
+        settings, state = dict(content["hyper_parameters"]["encoder"]), content["state_dict"]
         prefix = next(prefix for prefix in _PREFIXES if any(name.startswith(prefix) for name in state))
-    except (TypeError, KeyError, StopIteration) as error:
+    except (AttributeError, TypeError, KeyError, StopIteration, ValueError) as error:
         raise ValueError(
             f"{path} holds no encoder of this package; published checkpoints are read by: astro-photz models import"
         ) from error
@@ -140,7 +143,10 @@ def read_head(source):
         See `read_weights`; ValueError too if it is a head for other bins of redshift.
     """
     path = weights_file(source)
-    state = _part(read_checkpoint(path).get("state_dict", {}), _HEAD)
+    content = read_checkpoint(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no weights of this package")
+    state = _part(content.get("state_dict", {}), _HEAD)
     if not state:
         return None
     levels = state.pop("levels", None)
@@ -169,16 +175,24 @@ def read_checkpoint(path):
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
-        If the file cannot be read without running code that it may hold.
+        If the file cannot be read without running code that it may hold; or, as a
+        `~astro_photz.models.ModelError`, if it is in the folder of a model and not the one that its card describes.
     """
+    path = Path(path)
+    # what is read has the hash of the card, even if the file is replaced in the meantime
+    of_model = (path.parent / CARD).is_file()
+    content = ModelCard.read(path.parent).content(path.parent, path.name) if of_model else None
     try:
-        if Path(path).suffix == ".safetensors":
-            return _read_safetensors(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            return _read_safetensors(path.read_bytes() if content is None else content)
+        file = path if content is None else io.BytesIO(content)
+        return torch.load(file, map_location="cpu", weights_only=True)
     except (
-        *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, OSError, json.JSONDecodeError),
-        safetensors.SafetensorError,
+        *(pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError, OSError, ValueError),
+        *(safetensors.SafetensorError, struct.error),
     ) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(
@@ -186,10 +200,11 @@ def read_checkpoint(path):
         ) from error
 
 
-def _read_safetensors(path):
-    with safetensors.safe_open(path, framework="pt") as file:
-        settings = (file.metadata() or {}).get("encoder")
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no dict)
+def _read_safetensors(content):
+    state = load(content)
+    # eight bytes tell the length of the header, which is JSON: https://huggingface.co/docs/safetensors
+    (length,) = struct.unpack_from("<Q", content)
+    settings = json.loads(content[8 : 8 + length]).get("__metadata__", {}).get("encoder")
     return {"state_dict": state} | ({"hyper_parameters": {"encoder": json.loads(settings)}} if settings else {})
 
 
@@ -230,7 +245,9 @@ def weights_file(source):
         path = path / WEIGHTS
         path = before if before.is_file() and not path.is_file() else path
     if not path.is_file():
-        raise FileNotFoundError(f"there are no weights to begin with in {path.parent}: no file {path.name}")
+        unfinished = (path.parent / "recipe.toml").is_file() and path.name == WEIGHTS
+        hint = "; the training there is not finished: give its command again" if unfinished else ""
+        raise FileNotFoundError(f"there are no weights to begin with in {path.parent}: no file {path.name}{hint}")
     return path
 
 
@@ -257,4 +274,8 @@ def load_weights(encoder, path, *, settings):
             f"{path} holds an encoder of another architecture: {settings_text(stored)}, while the recipe's is "
             f"{settings_text(settings)}"
         )
-    encoder.load_state_dict(state)
+    try:
+        encoder.load_state_dict(state)
+    except RuntimeError as error:  # torch lists names and shapes, one a line
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path} holds other weights than its settings say: {reason}") from error

@@ -21,6 +21,7 @@ from astro_photz.train.networks.encoder import make_encoder
 from astro_photz.train.networks.heads import Z_EDGES
 from astro_photz.train.networks.weights import WEIGHTS, read_head, read_weights, write_weights
 from astro_photz.train.tasks.shift import check_enough, fit_shift
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._types import PathLike
 
 from .folder import RunFolder
@@ -48,7 +49,7 @@ def adapt(
     data : str or path-like
         HDF5 file of labelled stamps.
     folder : str or path-like
-        Folder of the run: see `astro_photz.train.runs.folder`.
+        Folder of the run: see :doc:`/training/runs`.
     init : str or path-like, optional
         The model to begin with: its name or folder, or the folder of a fine-tuning. The bundled model by default.
     validation : str or path-like, optional
@@ -63,8 +64,8 @@ def adapt(
     Returns
     -------
     dict
-        Metrics, as in ``metrics.json``: ``shift``, the report of `~astro_photz.train.tasks.shift.fit_shift`; ``before``
-        and ``after``, the model's metrics on the galaxies for validation, which nothing has been learnt from.
+        Metrics, as in ``metrics.json``: ``shift``, the report of the shift; ``before`` and ``after``, the
+        model's metrics on the galaxies for validation, which nothing has been learnt from.
 
     Raises
     ------
@@ -73,7 +74,19 @@ def adapt(
     ValueError
         If a file has no redshifts, or some that cannot be learnt, or too few galaxies; or if ``init`` is an encoder
         without a head; or if ``validation`` is the very file that is learnt from, here or by ``init``. Galaxies that
-        such files have in common are told in a `~astro_photz.models.lineage.TrainedOnWarning`.
+        such files have in common are told in a `~astro_photz.models.TrainedOnWarning`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> cutouts = testing.gaussian_cutouts(200)
+    >>> cutouts.write(folder / "stamps.h5", specz_redshift=np.linspace(0.02, 0.2, 200))  # made up
+    >>> metrics = train.adapt(folder / "stamps.h5", folder / "run")
+    >>> sorted(metrics)
+    ['after', 'before', 'shift']
     """
     settings, state = read_weights(init)
     head = read_head(init)
@@ -84,19 +97,21 @@ def adapt(
     facts = {"init": init, "seed": seed, "n_labels": len(learn), "held_out": held}
     record = new_record("adapt", data, validation=validation, **facts)
     check_validation(record)
-    if overwrite:
-        run.clear(*record.files.values())
-    run.begin(record)
-    if run.metrics:
-        return run.metrics
+    run.path.parent.mkdir(parents=True, exist_ok=True)
+    with claimed(run.path):
+        if overwrite:
+            run.clear(*record.files.values())
+        run.begin(record)
+        if run.metrics:
+            return run.metrics
 
-    encoder = make_encoder(**settings)
-    encoder.load_state_dict(state)
-    encoder.eval()
-    known, judged = (_embedded(encoder, stamps) for stamps in (learn, judge))
-    adapted, shift = fit_shift(head, *known, groups=learn.groups, seed=seed)
-    write_weights(run.path / WEIGHTS, encoder, settings, head=adapted)
-    return run.finish({"shift": shift, "before": _metrics(head, *judged), "after": _metrics(adapted, *judged)})
+        encoder = make_encoder(**settings)
+        encoder.load_state_dict(state)
+        encoder.eval()
+        known, judged = (_embedded(encoder, stamps) for stamps in (learn, judge))
+        adapted, shift = fit_shift(head, *known, groups=learn.groups, seed=seed)
+        write_weights(run.path / WEIGHTS, encoder, settings, head=adapted)
+        return run.finish({"shift": shift, "before": _metrics(head, *judged), "after": _metrics(adapted, *judged)})
 
 
 def _stamps(data, validation, n_labels, seed):

@@ -54,14 +54,14 @@ def finetune(
     data : str or path-like
         HDF5 file of labelled stamps.
     folder : str or path-like
-        Folder of the run: see `astro_photz.train.runs.folder`. An unfinished run is resumed.
+        Folder of the run: see :doc:`/training/runs`. An unfinished run is resumed.
     validation : str or path-like, optional
         HDF5 file of labelled stamps, to choose the best epoch by, if the recipe keeps that one. Without it, the
         larger of 100 galaxies and a fifth of ``data``, drawn by the seed, are held out for that.
     init : str or path-like, optional
-        Weights to begin with: see `~astro_photz.train.networks.weights.read_weights`. If they
-        include a redshift head, the head begins there too, and the start counts when the best epoch is chosen. Random
-        weights by default.
+        Weights to begin with: the folder of a run or of a model, the name of a model, ``"bundled"`` for the one that
+        comes with the package, a checkpoint, or a file of weights. If they include a redshift head, the head begins
+        there too, and the start counts when the best epoch is chosen. Random weights by default.
     n_labels : int, optional
         Number of stamps to use, drawn by the seed; all by default.
     seed : int, optional
@@ -84,7 +84,21 @@ def finetune(
     ValueError
         If recipe, data, weights and machine do not go together, the data cannot be trained on, or the
         training diverges; or if ``validation`` is the very file that is learnt from, here or by ``init``. Galaxies that
-        such files have in common are told in a `~astro_photz.models.lineage.TrainedOnWarning`.
+        such files have in common are told in a `~astro_photz.models.TrainedOnWarning`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> cutouts = testing.gaussian_cutouts(200, size=68)
+    >>> cutouts.write(folder / "stamps.h5", specz_redshift=np.linspace(0.02, 0.2, 200))  # made up
+    >>> recipe = train.Recipe.read("smoke", changes=["encoder.width = 4", "finetune.epochs = 1"])
+    >>> machine = train.Machine(accelerator="cpu", devices=1, progress=False)
+    >>> metrics = train.finetune(recipe, folder / "stamps.h5", folder / "run", machine=machine)
+    >>> sorted(metrics)
+    ['epochs', 'steps', 'val_bias', 'val_loss', 'val_sigma_mad']
     """
 
     recipe, machine, folder = _with_encoder(Recipe.of(recipe), init), machine or Machine(), RunFolder(folder)

@@ -34,6 +34,12 @@ class Machine:
         Steps from one checkpoint to the next.
     progress : bool, optional
         Whether to draw a progress bar, on a terminal or in a notebook.
+
+    Examples
+    --------
+    >>> from astro_photz.train import Machine
+    >>> Machine(accelerator="cpu", devices=1, threads=4).threads
+    4
     """
 
     accelerator: str = "auto"

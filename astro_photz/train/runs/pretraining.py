@@ -52,7 +52,7 @@ def pretrain(
     data : str or path-like
         HDF5 file of stamps.
     folder : str or path-like
-        Folder of the run: see `astro_photz.train.runs.folder`. An unfinished run is resumed.
+        Folder of the run: see :doc:`/training/runs`. An unfinished run is resumed.
     validation : str or path-like, optional
         HDF5 file of labelled stamps, for the redshift probe alone: nothing is learnt from it.
     n_images : int, optional
@@ -77,6 +77,19 @@ def pretrain(
     ValueError
         If recipe, data and machine do not go together, the data cannot be trained on, or the training
         diverges.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from astro_photz import testing, train
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> testing.gaussian_cutouts(160, size=68).write(folder / "stamps.h5")
+    >>> changes = ["encoder.width = 4", "pretrain.epochs = 1", "pretrain.batch_size = 16", "pretrain.queue_length = 16"]
+    >>> recipe = train.Recipe.read("smoke", changes=changes)
+    >>> machine = train.Machine(accelerator="cpu", devices=1, progress=False)
+    >>> metrics = train.pretrain(recipe, folder / "stamps.h5", folder / "run", machine=machine)
+    >>> sorted(metrics)
+    ['alignment', 'epochs', 'probe_sigma_mad', 'steps', 'uniformity']
     """
 
     recipe, machine, folder = Recipe.of(recipe), machine or Machine(), RunFolder(folder)

@@ -16,6 +16,7 @@ import torch
 from astro_photz.train.networks.weights import WEIGHTS, write_weights
 from astro_photz.train.recipe import Recipe
 from astro_photz.train.tasks.optimizer import total_steps
+from astro_photz.utils._claims import claimed
 
 from .callbacks import check_disk
 from .folder import RunFolder
@@ -73,7 +74,20 @@ class Training:
         -------
         dict
             Metrics, as in ``metrics.json``; nothing on all processes but the first.
+
+        Raises
+        ------
+        BlockingIOError
+            If another process trains in the folder.
         """
+        folder = self.folder.path
+        if not self.trainer.is_global_zero:  # the first process claims the folder for all
+            return self._run(resume, overwrite)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with claimed(folder):
+            return self._run(resume, overwrite)
+
+    def _run(self, resume, overwrite):
         folder, trainer = self.folder, self.trainer
         stop = StopAfterStep(folder.last_path)
         trainer.callbacks.insert(0, stop)

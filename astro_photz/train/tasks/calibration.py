@@ -207,7 +207,7 @@ def fit_temperature(logits: torch.Tensor, redshift: torch.Tensor, *, recalibrate
     Scores that say twice too much about each galaxy:
 
     >>> import torch
-    >>> from astro_photz.train.tasks.calibration import fit_temperature
+    >>> from astro_photz.train import fit_temperature
     >>> generator = torch.Generator().manual_seed(0)
     >>> scores = torch.randn(4000, 180, generator=generator)
     >>> drawn = torch.multinomial(scores.softmax(dim=1), 1, generator=generator)[:, 0]
@@ -239,6 +239,16 @@ def fold_temperature(head: torch.nn.Module, temperature: float) -> torch.nn.Modu
     ----------
     head : `torch.nn.Linear`
     temperature : float
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astro_photz.train import fold_temperature
+    >>> head = torch.nn.Linear(8, 180)
+    >>> scores = head(torch.ones(1, 8))
+    >>> fold_temperature(head, 2.0)
+    >>> torch.allclose(head(torch.ones(1, 8)), scores / 2)
+    True
     """
     head.weight /= temperature
     head.bias /= temperature

@@ -92,18 +92,18 @@ class ContrastiveModel(lightning.LightningModule):
     encoder : dict
         Keywords of `~astro_photz.train.make_encoder`.
     augment : dict, optional
-        Of `~astro_photz.train.augment.chain.make_augmentation`: how views are made of dereddened stamps.
+        Of `~astro_photz.train.augment.make_augmentation`: how views are made of dereddened stamps.
     contrastive_weight : float, optional
         Of the contrastive loss; 0 for the auxiliary task alone.
     queue_length : int, optional
-        Number of keys in the queue; see `~astro_photz.train.tasks.contrastive.queue_length`.
+        Number of keys in the queue.
     similar_negatives : int, optional
         Number of keys in the queue that a query is told from: those whose galaxies are nearest to its own in brightness
-        and size (`~astro_photz.train.tasks.contrastive.most_similar`). 0 for all.
+        and size (``tasks.contrastive.most_similar``). 0 for all.
     momentum : float, optional
         How much of itself the key encoder keeps in a step.
     temperature : float, optional
-        See `contrastive_loss`.
+        That divides similarities in the loss.
     projection_dim : int, optional
         Of queries and keys.
     projection_hidden : int, optional
@@ -121,11 +121,11 @@ class ContrastiveModel(lightning.LightningModule):
     photometry_hidden : int, optional
         Width of the hidden layer that predicts, where the encoder has no bottleneck to do so.
     optimizer : dict, optional
-        Of `~astro_photz.train.tasks.optimizer.Optimizer`.
+        Of `~astro_photz.train.Optimizer`.
 
     Examples
     --------
-    >>> from astro_photz.train.tasks.moco import ContrastiveModel
+    >>> from astro_photz.train import ContrastiveModel
     >>> model = ContrastiveModel(encoder={"kind": "resnet18", "width": 8}, queue_length=256)
     >>> model.encoder.image_size
     64

@@ -6,7 +6,9 @@ Pretraining and fine-tuning share them, by the same names in a recipe.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import optim
 
@@ -52,7 +54,7 @@ class Optimizer:
     Examples
     --------
     >>> import torch
-    >>> from astro_photz.train.tasks.optimizer import Optimizer
+    >>> from astro_photz.train import Optimizer
     >>> made = Optimizer(learning_rate=0.1, schedule="cosine").make([torch.nn.Parameter(torch.zeros(1))], steps=10)
     >>> made["lr_scheduler"]["scheduler"].get_last_lr()
     [0.1]
@@ -75,7 +77,7 @@ class Optimizer:
             if not all(0 <= share < 1 for share in shares):
                 raise ValueError(f"{what} must be a share of the training, 0 or more and below 1, got {shares}")
 
-    def make(self, parameters, *, steps):
+    def make(self, parameters: Iterable[Any], *, steps: int) -> dict[str, Any]:
         """
         Make the optimizer, in the form that Lightning takes.
 

@@ -73,19 +73,19 @@ class RedshiftModel(lightning.LightningModule):
     encoder : dict
         Keywords of `~astro_photz.train.make_encoder`, ``kind`` among them.
     augment : dict, optional
-        Of `~astro_photz.train.augment.chain.make_augmentation`: how stamps are changed in training.
+        Of `~astro_photz.train.augment.make_augmentation`: how stamps are changed in training.
     loss : {"soft", "cross_entropy"}, optional
         Whether the labels are spread over bins.
     label_width : float, optional
-        By how much, in redshift; see `soft_labels`.
+        By how much, in redshift; see ``soft_labels``.
     dropout : float, optional
         Of the embedding, before the head.
     frozen : bool, optional
         Whether the encoder is left as it is, but for the part of a bottleneck that always learns with the head.
     layer_decay : float, optional
-        See `parameter_groups`.
+        See ``parameter_groups``.
     optimizer : dict, optional
-        Of `~astro_photz.train.tasks.optimizer.Optimizer`.
+        Of `~astro_photz.train.Optimizer`.
 
     Raises
     ------
