@@ -39,6 +39,8 @@ from astro_photz.cutouts.hdf5.dataset import data_hash, read_groups
 from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.evaluation import evaluate_model
+from astro_photz.models.card import ModelCard
+from astro_photz.models.lineage import Lineage
 from astro_photz.simulate.population.progenitors import SPLIT_SEED
 from astro_photz.simulate.truth import truth_columns
 from astro_photz.train.runs.folder import RunFolder
@@ -50,6 +52,7 @@ from tools.make_similarity_space import make_space
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SPLITS = ("train", "validation", "test")
+LINEAGE_NBYTES = 40_000  # of a lineage in the package, which is to stay small
 EVALUATION, INTEGERS, SETTINGS, STEPS = "evaluation.json", "int8.json", "settings.json", "steps.json"
 
 DESCRIPTION = {
@@ -185,6 +188,7 @@ def export(run, settings, data):
     model = run / name
     told = {"card": facts(run, settings, data), "point_sources": point_sources(run, settings)}
     report = train.export_run(run / "finetuned", model, **told, int8=True, overwrite=True)
+    shorten_lineage(model)
     evaluation = evaluate_model(model, data["test"])
     metrics = {"simulated test galaxies (seeds not trained on)": evaluation.overall}
     load_model(model).card.updated(metrics=metrics).write(model)
@@ -210,6 +214,7 @@ def export_encoder(run, path, card, validation, space):
     """As pretrained, with a space to search in; how well neighbours know the redshift goes into the card."""
     options = {"weights": False, "overwrite": True}  # the package is to stay small
     train.export_run(run / "pretrained", path, card=card | {"limits": ENCODER_LIMITS}, **options)
+    shorten_lineage(path)
     encoder = load_model(path)
     with open_cutouts(validation) as file:
         parts = [read_rows(file, rows).crop(encoder.card.image_size) for rows in batches(len(file["images"]))]
@@ -219,6 +224,12 @@ def export_encoder(run, path, card, validation, space):
     metrics = {"redshift probe on simulated validation galaxies": {"sigma_mad": round(scatter, 5)}}
     encoder.card.updated(metrics=metrics).write(path)
     make_space(path, **space)
+
+
+def shorten_lineage(folder):
+    """Keep fewer keys of galaxies, as the package has room for."""
+    Lineage.read(folder).write(folder, largest=LINEAGE_NBYTES)
+    ModelCard.read(folder).write(folder)
 
 
 def batches(n):
