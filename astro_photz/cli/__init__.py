@@ -8,6 +8,7 @@ Each module of this package adds commands, and imports what a command needs only
 import os
 import signal
 import sys
+from contextlib import ExitStack
 
 from ._interrupts import Interrupts, leave, name_of
 
@@ -93,7 +94,7 @@ def main(argv=None):
 def _run(arguments):
     from ._notices import in_lines
 
-    with in_lines(arguments.parser, quiet=getattr(arguments, "quiet", False)):
+    with in_lines(arguments.parser, quiet=getattr(arguments, "quiet", False)), ExitStack() as arguments.claims:
         code = arguments.run(arguments)
         _flush()  # here, or a closed pipe is noticed too late
     return code or 0

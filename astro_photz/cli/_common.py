@@ -6,7 +6,9 @@ Shared parts of the commands.
 import argparse
 import os
 
+from astro_photz.utils._claims import claimed
 from astro_photz.utils._files import expanded
+from astro_photz.utils._journal import Journal
 
 from ._terminal import print_table, say
 
@@ -41,8 +43,13 @@ def add_command(commands, name, run, summary, examples=None, *, notes=(), resume
     return made
 
 
-def check_output(output, *, overwrite, inputs=()):
-    """Refuse an output that cannot be written, or is one of the ``inputs``, before the work and not after it."""
+def check_output(arguments, output, *, overwrite=None, inputs=()):
+    """
+    Refuse an output that cannot be written, or is one of the ``inputs``, before the work and not after it.
+
+    Until the command ends, no other process may write it. ``overwrite`` is that of the arguments by default.
+    """
+    overwrite = arguments.overwrite if overwrite is None else overwrite
     output = expanded(output)
     for path in filter(None, inputs):
         if _same_file(output, expanded(path)):
@@ -51,6 +58,8 @@ def check_output(output, *, overwrite, inputs=()):
         raise IsADirectoryError(f"{output} is a folder: give the name of a file")
     if output.exists() and not output.is_file():  # a device or a pipe
         return
+    arguments.claims.enter_context(claimed(output))  # deletes what a kill has left, also where the rest was complete
+    Journal.tidy(output.with_name(output.name + ".part"), output)
     if output.exists() and not overwrite:
         raise FileExistsError(f"{output} exists: choose another name, or say --overwrite")
     folder = output.resolve().parent if output.is_symlink() else output.parent

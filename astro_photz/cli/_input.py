@@ -3,11 +3,13 @@
 The table of galaxies that commands take, and where their images come from.
 """
 
+import sys
+from functools import partial
 from pathlib import Path
 
 from ._common import say
 
-__all__ = ["add_input", "input_options", "say_flags", "source_of"]
+__all__ = ["add_input", "brings_images", "input_options", "say_flags", "source_if_needed", "source_of"]
 
 _OF_ALL = (
     "OUTLIER",
@@ -17,6 +19,7 @@ _OF_ALL = (
     "BAD_SEEING",
 )  # flags that a wrong table has in most rows
 _FEW = 5
+_NAMED = 10  # rows that are named, at most
 
 
 def add_input(parser):
@@ -62,6 +65,7 @@ def add_input(parser):
         help="data release of SDSS of the table's extinctions, if they do not show it themselves",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it exists")
+    parser.add_argument("--yes", action="store_true", help="download without a question, however much it is")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -76,15 +80,68 @@ def source_of(arguments):
     """Make the source of cutouts."""
     from astro_photz.cutouts.sources.named import source_or_archive
 
-    return source_or_archive(arguments.source, data_release=arguments.data_release, dust_map=arguments.dust_map)
+    source = source_or_archive(arguments.source, data_release=arguments.data_release, dust_map=arguments.dust_map)
+    if hasattr(source, "confirm"):
+        source.confirm = partial(_confirm, yes=getattr(arguments, "yes", False))
+    return source
+
+
+def brings_images(arguments):
+    """Tell whether the input is a file of cutouts, whose images are taken unless another source is named."""
+    from astro_photz.cutouts.hdf5.layout import holds
+    from astro_photz.utils._files import expanded
+
+    return arguments.source == "sdss" and str(arguments.input) != "-" and holds(expanded(arguments.input))
+
+
+def source_if_needed(arguments):
+    """Make the source of cutouts; None for an input that brings its images."""
+    return None if brings_images(arguments) else source_of(arguments)
+
+
+def _confirm(estimate, *, yes):
+    """Ask before a large download; without a terminal, refuse it."""
+    if yes:
+        say(f"the download is {estimate}")
+        return
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty()):
+        raise ValueError(
+            f"the download is {estimate}, and there is no terminal to ask on: give --yes to download it, or raise "
+            "confirm_download_gb in the configuration of astro_photz"
+        )
+    say(f"the download is {estimate}; it goes into the cache of astropy.")
+    say("Go on? [y/N]")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise ValueError("nothing was downloaded: the answer was not y")
 
 
 def say_flags(flags):
-    """Say how many galaxies have each flag, and its meaning."""
-    from astro_photz.flags import FLAG_ADVICE, to_table
+    """Say how many galaxies have each flag, and its meaning; of a few without an estimate, their rows too."""
+    from astro_photz.flags import MISSING, to_table
 
     for flag in to_table(flags):
         if flag["n"]:
-            say(f"  {flag['n']:6d} {flag['name']}: {flag['meaning']}")
+            rows = _rows(flags, flag["bit"]) if flag["bit"] & MISSING and flag["n"] <= _NAMED else ""
+            say(f"  {flag['n']:6d} {flag['name']}: {flag['meaning']}{rows}")
         if flag["name"] in _OF_ALL and flag["n"] > max(_FEW, len(flags) / 2):
-            say(f"         so many that something may be wrong with all: {FLAG_ADVICE[flag['name']]}")
+            say(f"         {_of_all(flag, flags)}")
+
+
+def _rows(flags, bit):
+    """Rows of the galaxies with a flag, counted from 1."""
+    rows = [str(row) for row, value in enumerate(flags, 1) if value & bit]
+    return f" (row{'s' * (len(rows) > 1)} {', '.join(rows)})"
+
+
+def _of_all(flag, flags):
+    """Say what may be wrong where most rows have one flag."""
+    from astro_photz.flags import FLAG_ADVICE, PhotozFlag
+
+    faint_or_bright = (flags & (PhotozFlag.EXTRAPOLATED | PhotozFlag.LOW_SNR)) != 0
+    if flag["name"] == "OUTLIER" and faint_or_bright[(flags & PhotozFlag.OUTLIER) != 0].mean() > 0.5:
+        return (
+            "most of these are EXTRAPOLATED or LOW_SNR too: fainter or brighter than what the model was trained on, "
+            "or pixels of another unit"
+        )
+    advice = FLAG_ADVICE[flag["name"]].removeprefix("if there are many, ")
+    return f"so many that something may be wrong with all: {advice}"

@@ -95,6 +95,7 @@ def _add_results(parser):
         "archive); none for a page without images",
     )
     parser.add_argument("--data-release", type=int, metavar="N", help="of SDSS (default: 17 for the archive)")
+    parser.add_argument("--yes", action="store_true", help="download without a question, however much it is")
     parser.add_argument("--dust-map", metavar="DIR", help="folder of the SFD map, for a folder of frames")
     parser.add_argument("--output", type=Path, metavar="FILE", help="table to write (default: print it)")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="picture of the galaxies to write")
@@ -143,7 +144,7 @@ def _opened(arguments):
 
     for output in (arguments.output, arguments.picture, arguments.page):
         if output is not None:
-            check_output(output, overwrite=arguments.overwrite)
+            check_output(arguments, output)
     if arguments.output is not None:
         output_format(arguments.output, None)
     if arguments.picture is not None:
@@ -161,7 +162,9 @@ def _show(arguments, index, answer, *, where, queries=None, noun="galaxies"):
     from astro_photz.tables import output_format, write_table
 
     if arguments.output is not None:
-        write_table(answer, arguments.output, format=output_format(arguments.output, None))
+        write_table(
+            answer, arguments.output, format=output_format(arguments.output, None), overwrite=arguments.overwrite
+        )
         say(f"{arguments.output}: {len(answer)} {noun}")
     pictures = arguments.picture is not None or arguments.page is not None
     if arguments.output is None and not pictures:
@@ -175,7 +178,7 @@ def _show(arguments, index, answer, *, where, queries=None, noun="galaxies"):
         from astro_photz.utils._files import aside
 
         figure = neighbours_figure(answer, source, queries=queries)
-        with aside(arguments.picture) as part:
+        with aside(arguments.picture, overwrite=arguments.overwrite) as part:
             figure.savefig(part, dpi=110)
         say(f"wrote {arguments.picture}")
     if arguments.page is not None:
@@ -231,7 +234,7 @@ def _command(arguments):
     words = ["astro-photz", arguments.parser.prog.split()[-1], quote(str(arguments.index))]
     for name, value in vars(arguments).items():
         default = arguments.parser.get_default(name)
-        if name in ("index", "run", "parser", "resume_hint", "traceback", "overwrite") or value == default:
+        if name in ("index", "run", "parser", "resume_hint", "traceback", "overwrite", "claims") or value == default:
             continue
         option = f"--{name.replace('_', '-')}"
         words += [option] if value is True else []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import _search
 from ._common import add_command, check_output, say
-from ._input import add_input, input_options, say_flags, source_of
+from ._input import add_input, input_options, say_flags, source_if_needed
 
 __all__ = ["add_commands"]
 
@@ -65,7 +65,7 @@ def _embed(arguments):
     from astro_photz.similarity.hats import check_folder_name
     from astro_photz.tables import read_table
 
-    check_output(arguments.output, overwrite=arguments.overwrite, inputs=[arguments.input, arguments.source])
+    check_output(arguments, arguments.output, inputs=[arguments.input, arguments.source])
     if arguments.hats is not None:
         check_folder_name(arguments.hats, overwrite=arguments.overwrite)
     data = arguments.input
@@ -74,7 +74,7 @@ def _embed(arguments):
     flags = embed_to_file(
         data,
         arguments.output,
-        source=source_of(arguments),
+        source=source_if_needed(arguments),
         model=arguments.model,
         overwrite=arguments.overwrite,
         **input_options(arguments),

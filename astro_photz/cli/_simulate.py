@@ -120,7 +120,7 @@ def _frames_anew(arguments):
 def _simulate_galaxies(arguments):
     from astro_photz.simulate import write
 
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_output(arguments, arguments.output)
     write(
         arguments.output,
         arguments.n,
@@ -135,7 +135,7 @@ def _simulate_galaxies(arguments):
 def _simulate_points(arguments):
     from astro_photz.simulate import write_points
 
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_output(arguments, arguments.output)
     write_points(arguments.output, arguments.n, n_faint=arguments.n_faint, **_simulation(arguments))
     say(f"{arguments.output}: {arguments.n} stars and quasars, {arguments.n_faint} faint galaxies")
 
@@ -161,7 +161,7 @@ def _simulate_frames(arguments):
 def _cut_patches(arguments):
     from astro_photz.simulate import cut_patches
 
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_output(arguments, arguments.output)
     progress = False if arguments.quiet else None
     n = cut_patches(
         arguments.frames, arguments.output, size=arguments.size, overwrite=arguments.overwrite, progress=progress

@@ -40,7 +40,7 @@ _NOTES = [
     "documentation.",
 ]
 _FEW_LABELS = 1000
-_HELD_OUT = "(default: 100 galaxies, or a fifth)"
+_HELD_OUT = "(default: the larger of 100 galaxies and a fifth of DATA.h5 is set aside)"
 _WEIGHTS = "RUN|FILE|MODEL"
 _INIT = "weights to begin with: the folder of a run, a checkpoint, or a model, as 'bundled'"
 
@@ -49,21 +49,21 @@ def add_commands(commands):
     """The commands' arguments."""
     command = partial(add_command, commands, examples=_EXAMPLES, notes=_NOTES)
     pretrain = command("pretrain", _pretrain, "train an encoder on images without redshifts", resume_hint=_resume_hint)
-    _add_training(pretrain)
+    _add_training(pretrain, "images to train on")
     pretrain.add_argument(
         "--validation", type=Path, metavar="FILE.h5", help="labelled images to probe the encoder with"
     )
     pretrain.add_argument("--n-images", type=int, metavar="N", help="how many of the images to use (default: all)")
 
     finetune = command("finetune", _finetune, "train redshifts, on images with redshifts", resume_hint=_resume_hint)
-    _add_training(finetune)
+    _add_training(finetune, "images to train on, with redshifts")
     _add_labels(finetune, f"labelled images to choose the epoch by, and to calibrate with {_HELD_OUT}")
     finetune.add_argument("--init", metavar=_WEIGHTS, help=f"{_INIT} (default: random weights)")
 
     adapt = command(
         "adapt", _adapt, "adapt a model to your galaxies, by a few hundred redshifts of them", resume_hint=ANEW
     )
-    _add_run(adapt)
+    _add_run(adapt, "images of your galaxies, with redshifts")
     _add_labels(adapt, f"labelled images to calibrate with {_HELD_OUT}")
     adapt.add_argument("--init", metavar=_WEIGHTS, default="bundled", help=f"{_INIT} (default: %(default)s)")
 
@@ -91,8 +91,8 @@ def add_commands(commands):
     export.add_argument("--overwrite", action="store_true", help="replace MODEL if it exists")
 
 
-def _add_run(parser):
-    parser.add_argument("data", type=Path, metavar="DATA.h5", help="images to train on")
+def _add_run(parser, images):
+    parser.add_argument("data", type=Path, metavar="DATA.h5", help=images)
     parser.add_argument("output", type=Path, metavar="RUN", help="folder for logs, checkpoints and results")
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn at random (default: %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="remove a run that is in RUN")
@@ -104,8 +104,8 @@ def _add_labels(parser, validation):
     parser.add_argument("--n-labels", type=int, metavar="N", help="how many of the images to use (default: all)")
 
 
-def _add_training(parser):
-    _add_run(parser)
+def _add_training(parser, images):
+    _add_run(parser, images)
     parser.add_argument("--recipe", default="small", metavar="NAME|FILE.toml", help="(default: %(default)s)")
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the recipe"
@@ -146,7 +146,8 @@ def _pretrain(arguments):
 
     options = {"n_images": arguments.n_images} | _options(arguments)
     metrics = pretrain(_recipe(arguments), arguments.data, arguments.output, **options)
-    _tell(arguments.output, metrics, {"probe_sigma_mad": "sigma_MAD of the redshift probe"})
+    next_step = f"to teach it redshifts: astro-photz finetune LABELLED.h5 RUN --init {arguments.output}"
+    _tell(arguments.output, metrics, {"probe_sigma_mad": "sigma_MAD of the redshift probe"}, next_step)
 
 
 def _finetune(arguments):
@@ -155,7 +156,8 @@ def _finetune(arguments):
     _advise(arguments)
     options = {"init": arguments.init, "n_labels": arguments.n_labels} | _options(arguments)
     metrics = finetune(_recipe(arguments), arguments.data, arguments.output, **options)
-    _tell(arguments.output, metrics, {"val_sigma_mad": "sigma_MAD on the validation set"})
+    next_step = f"to calibrate it and make a model of it: astro-photz export {arguments.output} MODEL"
+    _tell(arguments.output, metrics, {"val_sigma_mad": "sigma_MAD on the validation set"}, next_step)
 
 
 def _advise(arguments):
@@ -205,7 +207,7 @@ def _options(arguments):
     return options | {"machine": machine}
 
 
-def _tell(folder, metrics, shown):
+def _tell(folder, metrics, shown, next_step):
     if not metrics:  # another process prints them
         return
     say(f"{folder}: {metrics['epochs']} epochs, {metrics['steps']} steps")
@@ -213,6 +215,7 @@ def _tell(folder, metrics, shown):
         curve = [value for _, value in metrics[name]]
         if curve:
             say(f"  {meaning}: {curve[0]:.5f} at first, {curve[-1]:.5f} at last, {min(curve):.5f} at best")
+    say(next_step)
 
 
 def _export(arguments):

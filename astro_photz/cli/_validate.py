@@ -12,6 +12,7 @@ from astro_photz.utils._terminal import terminal_width
 from ._common import ANEW, add_command, check_output, print_table, say
 from ._input import add_input, input_options, source_of
 from ._terminal import wrapped
+from ._wording import in_options
 
 __all__ = ["add_commands"]
 
@@ -72,7 +73,7 @@ def _validate(arguments):
     print()
     width = terminal_width(sys.stdout)
     for sentence in validation.verdict:
-        print(wrapped(sentence, width))
+        print(wrapped(in_options(sentence, arguments.parser), width))
     outliers = validation.outliers
     if len(outliers):
         more = f", the worst {_MOST_OUTLIERS} of {len(outliers)}" if len(outliers) > _MOST_OUTLIERS else ""
@@ -94,7 +95,7 @@ def _check_outputs(arguments):
     if arguments.output:
         if arguments.output.suffix.lower() not in _HDF5:
             arguments.parser.error(f"--output {arguments.output}: the name must end in {' or '.join(_HDF5)}")
-        check_output(arguments.output, overwrite=arguments.overwrite, inputs=[*inputs, arguments.table])
+        check_output(arguments, arguments.output, inputs=[*inputs, arguments.table])
     if arguments.table:
         try:
             output_format(arguments.table)
@@ -102,7 +103,7 @@ def _check_outputs(arguments):
             arguments.parser.error(
                 f"--table {arguments.table}: no format has that ending; use .ecsv, .fits, .csv, .vot, .h5 or .parquet"
             )
-        check_output(arguments.table, overwrite=arguments.overwrite, inputs=inputs)
+        check_output(arguments, arguments.table, inputs=inputs)
 
 
 def _named_source(arguments):

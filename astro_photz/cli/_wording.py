@@ -71,10 +71,11 @@ def describe(error, parser):
     if isinstance(error, MemoryError):
         return f"not enough memory: {first_line(str(error))}" if str(error).strip() else "not enough memory"
     message = in_options(first_line(_text(error)), parser)
-    if isinstance(error, _expected()) and message:
+    if isinstance(error, _expected()) and " " in message:  # a word alone, such as a key, is no sentence
         return message
-    where = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return f"{where} (--traceback shows where)"
+    kind = type(error).__name__
+    told = f"{kind}: {message}" if message else f"{kind}, without further words"
+    return f"{told} (--traceback shows where)"
 
 
 def _text(error):
