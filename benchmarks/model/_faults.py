@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from astro_photz import Cutouts, dust
 from astro_photz.photometry import sky_rms
-from astro_photz.sdss import BANDS, PIXEL_SCALE
+from astro_photz.sdss import BANDS, PIXEL_SCALE, ZERO_POINT
 from astro_photz.simulate.population.draw import Population
 
 from ._stamps import cropped, drawn, observed, simulation_of
@@ -221,7 +221,7 @@ def saturated_star(scene, rng):
     flux = cropped(scene.sky)
     y, x = np.mgrid[:64, :64] - 31.5
     for row in range(len(flux)):
-        light = _star(10 ** (0.4 * (22.5 - rng.uniform(11, 13))), scene.psf_fwhm[row])
+        light = _star(10 ** (0.4 * (ZERO_POINT - rng.uniform(11, 13))), scene.psf_fwhm[row])
         full = _FULL * _CALIBRATION[:, None, None]
         lost = np.clip(light - full, 0, None).sum(axis=(1, 2), keepdims=True)
         along = np.clip(lost / full / 6, 0, 60)  # a trail three pixels wide, to either side
@@ -273,6 +273,26 @@ def neighbour(scene, rng, *, pixels, factor=1.0):
     return cropped(scene.flux) + np.stack(beside).astype(np.float32), scene.ebv
 
 
+def star_beside(scene, rng, *, r_mag, reach):
+    """A star beside the galaxy, at a distance between two (pixels), in any direction."""
+    flux, angle = cropped(scene.flux), rng.uniform(0, 2 * np.pi, len(scene))
+    distance = rng.uniform(*reach, len(scene))
+    for row in range(len(flux)):
+        place = distance[row] * np.cos(angle[row]), distance[row] * np.sin(angle[row])
+        flux[row] += _star(10 ** (0.4 * (ZERO_POINT - r_mag)), scene.psf_fwhm[row], place).astype(np.float32)
+    return flux, scene.ebv
+
+
+def hot(scene, rng, *, sigma, column=False):
+    """A pixel, or a column, of one band is brighter than the sky by so many times the noise."""
+    flux = cropped(scene.flux)
+    height = sigma * sky_rms(flux)
+    for row in range(len(flux)):
+        y, x = rng.integers(2, 62, 2)
+        flux[row, row % 5, slice(None) if column else y, x] += height[row, row % 5]
+    return flux, scene.ebv
+
+
 _ALL, _MOST = 0.98, 0.95
 FAULTS = {
     "u and z swapped": Fault(partial(swapped, one="u", other="z"), _ALL),
@@ -297,6 +317,10 @@ FAULTS = {
     **{f"{band} shifted by 3 pixels": Fault(partial(misplaced, band=band, pixels=3), 0.9) for band in BANDS[1:]},
     "satellite trail in one band, 10 sigma": Fault(partial(trail, sigma=10), 0.85),
     "equal neighbour at 8 pixels": Fault(partial(neighbour, pixels=8), 0.75),
+    "a star of magnitude 12.5 at 20 to 32 pixels": Fault(partial(star_beside, r_mag=12.5, reach=(20, 32)), _MOST),
+    "a hot pixel in one band, 100 sigma": Fault(partial(hot, sigma=100), _MOST),
+    "a hot column in one band, 100 sigma": Fault(partial(hot, sigma=100, column=True), _MOST),
+    "a star of magnitude 12.5 at 32 to 45 pixels": Fault(partial(star_beside, r_mag=12.5, reach=(32, 45)), 0),
     "satellite trail in all bands, 10 sigma": Fault(partial(trail, sigma=10, bands=5), 0),
     "r mirrored about the diagonal": Fault(partial(turned, band="r"), 0),
     "dereddened twice, E(B-V) = 0.2": Fault(dereddened, 0, ebv=0.2),

@@ -47,14 +47,19 @@ def bootstrap_error(statistic, *samples, groups=None):
     `astro_photz.metrics.resampled`.
     """
     drawn = metrics.resampled(len(samples[0]), groups=groups)
-    return float(np.std([statistic(*(sample[rows] for sample in samples)) for rows in drawn]))
+    return float(np.std([_of_all(statistic, [sample[rows] for sample in samples]) for rows in drawn]))
+
+
+def _of_all(statistic, samples):
+    """A number of samples; several values of a galaxy (N, M), of views say, count alike."""
+    return float(statistic(*map(np.ravel, samples)))
 
 
 def measured(name, statistic, *samples, groups=None):
     """A number of a row, and its error by bootstrap, where that tells one: dict."""
     error = bootstrap_error(statistic, *samples, groups=groups)
     told = {f"{name}_err": error} if error > 0 else {}  # not if all cases were alike, or one had no such number
-    return {name: float(statistic(*samples))} | told
+    return {name: _of_all(statistic, samples)} | told
 
 
 def judged(method, scores, *, groups=None, **others):

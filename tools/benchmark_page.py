@@ -1,0 +1,101 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""
+Write the page about speed and memory from what ``python -m benchmarks.all --output docs/benchmarks.json`` has measured.
+
+    python -m tools.benchmark_page FILE.rst
+
+The same result gives the same page, to the byte.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from jinja2 import Environment
+
+from benchmarks.common.claims import Claim
+
+DOCS = Path(__file__).parents[1] / "docs"
+RESULT = DOCS / "benchmarks.json"
+
+TEMPLATE = """\
+Speed and memory
+================
+
+This page shows what one command has measured, and what is wanted beside it::
+
+    {{ command }}
+
+{% if quick -%}
+The run was a quick one, of few rows.
+
+{% endif -%}
+The machine has {{ machine.processors }} processors{% if machine.processor %} ({{ machine.processor }}){% endif %}. The
+date is {{ machine.date }}, and the model is {{ model.name }}, version {{ model.version }}.
+
+.. list-table::
+    :header-rows: 1
+    :widths: 60 14 14 12
+
+    * - What
+      - measured
+      - wanted
+      - holds
+{%- for claim in claims %}
+    * - {{ claim | join("\n      - ") }}
+{%- endfor %}
+
+Ratios compare two measurements of one run, which take turns. Other work on a machine hits both alike. Rates and times
+are those of this machine.
+
+Each benchmark
+--------------
+{% for one in measured %}
+``{{ one.command }}``, {{ one.seconds }} s:
+
+.. code-block:: text
+
+{{ one.output | indent(4, first=True) }}
+{% endfor %}
+Versions
+--------
+
+{% for name, version in versions.items() %}{{ name }} {{ version }}{{ "." if loop.last else ", " }}{% endfor %}
+"""
+
+
+def page(result):
+    """
+    Make the page.
+
+    Parameters
+    ----------
+    result : dict
+        As ``benchmarks.all`` keeps it.
+
+    Returns
+    -------
+    str
+    """
+    claims = [Claim(**claim).cells for one in result["measured"] for claim in one["claims"]]
+    measured = [one | {"output": _lines(one["output"])} for one in result["measured"]]
+    environment = Environment(keep_trailing_newline=True)
+    text = environment.from_string(TEMPLATE).render(result | {"claims": claims, "measured": measured})
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _lines(output):
+    return "\n".join(line.rstrip() for line in output.strip().splitlines())
+
+
+def main():
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument("page", type=Path, metavar="FILE.rst", help="page to write")
+    path = parser.parse_args().page
+    path.write_text(page(json.loads(RESULT.read_text(encoding="utf-8"))), encoding="utf-8")
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
