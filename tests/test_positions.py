@@ -152,7 +152,7 @@ def test_unit_of_right_ascension_by_keyword(unit):
     table = Table({"ra": SKY.ra.hourangle, "dec": SKY.dec.deg})
     assert_same_place(read_positions(table, ra_unit=unit))
     assert_same_place(read_positions(make_table("RA [deg]"), ra_unit=unit))  # what a column says goes first
-    for wrong in ("km", "furlong"):
+    for wrong in ("km", "furlong", "2h222", "2d553"):
         with pytest.raises(ValueError, match=f"ra_unit='{wrong}' must be a unit of angle"):
             read_positions(table, ra_unit=wrong)
 
@@ -335,6 +335,12 @@ def test_no_rows(dtype):
 
 
 # What cannot be decided
+
+
+def test_greek_names_are_proposed_before_those_that_look_alike():
+    table = Table({"host_mag": [17.0], "alpha_host": [150.1], "delta_host": [2.2]})
+    with pytest.raises(ValueError, match="say so by ra='alpha_host' and dec='delta_host'"):
+        read_positions(table)
 
 
 @pytest.mark.parametrize(

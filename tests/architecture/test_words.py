@@ -12,7 +12,7 @@ import astro_photz
 PACKAGE = Path(astro_photz.__file__).parent
 DOCS = Path(__file__).parents[2] / "docs"
 GLOSSARY = DOCS / "developers" / "glossary.rst"
-GENERATED = ("model_card.rst", "api/", "_build/")
+GENERATED = ("_build", "api", "gallery", "model_card.rst")
 QUESTIONS = ("what", "which", "whether", "how", "where", "who", "whose", "why", "when", "that", "of")
 
 

@@ -161,6 +161,22 @@ def test_a_contaminated_sample_is_as_good_as_its_clean_part_where_all_faults_are
     assert [row["holds"] for row in rows.values() if "holds" in row] == ["yes", "yes"]
 
 
+def test_deblending_tells_two_sources_apart(load):
+    deblending = load("benchmarks.model.deblending")
+    y, x = np.mgrid[:64, :64]
+    rng = np.random.default_rng(0)
+
+    def share(*sources):
+        light = sum(f * np.exp(-((x - cx) ** 2 + (y - 31.5) ** 2) / 2 / 1.3**2) for f, cx in sources)
+        flux = np.float32(light + 0.02 * rng.standard_normal((3, 5, 64, 64)))
+        return deblending.neighbours_share(Cutouts(flux, ebv=0.02, simulated=True))
+
+    assert share((2, 31.5)) == pytest.approx(0)
+    assert share((2, 31.5), (2, 38.5)) == pytest.approx(0.5, abs=0.1)
+    assert share((2, 31.5), (0.5, 24.5)) == pytest.approx(0.2, abs=0.06)
+    assert share((2, 31.5), (2, 50)) == pytest.approx(0, abs=0.02)
+
+
 def test_the_most_doubtful_are_dropped_first(load):
     judging, gains = load("benchmarks.model._doubt_judging"), load("benchmarks.model._doubt_gains")
     truth = np.full(400, 0.1)

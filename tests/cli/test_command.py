@@ -19,7 +19,8 @@ from astro_photz.cli._terminal import print_table, wrapped
 from astro_photz.cli._wording import in_options
 
 COMMANDS = (
-    *("", "demo", "predict", "fetch", "validate", "report", "embed", "index", "search", "outliers", "suggest"),
+    *("", "demo", "predict", "merge", "fetch", "validate", "report", "regions"),
+    *("embed", "index", "search", "outliers", "suggest"),
     *("simulate", "simulate galaxies", "simulate points", "simulate frames", "simulate patches"),
     *("pretrain", "finetune", "adapt", "export", "evaluate", "card", "models", "models list", "models import"),
 )
@@ -83,8 +84,8 @@ class OddError(Exception):
         (OSError(28, "No space left on device"), "No space left on device"),
         (MemoryError(), "not enough memory"),
         (RuntimeError("\nodd"), "RuntimeError: odd (--traceback shows where)"),
-        (OddError(), "OddError (--traceback shows where)"),
-        (ValueError(), "ValueError (--traceback shows where)"),
+        (OddError(), "OddError, without further words (--traceback shows where)"),
+        (ValueError(), "ValueError, without further words (--traceback shows where)"),
     ],
 )
 def test_any_error_is_one_line(models, capsys, error, said):

@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from astro_photz import flags
 from astro_photz.cli import main
+from astro_photz.cli._input import say_flags
 from astro_photz.tables import read_table
 from astro_photz.testing import gaussian_cutouts
 
@@ -71,3 +72,49 @@ def test_the_demonstration_names_its_flags(tmp_path, capsys):
     for value in set(table["z_phot_flags"]) - {0}:
         assert "|".join(flags.names(value)) in said
     assert "These 24 galaxies are simulated: sigma_MAD " in said
+
+
+FAINT = int(flags.PhotozFlag.OUTLIER | flags.PhotozFlag.LOW_SNR)
+
+
+@pytest.mark.parametrize(
+    ("values", "cause"),
+    [
+        ([FAINT] * 8 + [0] * 4, "most of these are EXTRAPOLATED or LOW_SNR too"),
+        (
+            [int(flags.PhotozFlag.OUTLIER)] * 8 + [0] * 4,
+            "so many that something may be wrong with all: check the order",
+        ),
+        ([FAINT] * 4 + [0] * 8, None),
+    ],
+)
+def test_a_flag_of_most_rows_tells_its_cause(values, cause, capsys):
+    say_flags(np.array(values, dtype=np.int32))
+    said = capsys.readouterr().err
+    assert cause in said if cause else "most of these" not in said and "so many" not in said
+
+
+@pytest.mark.parametrize(("n", "told"), [(2, " (rows 1, 2)\n"), (11, "pole\n")])
+def test_a_few_rows_without_a_position_are_named(n, told, capsys):
+    say_flags(np.array([flags.PhotozFlag.NO_POSITION] * n + [0], dtype=np.int32))
+    assert told in capsys.readouterr().err
+
+
+def test_a_coarse_map_of_dust_leaves_an_image_whole(folder, capsys):
+    cutouts = gaussian_cutouts(4)
+    cutouts.ebv[:] = np.nan
+    cutouts.write(folder / "undusted.h5")
+    assert (
+        main(
+            [
+                "fetch",
+                *(str(folder / name) for name in ("hosts.csv", "again.h5")),
+                "--source",
+                str(folder / "undusted.h5"),
+            ]
+        )
+        == 0
+    )
+    said = capsys.readouterr().err
+    assert "4 galaxies, 3 with a whole image" in said
+    assert "3 APPROXIMATE_EBV" in said

@@ -493,16 +493,21 @@ def test_nothing_half_written_under_the_final_name(tmp_path, mistake, there_befo
 
 
 def test_who_writes_the_same_file_at_once_does_no_harm(tmp_path):
-    """The last that is done stays, whole."""
+    """What appears while a file is written stays, and the file is beside it, whole."""
     path, one, other = tmp_path / "stamps.h5", make_cutouts(3, seed=1), make_cutouts(3, seed=2)
-    with CutoutWriter(path, 3, dtype="float32") as first:
-        first.append(one[:1])
-        with CutoutWriter(path, 3, dtype="float32", overwrite=True) as second:
-            second.append(other)
-        assert_same(Cutouts.read(path), other)
-        first.append(one[1:])
-    assert_same(Cutouts.read(path), one)
-    assert [file.name for file in tmp_path.iterdir()] == ["stamps.h5"]
+
+    def write_both():
+        with CutoutWriter(path, 3, dtype="float32") as first:
+            first.append(one[:1])
+            with CutoutWriter(path, 3, dtype="float32", overwrite=True) as second:
+                second.append(other)
+            first.append(one[1:])
+
+    with pytest.raises(FileExistsError, match="appeared meanwhile"):
+        write_both()
+    assert_same(Cutouts.read(path), other)
+    assert_same(Cutouts.read(tmp_path / "stamps-2.h5"), one)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["stamps-2.h5", "stamps.h5"]
 
 
 def test_a_full_disk_is_told_before_the_work_and_leaves_nothing(tmp_path):

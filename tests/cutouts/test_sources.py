@@ -833,6 +833,20 @@ def test_simulated_galaxies_that_share_a_position_are_not_mixed_up(tmp_path):
         check_source(CutoutFile(tmp_path / "shared.h5"), positions)
 
 
+def test_the_files_own_galaxies_are_taken_by_row(tmp_path):
+    """Also those that share a position, and in the order of the file; one without a position stays without."""
+    cutouts = gaussian_cutouts(5)
+    cutouts.coord = cutouts.coord[[0, 1, 1, 2, 0]]
+    with CutoutWriter(tmp_path / "shared.h5", 5, attributes={"simulated": True}, dtype="float32") as writer:
+        writer.append(cutouts)
+    with h5py.File(tmp_path / "shared.h5", "r+") as file:
+        file["ra"][3] = np.nan
+    source = CutoutFile(tmp_path / "shared.h5")
+    found = fetch(source.catalog(), source=source, progress=False)
+    np.testing.assert_array_equal(found.flux[[0, 1, 2, 4]], cutouts.flux[[0, 1, 2, 4]])
+    assert found.flags.tolist() == [0, 0, 0, PhotozFlag.NO_POSITION, 0]
+
+
 def test_file_yields_to_the_users_reddening(stamps):
     _, galaxies = isolated()
     coord = positions_of(*galaxies).coord

@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, QTable, Table
 import astro_photz
 from astro_photz.cutouts import Batch, Cutouts
 from astro_photz.dust import approximate_ebv, extinction_from_ebv, redden
-from astro_photz.flags import MISSING, PhotozFlag
+from astro_photz.flags import BAD, MISSING, PhotozFlag
 from astro_photz.inference.columns import QUANTITIES
 from astro_photz.models import ModelCard, ModelError, PhotozModel
 from astro_photz.models.card import REFERENCE
@@ -380,7 +380,7 @@ class Dusty(Shuffled):
     """A source that does not know the reddening: that of the table counts."""
 
     def batches(self, positions, *, size=64):
-        for rows, cutouts in super().batches(positions, size=size):
+        for rows, cutouts, _ in super().batches(positions, size=size):
             cutouts.ebv = positions.ebv[rows]
             yield Batch(rows, cutouts)
 
@@ -480,11 +480,14 @@ def test_dust_that_is_not_known_of_does():
 
 
 def test_redshifts_of_simulated_galaxies_rank_as_the_true_ones():
+    """But for those whose flags say that they may not."""
     from scipy.stats import spearmanr
 
     source = astro_photz.CutoutFile(astro_photz.demo_path())
     table = astro_photz.predict(source.catalog(), source=source)
-    assert spearmanr(table["redshift"], table["z_phot"]).statistic > 0.8
+    good = (table["z_phot_flags"] & BAD) == 0
+    assert good.sum() >= 20
+    assert spearmanr(table["redshift"][good], table["z_phot"][good]).statistic > 0.95
 
 
 @pytest.fixture(scope="module")
@@ -520,7 +523,7 @@ def test_redshifts_of_real_galaxies_are_those_of_their_colours(clean_galaxies):
 
 
 @needs_shared
-@pytest.mark.xfail(reason="not reached: 0.027, and 0.024 by version 4 of the model", strict=True)
+@pytest.mark.xfail(reason="not reached: 0.031, and 0.024 by version 4 of the model", strict=True)
 def test_redshifts_of_real_galaxies_scatter_by_a_fiftieth(clean_galaxies):
     z, _, reference = clean_galaxies
     assert np.sqrt(np.mean(((z - reference) / (1 + reference)) ** 2)) <= 0.02

@@ -26,6 +26,13 @@ def normal_scores(n, rng):
 # Definitions
 
 
+@pytest.mark.parametrize("name", ["bias", "sigma_mad", "sigma68", "eta"])
+@pytest.mark.parametrize("off", [[np.inf, 0, 1], [-np.inf, -np.inf], [np.inf, -np.inf, 0], [1e300, 0.0]])
+def test_infinite_deviations_are_refused(name, off):
+    with pytest.raises(ValueError, match=r"deviation must be numbers of a size up to 1e\+100; got .*, in row 0"):
+        getattr(metrics, name)(off)
+
+
 def test_sigma68_is_half_of_the_range_between_quantiles():
     off = np.random.default_rng(0).normal(0.01, 0.02, 1001)
     assert metrics.sigma68(off) == pytest.approx(np.diff(np.percentile(off, [16, 84]))[0] / 2, rel=1e-12)

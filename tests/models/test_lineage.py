@@ -268,6 +268,22 @@ def test_nothing_is_said_of_others_or_if_that_is_meant(files, model):
         assert warn_of_overlap(model) is None
 
 
+def test_galaxies_that_nothing_names_are_as_many_as_they_are(files, tmp_path):
+    """A file of images and redshifts alone, as networks are trained on."""
+    path = tmp_path / "bare.h5"
+    shutil.copy(files["train"], path)
+    with h5py.File(path, "r+") as file:
+        for name in {"ra", "dec", "ObjID"} & file.keys():
+            del file[name]
+    bare = with_lineage(tmp_path / "bare", TrainingSet.of_file("trained", path))
+    assert bare.lineage.files[data_hash(path)] == "trained"
+    with pytest.raises(ValueError, match="is the very file"):
+        evaluate_model(bare, path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", TrainedOnWarning)
+        evaluate_model(bare, files["other"], resamples=2)
+
+
 def test_a_table_is_told_with_the_line_that_asked(model):
     coord = gaussian_cutouts(5, seed=1).coord
     with pytest.warns(TrainedOnWarning, match="host.csv: the model mine was calibrated on 5 of the 5") as found:

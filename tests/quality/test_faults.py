@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy import ndimage
 
 from astro_photz import Cutouts, PhotozFlag
@@ -11,7 +12,7 @@ from astro_photz.quality import flag_images
 from astro_photz.quality.measurements import measure
 from astro_photz.quality.registration import displacement
 from astro_photz.quality.saturation import FULL
-from astro_photz.sdss import BANDS
+from astro_photz.sdss import BANDS, PIXEL_SCALE
 from astro_photz.testing.factories import SKY_RMS, gaussian_cutouts
 
 
@@ -136,11 +137,49 @@ def test_turning_a_stamp_changes_no_flag():
         np.testing.assert_array_equal(flag_images(turned), flags)
 
 
+@pytest.mark.parametrize("band", range(5))
+@pytest.mark.parametrize("place", [(10, 10), (31, 33), (55, 2), (slice(None), 20), (40, slice(None))], ids=str)
+def test_pixels_that_are_sharper_than_light(band, place):
+    flux = gaussian_cutouts(20, r_mag=(17.0, 18.0)).flux
+    flux[:, band, place[0], place[1]] += 5000 * SKY_RMS[band]
+    assert share(flux, "DEFECT") >= 0.95
+
+
+@pytest.mark.parametrize("where", [(5, 5), (20.5, 44), (58.3, 30.2)])
+@pytest.mark.parametrize("fwhm", [0.8, 1.4, 2.5])
+@pytest.mark.parametrize("height", [1e2, 1e4, 1e6])
+def test_a_point_source_is_no_defect(where, fwhm, height):
+    flux = gaussian_cutouts(4).flux
+    sigma = fwhm / PIXEL_SCALE * gaussian_fwhm_to_sigma
+    y, x = np.mgrid[:64, :64]
+    # The light in a pixel is the integral over it, which a convolution with the pixel's own width comes near to.
+    light = np.exp(-((x - where[0]) ** 2 + (y - where[1]) ** 2) / 2 / (sigma**2 + 1 / 12))
+    flux += height * np.reshape(SKY_RMS, (5, 1, 1)) * light.astype(np.float32)
+    assert share(flux, "DEFECT") == 0
+
+
+def test_what_is_not_known_beside_a_pixel_is_no_defect():
+    flux = gaussian_cutouts(10, r_mag=(15.0, 15.5)).flux
+    flux[:, :, :, :32] = np.nan
+    assert share(flux, "DEFECT") == 0
+
+
+@pytest.mark.parametrize("place", [np.nan, 1e30, -np.inf])
+def test_places_that_are_none(place):
+    cutouts = gaussian_cutouts(4)
+    usual = flag_images(cutouts)
+    cutouts.target_xy[:2] = place
+    flags = flag_images(cutouts)
+    np.testing.assert_array_equal(flags[2:], usual[2:])
+    if np.isnan(place):
+        np.testing.assert_array_equal(flags, usual)
+
+
 def test_the_mask_of_bad_rows():
     assert BAD & MISSING == MISSING
-    for flag in ("OFF_CENTRE", "CROWDED", "MISALIGNED", "WRONG_SCALE", "SATURATED", "TRAIL", "LOW_SNR", "BAD_SEEING"):
+    for flag in ("OFF_CENTRE", "CROWDED", "MISALIGNED", "WRONG_SCALE", "SATURATED", "TRAIL", "DEFECT", "LOW_SNR"):
         assert BAD & PhotozFlag[flag], flag
-    for flag in ("OUTLIER", "POINT_SOURCE", "BEYOND_GRID", "GRID_EDGE", "EBV_MISMATCH"):
+    for flag in ("OUTLIER", "POINT_SOURCE", "BEYOND_GRID", "GRID_EDGE", "EBV_MISMATCH", "BAD_SEEING"):
         assert BAD & PhotozFlag[flag], flag
     for flag in ("PARTIAL", "EXTRAPOLATED", "APPROXIMATE_EBV", "BIMODAL", "ANALOGUES_DISAGREE"):
         assert not BAD & PhotozFlag[flag], flag

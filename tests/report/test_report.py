@@ -6,6 +6,7 @@ import hashlib
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -62,7 +63,8 @@ def run(*arguments):
     parser = CommandParser(prog="astro-photz")
     add_commands(parser.add_subparsers())
     given = parser.parse_args(["report", *map(str, arguments)])
-    return given.run(given)
+    with ExitStack() as given.claims:
+        return given.run(given)
 
 
 # What it tells
@@ -91,6 +93,11 @@ def test_limits_of_a_model_at_hand_are_told(page):
     told = page(table)
     assert all(limit.split()[-1] in told.text for limit in load_model().card.limits)
     assert "not at hand" not in told.text
+
+
+def test_analogues_are_asked_for_again(page):
+    source = CutoutFile(demo_path())
+    assert "--analogues 2" in page(predict(source.catalog()[:4], source=source, analogues=2)).text
 
 
 def test_a_table_that_tells_nothing_has_a_page(page):
@@ -269,6 +276,20 @@ def test_a_galaxy_without_an_image_says_so(page):
     told = page(narrow(), source=source)
     assert not told.all("img")
     assert "no image" in told.text
+
+
+# Other codes
+
+
+def test_redshifts_of_another_code_have_a_page(page):
+    table = estimated_table(60)["objid", "z_phot", "z_spec"]
+    table.rename_column("z_phot", "zph")
+    table.meta.clear()
+    told = page(table, prefix="zph", redshift="z_spec")
+    assert "The table has no column of flags" in told.text
+    assert "without a flag" not in told.text
+    assert "median error" not in told.text
+    assert "60 of 60 rows have a redshift and an estimate" in told.text
 
 
 # What cannot be reported on

@@ -65,6 +65,7 @@ def test_work_that_was_stopped_is_resumed(tmp_path, monkeypatch):
     path, embedded = tmp_path / "out.npy", []
     model = load_model(PRETRAINED)
     monkeypatch.setattr("astro_photz.inference.engine.BATCH", 8)
+    monkeypatch.setattr(astro_photz.conf, "inference_threads", 1)  # one part after the other
     embed = type(model).embed
 
     def stops(self, part):

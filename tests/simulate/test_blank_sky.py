@@ -108,7 +108,7 @@ def test_an_unfinished_file_on_other_patches_is_not_resumed(patches, tmp_path, m
             simulate.write(path, 300, seed=3, config=on(own))
     with h5py.File(own, "a") as file:
         file["images"][0] = 1.0
-    with pytest.raises(FileExistsError, match=r"begun with other settings \(patches_sha256"):
+    with pytest.raises(FileExistsError, match=r"begun with other settings \(other patches_sha256"):
         simulate.write(path, 300, seed=3, config=on(own))
     own.write_bytes(patches.read_bytes())
     simulate.write(path, 300, seed=3, config=on(own))

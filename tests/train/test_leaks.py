@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """A training keeps what it has seen for the model, and is not validated by that."""
 
+import re
 import shutil
 import warnings
 
@@ -87,7 +88,8 @@ def test_the_file_of_an_adapted_model_is_refused_by_it(sample, adapted, tmp_path
         assert main(["evaluate", str(adapted.path), str(mixed), "--quiet"]) == 0
     said = capsys.readouterr().err
     assert "astro-photz: warning: " in said
-    assert "mixed.h5: the model mine was trained on 20 of the 30 galaxies and calibrated on 10" in said
+    told = r"mixed.h5: the model mine was trained on (at least )?20 of the 30 galaxies and calibrated on (at least )?10"
+    assert re.search(told, said)
 
 
 def test_integers_have_seen_the_same(adapted):
@@ -144,7 +146,7 @@ def test_galaxies_in_common_are_told_with_their_number(data, sample, adapted, tm
         finetune(recipe, data / "train.h5", tmp_path / "run", validation=mixed, machine=MACHINE)
     rows = np.sort(split(240, RunFolder(sample.parent / "run").record)[:30])
     mixed = write_part(tmp_path / "before.h5", (sample, rows), (data / "validation.h5", range(100)))
-    told = r"before.h5: mine, which it begins with, was trained on 30 of the 130 galaxies"
+    told = r"before.h5: mine, which it begins with, was trained on (at least )?30 of the 130 galaxies"
     with pytest.warns(TrainedOnWarning, match=told):
         adapt(data / "train.h5", tmp_path / "again", init=adapted.path, validation=mixed)
 
@@ -155,7 +157,7 @@ def test_galaxies_that_are_held_out_may_be_those_of_the_first_training(sample, a
         warnings.simplefilter("error")
         adapt(sample, tmp_path / "same", init=adapted.path)
     with pytest.warns(
-        TrainedOnWarning, match=r"mine.h5 \(held out\): mine, which it begins with, was trained on \d+ of"
+        TrainedOnWarning, match=r"mine.h5 \(held out\): mine, which it begins with, was trained on (at least )?\d+ of"
     ):
         adapt(sample, tmp_path / "other", init=adapted.path, seed=1)
 

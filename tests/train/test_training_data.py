@@ -401,7 +401,15 @@ def test_fewer_galaxies_than_a_batch_are_refused(tmp_path):
 # Hash
 
 
-def test_the_hash_is_kept_beside_the_file_while_it_holds(tmp_path):
+def test_the_hash_of_a_small_file_is_not_kept(tmp_path):
+    path = tmp_path / "stamps.h5"
+    path.write_bytes(b"galaxies")
+    assert data_hash(path) == hashlib.sha256(b"galaxies").hexdigest()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_hash_is_kept_beside_the_file_while_it_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr("astro_photz.cutouts.hdf5.dataset._KEPT_FROM", 1)
     path = tmp_path / "stamps.h5"
     path.write_bytes(b"galaxies")
     assert data_hash(path) == hashlib.sha256(b"galaxies").hexdigest()
@@ -426,6 +434,7 @@ def test_a_folder_that_cannot_be_written_does_not_keep_the_hash(tmp_path, monkey
     def refuse(*_):
         raise PermissionError("read-only")
 
+    monkeypatch.setattr("astro_photz.cutouts.hdf5.dataset._KEPT_FROM", 1)
     monkeypatch.setattr(os, "replace", refuse)
     assert data_hash(path) == hashlib.sha256(b"galaxies").hexdigest()
     assert [file.name for file in tmp_path.iterdir()] == ["stamps.h5"]

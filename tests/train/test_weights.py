@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """Weights in files: written, read, and refused."""
 
+import json
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -10,7 +12,7 @@ pytest.importorskip("onnxscript", exc_type=ImportError)
 from safetensors.torch import save
 from small_runs import refused, small_recipe
 
-from astro_photz.models import ModelError
+from astro_photz.models import ModelCard, ModelError
 from astro_photz.train import make_encoder
 from astro_photz.train.networks.heads import CalibratedHead
 from astro_photz.train.networks.weights import WEIGHTS, read_head, read_weights, write_weights
@@ -117,3 +119,51 @@ def test_a_checkpoint_of_something_else_is_refused(data, tmp_path):
     torch.save({"state_dict": {"weight": torch.zeros(1)}}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"holds no encoder of this package"):
         refused(data, tmp_path / "run", init=tmp_path / "other.ckpt")
+
+
+# Weights in the folder of a model are those of its card
+
+
+@pytest.fixture(params=["encoder.safetensors", "encoder.pt"])
+def weights(tmp_path, request):
+    """A file of weights in a folder with a card."""
+    settings, encoder = small_encoder()
+    if request.param == WEIGHTS:
+        write_weights(tmp_path / WEIGHTS, encoder, settings)
+    else:
+        state = {f"encoder.{name}": value for name, value in encoder.state_dict().items()}
+        torch.save({"state_dict": state, "hyper_parameters": {"encoder": settings}}, tmp_path / request.param)
+    card = ModelCard(name="mine", version="1", training_data={"description": "none"}, limits=[])
+    card.write(tmp_path)
+    return tmp_path / request.param
+
+
+def test_weights_with_the_hash_of_the_card_are_read(weights):
+    assert read_weights(weights.parent)[0] == read_weights(weights)[0] == {"kind": "resnet18", "width": 4}
+    assert read_head(weights) is None
+
+
+@pytest.mark.parametrize("change", ["a byte", "another encoder", "not listed"])
+def test_other_weights_than_the_card_says_are_refused(weights, tmp_path, change):
+    if change == "a byte":
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+    elif change == "another encoder":
+        settings, encoder = small_encoder(width=6)
+        write_weights(weights, encoder, settings)
+    else:
+        card = ModelCard.read(tmp_path).updated(files={})
+        (tmp_path / "card.json").write_text(json.dumps(card.entries()))
+    for source in (tmp_path, weights):
+        with pytest.raises(ModelError, match=rf"{weights.name} is not the file that its card describes"):
+            read_weights(source)
+        with pytest.raises(ModelError, match="get the model again"):
+            read_head(source)
+
+
+@pytest.mark.parametrize("settings", ['"resnet18"', "[]", "3", '{"width": 10}', '{"kind": "resnet18", "depth": 3}'])
+def test_settings_that_make_no_encoder_are_refused(data, tmp_path, settings):
+    (tmp_path / WEIGHTS).write_bytes(save({"encoder.weight": torch.zeros(1)}, metadata={"encoder": settings}))
+    with pytest.raises((ValueError, TypeError)):
+        refused(data, tmp_path / "run", init=tmp_path / WEIGHTS)

@@ -317,6 +317,12 @@ def test_flags_have_a_part_of_their_own():
     assert "Without the 100 galaxies with a flag" in told(validation)
 
 
+def test_no_outlier_without_flags_is_told_as_such():
+    table = with_columns(make_table(40))
+    table["z_phot"] = table["z_spec"]
+    assert "and no outlier among" in told(validate(table))
+
+
 def test_bins_are_of_what_the_table_knows():
     table = make_table(400)
     table["modelMag_r"] = np.where(np.arange(400) < 40, -9999.0, np.linspace(15, 17.9, 400))
@@ -399,6 +405,12 @@ def masked(table):
 def apart(table):
     table["z_spec"][:10] = -9999
     table["photo"][10:] = np.nan
+
+
+@pytest.mark.parametrize("given", [[[[]], "-inf", "objid"], [None, {}, "?"]])
+def test_redshifts_of_no_kind_are_told(given):
+    with pytest.raises((ValueError, TypeError), match="redshift"):
+        validate(Table({"z_phot": [0.1, 0.2, 0.3], "z_phot_err": [0.01] * 3}), given)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,25 @@ def test_another_code_gets_a_verdict(theirs, capsys):
     assert out.index("Outliers") < out.index(" 9 ", out.index("Outliers"))
 
 
+@pytest.mark.filterwarnings("always:the table has no column")
+def test_a_column_of_another_code_is_told_before_images_are_fetched(theirs, capsys):
+    table = Table.read(theirs)
+    table["ra"], table["dec"] = 150.0, 2.0
+    table.write(theirs, overwrite=True)
+    assert main(["validate", str(theirs), "--redshift", "zspec", "--source", str(demo_path())]) == 1
+    said = capsys.readouterr().err
+    assert "estimated from images; to judge those of the column 'zph' instead, give --z-phot zph" in said
+    assert "no row has both" in said
+
+
+def test_a_column_of_pdfs_without_bins_is_told_what_to_do(theirs, tmp_path, capsys):
+    table = Table.read(theirs)
+    table["pz"] = np.full((len(table), 4), 0.25)
+    table.write(tmp_path / "pz.fits")
+    assert main(["validate", str(tmp_path / "pz.fits"), "--redshift", "zspec", "--pdf", "pz"]) == 1
+    assert "--pdf pz: the file does not tell the redshifts" in capsys.readouterr().err
+
+
 def test_results_are_kept(theirs, tmp_path, capsys):
     output, table = tmp_path / "v.h5", tmp_path / "v.ecsv"
     command = ["validate", str(theirs), "--redshift", "zspec", "--z-phot", "zph"]

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 import astro_photz
-from astro_photz.models import _threads
-from astro_photz.models._threads import in_threads, number_of_threads
 from astro_photz.testing.factories import gaussian_cutouts
-from astro_photz.utils import _processors
+from astro_photz.utils import _processors, _threads
+from astro_photz.utils._threads import in_threads, number_of_threads
 
 needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
 
@@ -87,7 +86,7 @@ def test_without_an_affinity_it_is_the_processors(monkeypatch, cores):
 def test_threads_work_at_the_same_time(monkeypatch, threads):
     monkeypatch.setattr(_threads, "number_of_threads", lambda: threads)
     together = threading.Barrier(threads)
-    in_threads(lambda item: together.wait(5), range(2 * threads))  # breaks if fewer come
+    list(in_threads(lambda item: together.wait(5), range(2 * threads)))  # breaks if fewer come
 
 
 @pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 300])
@@ -106,7 +105,7 @@ def test_an_error_in_a_thread_is_the_callers():
         raise ValueError(f"no {item}")
 
     with astro_photz.conf.set_temp("inference_threads", 2), pytest.raises(ValueError, match="no 0"):
-        in_threads(fail, range(4))
+        list(in_threads(fail, range(4)))
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="the system has no signals for threads")
@@ -121,7 +120,7 @@ def test_an_interrupt_does_not_wait_for_what_is_under_way():
     timer.start()
     began = time.monotonic()
     with astro_photz.conf.set_temp("inference_threads", 2), pytest.raises(KeyboardInterrupt):
-        in_threads(work, range(10))
+        list(in_threads(work, range(10)))
     assert time.monotonic() - began < 2
     release.set()
     time.sleep(0.3)

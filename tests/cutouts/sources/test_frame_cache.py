@@ -1,0 +1,140 @@
+# Licensed under a 3-clause BSD style license - see LICENSE
+"""Frames on the disk: as many as the limit allows, and the longest unused go first."""
+
+import os
+import threading
+
+import pytest
+from astropy.utils.data import cache_contents
+
+from astro_photz import sdss
+from astro_photz.config import conf
+from astro_photz.cutouts.sources._frame_cache import FrameCache, kept_file
+from astro_photz.cutouts.sources.archive import SDSSArchive
+from astro_photz.positions import read_positions
+from astro_photz.testing.source_contract import archive_of_scene, catalogue, check_source, scene
+from astro_photz.testing.synthetic_sky import SHAPE
+
+ADDRESS = "https://archive.example/frames"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The archive of the scene, with a cache of its own."""
+    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
+    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), archive_of_scene() as server:
+        yield server
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """A file of 1000 bytes."""
+    path = tmp_path / "frame.fits.bz2"
+    path.write_bytes(bytes(1000))
+    return path
+
+
+def url(number):
+    return f"{ADDRESS}/frame-{number}"
+
+
+def kept(*numbers):
+    return [number for number in numbers if kept_file(url(number))]
+
+
+def age(number, days):
+    """As if a frame were used last so many days ago."""
+    path = kept_file(url(number))
+    time = os.stat(path).st_mtime - 86_400 * days
+    os.utime(path, (time, time))
+
+
+def test_the_longest_unused_go_first(server, frame):
+    cache = FrameCache(ADDRESS, 3400)
+    for number in range(3):
+        cache.keep(url(number), frame)
+        age(number, 10 - number)
+    cache.find(url(0))
+    cache.keep(url(3), frame)
+    assert kept(0, 1, 2, 3) == [0, 2, 3]
+
+
+def test_without_a_limit_all_stay(server, frame):
+    cache = FrameCache(ADDRESS, 0)
+    for number in range(5):
+        cache.keep(url(number), frame)
+    assert kept(*range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_a_frame_larger_than_the_limit_stays_until_the_next(server, frame):
+    cache = FrameCache(ADDRESS, 10)
+    cache.keep(url(0), frame)
+    assert kept(0) == [0]
+    cache.keep(url(1), frame)
+    assert kept(0, 1) == [1]
+
+
+def test_files_of_others_are_neither_counted_nor_removed(server, frame):
+    other = FrameCache("https://other.example", 0)
+    for number in range(9):
+        other.keep(f"https://other.example/{number}", frame)
+    cache = FrameCache(ADDRESS, 2300)
+    cache.keep(url(0), frame)
+    cache.keep(url(1), frame)
+    assert kept(0, 1) == [0, 1]
+    assert len(cache_contents()) == 11
+
+
+def test_frames_of_other_processes_count(server, frame):
+    one, other = FrameCache(ADDRESS, 4500), FrameCache(ADDRESS, 4500)
+    one.keep(url(0), frame)
+    for number in (1, 2, 3):
+        other.keep(url(number), frame)
+        age(number, 1)
+    for number in (4, 5, 6):
+        one.keep(url(number), frame)
+    assert kept(*range(7)) == [0, 4, 5, 6]  # those of the other were last used a day before
+
+
+def test_threads_that_keep_frames_at_once(server, frame):
+    cache = FrameCache(ADDRESS, 5000)
+    threads = [threading.Thread(target=cache.keep, args=(url(number), frame)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cache.keep(url(20), frame)
+    assert 1 <= len(kept(*range(21))) <= 5
+
+
+def test_cutouts_are_the_same_with_any_limit(server):
+    whole = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
+    sizes = [os.path.getsize(path) for path in cache_contents().values()]
+    assert len(sizes) == 5 * len(scene()[0])
+    limit = 2.5 * max(sizes)
+    with conf.set_temp("cache_gb", limit / 1e9):
+        again = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))  # all are there: nothing is kept
+        assert len(cache_contents()) == len(sizes)
+        for address in list(cache_contents())[:3]:
+            FrameCache("http", 0).forget(address)
+        few = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
+    left = [os.path.getsize(path) for address, path in cache_contents().items() if "frame" in address]
+    assert sum(left) <= limit
+    for other in (again, few):
+        assert (other.flux.tobytes(), other.flags.tobytes()) == (whole.flux.tobytes(), whole.flags.tobytes())
+
+
+def test_a_frame_that_went_meanwhile_is_downloaded_again(server, monkeypatch):
+    whole = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
+    before = server.count("frame")
+    found = set()
+
+    def find(self, address):
+        new = address not in found
+        found.add(address)
+        return "gone.fits.bz2" if new else kept_file(address)
+
+    monkeypatch.setattr(FrameCache, "find", find)
+    again = check_source(SDSSArchive(timeout=5), read_positions(catalogue()))
+    assert server.count("frame") == 2 * before
+    assert again.flux.tobytes() == whole.flux.tobytes()
