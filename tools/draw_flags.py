@@ -30,11 +30,15 @@ FAULTS = {
     "WRONG_SCALE": "asinh of the flux over 0.1",
     "SATURATED": "saturated: a star of magnitude 11 to 13",
     "TRAIL": "satellite trail in one band, 10 sigma",
+    "DEFECT": "a hot column in one band, 100 sigma",
     "OFF_CENTRE": "10 pixels off the centre",
     "CROWDED": "equal neighbour at 8 pixels",
     "LOW_SNR": "empty sky",
 }
 """What spoils the stamps of a flag, by its name in the benchmark of doubt."""
+
+IN_ONE_BAND = {"TRAIL": -1, "DEFECT": 1}
+"""Faults of the band that the number of the row tells, up or down: those of u and z do not show in these colours."""
 
 
 def examples(scene):
@@ -58,8 +62,8 @@ def flagged(cutouts, name):
     table = predict(cutouts, model=MODEL, progress=False)
     found = np.asarray(table["z_phot_flags"])
     rows = np.flatnonzero(found == 0 if name == "none" else (found & PhotozFlag[name]) != 0)
-    if name == "TRAIL":  # in one band, by the number of the row: u and z do not show in these colours
-        rows = rows[np.isin(-rows % 5, [1, 2, 3])]
+    if name in IN_ONE_BAND:
+        rows = rows[np.isin(IN_ONE_BAND[name] * rows % 5, [1, 2, 3])]
     light = np.nan_to_num(cutouts.flux[rows, 2, 24:40, 24:40]).sum(axis=(1, 2))
     return cutouts[rows[np.argsort(-light, kind="stable")][:: max(1, len(rows) // SHOWN)][:SHOWN]]
 

@@ -241,7 +241,7 @@ def main():
     parser.add_argument("--modules", nargs="+", metavar="WORD", help="only modules whose path has one of these words")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at once (default: %(default)s)")
     arguments = parser.parse_args()
-    os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="agg")
+    os.environ.update(OMP_NUM_THREADS="1", MPLBACKEND="agg", ORT_DISABLE_TELEMETRY="1")
     os.environ.setdefault("ASTRO_PHOTZ_SHARED", str(ROOT.parent / "shared" / "data"))
     paths = modules(arguments.modules)
     mutants, n_places = draw(paths, arguments.n, arguments.seed)
