@@ -58,7 +58,7 @@ def started(*arguments, before="", cwd=None):
         process.communicate()
 
 
-def ended(process, signum, *, within=20.0):
+def ended(process, signum, *, within=30.0):
     """
     The line that a process says when it ends after a signal.
 
@@ -83,7 +83,7 @@ def wait_for(condition, process, seconds=300):
     process.took = time.monotonic() - process.began
 
 
-def gone(process, seconds=5):
+def gone(process, seconds=20):
     """Whether nothing of a process's group is left."""
     end = time.monotonic() + seconds + process.took
     while time.monotonic() < end:
@@ -146,7 +146,7 @@ def test_every_command_says_how_to_resume(tmp_path, command, hint, signum):
     with started(*command.split(), before=WAITS, cwd=tmp_path) as process:
         at_work(process)
         process.send_signal(signum)
-        assert hint in ended(process, signum, within=5)
+        assert hint in ended(process, signum)
 
 
 @both
@@ -187,7 +187,7 @@ cli._run = work
         time.sleep(1.2)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        ended(process, signal.SIGINT, within=5)  # the first that came
+        ended(process, signal.SIGINT)  # the first that came
 
 
 LOST = {
@@ -220,7 +220,7 @@ cli._run = work
     with started("models", before=threads) as process:
         at_work(process)
         process.send_signal(signum)
-        ended(process, signum, within=5)
+        ended(process, signum)
 
 
 def test_a_folder_that_a_thread_downloads_into_is_removed(tmp_path):
@@ -367,7 +367,7 @@ def test_simulated_galaxies_with_workers(tmp_path, signum, to):
     with started("simulate", "galaxies", "sky.h5", *GALAXIES, before=few, cwd=tmp_path) as process:
         wait_for(lambda: blocks_done(journal) >= 1, process)
         to(process.pid, signum)
-        assert "resumes sky.h5" in ended(process, signum, within=5)
+        assert "resumes sky.h5" in ended(process, signum)
         assert gone(process)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["sky.h5.part", "sky.h5.part.journal"]
 
@@ -379,7 +379,7 @@ def test_workers_that_are_still_beginning(tmp_path):
         wait_for((tmp_path / "sky.h5.part.journal").exists, process)
         time.sleep(0.7)
         os.killpg(process.pid, signal.SIGINT)
-        ended(process, signal.SIGINT, within=5)
+        ended(process, signal.SIGINT)
         assert gone(process)
 
 
@@ -426,7 +426,7 @@ def test_simulated_frames(tmp_path):
     with started("simulate", "frames", folder, "--seed", 1, before=quick) as process:
         wait_for(lambda: list(folder.glob("frame-*.bz2")), process)
         process.send_signal(signal.SIGINT)
-        assert "with --overwrite" in ended(process, signal.SIGINT, within=5)
+        assert "with --overwrite" in ended(process, signal.SIGINT)
     assert not list(folder.glob(".part*"))
     assert not (folder / "truth.ecsv").exists()
 

@@ -277,7 +277,7 @@ def test_archive_ends_with_all_its_threads():
             requests.get(frame_url(archive), timeout=0.1)
         start = time.monotonic()
         archive.__exit__()
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 20
     assert set(threading.enumerate()) <= before
 
 
