@@ -3,7 +3,6 @@
 The commands that judge a model: ``evaluate`` and ``card``.
 """
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -34,26 +33,17 @@ def add_commands(commands):
 
 def _evaluate(arguments):
     from astro_photz.evaluation import comparison, evaluate_model
+    from astro_photz.utils._hdf5 import NotHDF5
 
     if arguments.output:
         check_output(arguments, arguments.output, overwrite=True, inputs=[arguments.data])
-    _require_stamps(arguments.data)
-    evaluation = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
+    try:
+        evaluation = evaluate_model(arguments.model, arguments.data, progress=False if arguments.quiet else None)
+    except NotHDF5 as error:
+        raise NotHDF5(f"{error}. astro-photz validate judges the redshifts of a table") from None
     print_table(comparison(evaluation))
     if arguments.output:
         evaluation.write(arguments.output)
-
-
-def _require_stamps(path):
-    """Refuse a table, which another command judges."""
-    from astro_photz.utils._files import expanded
-
-    with suppress(OSError), expanded(path).open("rb") as file:
-        if not file.read(8).startswith(b"\x89HDF"):
-            raise ValueError(
-                f"{path} is not an HDF5 file of stamps: astro-photz fetch makes one, and astro-photz validate judges "
-                "the redshifts of a table"
-            )
 
 
 def _card(arguments):

@@ -30,6 +30,10 @@ _FLOAT = r"(-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)"
 _SAID = re.compile(rf"in each of (\d{{1,9}}) bins of redshift from {_FLOAT} to {_FLOAT}", re.ASCII)
 
 
+class NoEdges(ValueError):
+    """A column of PDFs that does not tell its bins."""
+
+
 def pdf_column(p: ArrayLike, edges: ArrayLike) -> MaskedColumn:
     """
     Make the column of a table that holds PDFs and their grid.
@@ -103,7 +107,7 @@ def read_pdfs(data: Any, prefix: str, edges: Any = None) -> tuple[str, ArrayLike
         column, meta = data[name], getattr(data, "meta", None) or getattr(data, "attrs", None) or {}
     grid = edges if edges is not None else _grid(column, meta.get(prefix))
     if grid is None:
-        raise ValueError(
+        raise NoEdges(
             f"nothing in the table tells the edges of the bins of {name!r}: give edges=, or, if it was in a file, read "
             "that by astro_photz.tables.read_table. Files keep the edges if astro_photz.tables.write_table writes "
             "them, or table.write, of HDF5 with serialize_meta=True"

@@ -58,11 +58,15 @@ _CLASSES = {
 }
 
 
+class NotHDF5(OSError):
+    """A file that is not HDF5, or not whole."""
+
+
 def open_hdf5(path, **options):
     """
     Open an HDF5 file for reading: its path, or its content as a BytesIO.
 
-    Raise FileNotFoundError if it is no file, and OSError if it is not HDF5, cut short, or locked.
+    Raise FileNotFoundError if it is no file, NotHDF5 if it is not HDF5 or cut short, and OSError if it is locked.
     """
     if not isinstance(path, BytesIO) and not Path(path).is_file():
         raise FileNotFoundError(f"no file {path}")
@@ -73,7 +77,7 @@ def open_hdf5(path, **options):
     except (PermissionError, BlockingIOError):
         raise
     except Exception as error:  # a damaged file raises errors of many classes
-        raise OSError(f"{path} is not an HDF5 file, or it is cut short: {first_line(error)}") from error
+        raise NotHDF5(f"{path} is not an HDF5 file, or it is cut short: {first_line(error)}") from error
 
 
 def _has_endless_heap(path):

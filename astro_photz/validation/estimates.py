@@ -14,7 +14,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astro_photz.pdf import RedshiftPDF
-from astro_photz.pdf.columns import read_pdfs
+from astro_photz.pdf.columns import NoEdges, read_pdfs
 from astro_photz.pdf.grids import EDGES
 from astro_photz.utils._arrays import filled, integers
 from astro_photz.utils._column_names import bare
@@ -259,9 +259,7 @@ def _read_column(column, name):
     """Probabilities (N, K) and edges (K + 1,) of a column that knows its bins."""
     try:
         return read_pdfs(column, name)[1:]
-    except ValueError as error:
-        if "tells the edges" not in str(error):
-            raise
+    except NoEdges:
         raise ValueError(
             f"pdf={name!r}: the file does not tell the redshifts of this column's values. In Python, give a "
             "RedshiftPDF made of the column and its bins; or give a file of qp, which holds its grid"

@@ -236,6 +236,7 @@ def test_flags_are_told(stamps, capsys):
             "hosts.csv: it is no FITS file: leave --format fits away",
         ),
         (("fetch", "stamps.h5", "z.h5"), "it is an HDF5 file without a table"),
+        (("evaluate", "sim-small-v1", "hosts.csv"), "astro-photz validate judges the redshifts of a table"),
         (("fetch", "hosts.csv", "again.h5", "--source", "stamps.h5", "--size", "32"), "size must"),
         (
             ("predict", "hosts.csv", "z.ecsv", "--source", "stamps.h5", "--dust-map", "maps"),
