@@ -15,6 +15,7 @@ from sphinx_astropy.conf.v2 import *
 from astro_photz.cli import main
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
+import inventories
 from tutorials import SECTIONS
 
 # Pages of the reference are generated; those of names that are gone would stay.
@@ -29,9 +30,9 @@ version = ".".join(release.split(".")[:2])
 extensions.remove("sphinx.ext.inheritance_diagram")
 extensions.remove("sphinx_astropy.ext.changelog_links")  # the change log names no issues
 
-# The documentation builds without a network, so the names of other packages are printed and not linked. Our own names
-# must resolve: a reference to one that does not exist is an error.
-intersphinx_mapping = {}
+# Our own names must resolve: a reference to one that does not exist is an error. Those of other packages that no
+# inventory has are printed and not linked.
+intersphinx_mapping = inventories.mapping(Path(__file__).parent / "_build" / "inventories")
 nitpicky = True
 libraries = "astropy|astroquery|dask|faiss|h5py|lightning|lsdb|matplotlib|numpy|onnx|onnxruntime|pandas|photutils"
 libraries += "|qp|torch"
