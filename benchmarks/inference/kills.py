@@ -171,10 +171,7 @@ def measured(command, root, environment, *, moments, rng):
             folder = root / f"{command.name}-{signum.name}-{number}"
             folder.mkdir()
             code, waited = ended(command, folder, environment, signum, float(moment) * took)
-            half = [name for name in command.results if (folder / name).exists()]
-            wrong = [
-                f"{name} was there and not whole" for name in half if (folder / name).read_bytes() != expected[name]
-            ]
+            wrong = half_written(command, folder, expected)
             wrong += again(command, folder, environment, expected)
             codes["ended before" if waited is None else code] += 1
             slowest = max(slowest, waited or 0.0)

@@ -34,18 +34,10 @@ BROKEN_ANSWERS = [404, 500, 429, "html", "empty", "cut off", "disconnect", "time
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
+def settings(quick):
     """Frames of the scene are small, and its server needs no patience."""
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), conf.set_temp("attempts", 3):
+    with conf.set_temp("attempts", 3):
         yield
-
-
-@pytest.fixture
-def server():
-    """Two of the scene's fields: the galaxies elsewhere have no match."""
-    with archive_of_scene(n_fields=2) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -11,24 +11,15 @@ from astro_photz.cutouts import fetch_to_file
 from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import MISSING, parse
 from astro_photz.tables import read_table
-from astro_photz.testing.source_contract import FIELD, archive_of_scene, catalogue
-from astro_photz.testing.synthetic_sky import SHAPE
+from astro_photz.testing.source_contract import FIELD, catalogue
 
 BROKEN = FIELD._replace(field=FIELD.field + 1)
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), conf.set_temp("attempts", 2):
+def settings(quick):
+    with conf.set_temp("attempts", 2):
         yield
-
-
-@pytest.fixture
-def server():
-    """Two fields of the scene: galaxies elsewhere match nothing."""
-    with archive_of_scene(n_fields=2) as server:
-        yield server
 
 
 def predicted(path, **options):

@@ -2,7 +2,6 @@
 """The archive on a bad network: it says what is wrong in a line, speaks while it waits, and lets go when told to."""
 
 import errno
-import logging
 import os
 import signal
 import socket
@@ -22,7 +21,6 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astroquery.sdss import conf as sdss_conf
 
-from astro_photz import sdss
 from astro_photz.config import conf
 from astro_photz.cutouts.frames import FrameError
 from astro_photz.cutouts.sources import _link as link_module
@@ -37,32 +35,16 @@ from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import PhotozFlag
 from astro_photz.positions import read_positions
 from astro_photz.testing.source_contract import archive_of_scene, catalogue, check_source
-from astro_photz.testing.synthetic_sky import SHAPE
 from astro_photz.testing.unreachable import UNREACHABLE, unreachable
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
+def settings(quick, monkeypatch):
     """Frames of the scene are small, its server needs no patience, and nothing was said before."""
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
     monkeypatch.setattr(_waiting, "_ANNOUNCER", Announcer())
     monkeypatch.setattr(link_module, "_CONNECT", 0.3)
-    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), conf.set_temp("attempts", 3):
+    with conf.set_temp("attempts", 3):
         yield
-
-
-@pytest.fixture
-def server():
-    """Two of the scene's fields: the galaxies elsewhere have no match."""
-    with archive_of_scene(n_fields=2) as server:
-        yield server
-
-
-@pytest.fixture
-def spoken(caplog):
-    """What the package has said so far."""
-    caplog.set_level(logging.WARNING, logger="astro_photz")
-    return lambda: [record.getMessage() for record in caplog.records if record.name == "astro_photz"]
 
 
 def many(n, *, known=False):

@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """Time at the archive is bounded: slow answers are given up, pauses grow, and a server that fails is let alone."""
 
-import logging
 import os
 import signal
 import socket
@@ -21,7 +20,6 @@ import numpy as np
 import pytest
 import requests
 
-from astro_photz import sdss
 from astro_photz.config import conf
 from astro_photz.cutouts.sources import _link as link_module
 from astro_photz.cutouts.sources import _waiting
@@ -32,24 +30,15 @@ from astro_photz.cutouts.sources._waiting import Announcer, Progress, Waits, in_
 from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.flags import PhotozFlag
 from astro_photz.positions import read_positions
-from astro_photz.testing.source_contract import FIELD, archive_of_scene, catalogue, check_source
-from astro_photz.testing.synthetic_sky import SHAPE
+from astro_photz.testing.source_contract import FIELD, catalogue, check_source
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
+def settings(quick, monkeypatch):
     """Frames of the scene are small, its server needs no patience, and nothing was said before."""
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
     monkeypatch.setattr(_waiting, "_ANNOUNCER", Announcer())
-    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), conf.set_temp("attempts", 2):
+    with conf.set_temp("attempts", 2):
         yield
-
-
-@pytest.fixture
-def spoken(caplog):
-    """What the package has said so far."""
-    caplog.set_level(logging.WARNING, logger="astro_photz")
-    return lambda: [record.getMessage() for record in caplog.records if record.name == "astro_photz"]
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5000000\r\n\r\n"
@@ -376,13 +365,6 @@ def test_another_server_is_another_matter():
 
 
 # The archive
-
-
-@pytest.fixture
-def server():
-    """Two of the scene's fields: the galaxies elsewhere have no match."""
-    with archive_of_scene(n_fields=2) as server:
-        yield server
 
 
 def fetch(**options):

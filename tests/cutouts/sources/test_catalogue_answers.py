@@ -29,10 +29,9 @@ NOWHERE = N  # the row of a position without an object
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
+def settings(quick):
     """Frames of the scene are small, and its server needs no patience."""
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), conf.set_temp("attempts", 2):
+    with conf.set_temp("attempts", 2):
         yield
 
 

@@ -23,7 +23,6 @@ from astro_photz.cutouts.sources._estimate import DownloadEstimate
 from astro_photz.cutouts.sources._rate import RateLimit, shared_file
 from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.testing.source_contract import archive_of_scene, catalogue, write_scene
-from astro_photz.testing.synthetic_sky import SHAPE
 
 PASSES = """
 import sys, time
@@ -37,9 +36,8 @@ for _ in range(int(sys.argv[2])):
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-    with conf.set_temp("attempts", 1), conf.set_temp("queries_per_minute", 10_000):
+def settings(quick):
+    with conf.set_temp("attempts", 1):
         yield
 
 

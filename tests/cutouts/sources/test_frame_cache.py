@@ -7,22 +7,19 @@ import threading
 import pytest
 from astropy.utils.data import cache_contents
 
-from astro_photz import sdss
 from astro_photz.config import conf
 from astro_photz.cutouts.sources._frame_cache import FrameCache, kept_file
 from astro_photz.cutouts.sources.archive import SDSSArchive
 from astro_photz.positions import read_positions
 from astro_photz.testing.source_contract import archive_of_scene, catalogue, check_source, scene
-from astro_photz.testing.synthetic_sky import SHAPE
 
 ADDRESS = "https://archive.example/frames"
 
 
 @pytest.fixture
-def server(monkeypatch):
+def server(quick):
     """The archive of the scene, with a cache of its own."""
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-    with conf.set_temp("retry_wait", 0.0), conf.set_temp("queries_per_minute", 10_000), archive_of_scene() as server:
+    with archive_of_scene() as server:
         yield server
 
 

@@ -17,7 +17,6 @@ from astroquery import cache_conf
 from astroquery.query import AstroQuery
 from astroquery.sdss import SDSSClass, field_names
 
-from astro_photz import sdss
 from astro_photz.config import conf
 from astro_photz.cutouts.sources import _answers
 from astro_photz.cutouts.sources._answers import LONGEST, Answers, folder
@@ -26,17 +25,15 @@ from astro_photz.cutouts.sources._skyserver import SkyServer
 from astro_photz.cutouts.sources.archive import SDSSArchive, _Catalogue
 from astro_photz.positions import read_positions
 from astro_photz.testing.source_contract import archive_of_scene, catalogue
-from astro_photz.testing.synthetic_sky import SHAPE
 
 REQUEST = ["POST", "https://sky/dr17", {"radius": 0.1}, None, {"upload": ["x", "ra dec\n1 2"]}]
 TEXT = '#Table1\nra,dec\n1.5,2.5\n"é\u2028\n'
 
 
 @pytest.fixture(autouse=True)
-def settings(monkeypatch):
+def settings(quick):
     """Frames of the scene are small, and a server has one attempt: what the cache holds counts as none."""
-    monkeypatch.setattr(sdss, "FRAME_SHAPE", SHAPE)
-    with conf.set_temp("attempts", 1), conf.set_temp("queries_per_minute", 10_000):
+    with conf.set_temp("attempts", 1):
         yield
 
 
