@@ -34,6 +34,7 @@ COMMANDS = {
     "throughput": "benchmarks.model.throughput",
     "cutouts": "benchmarks.inference.cutouts",
     "distributed": "benchmarks.inference.distributed",
+    "survey": "benchmarks.inference.survey",
     "million": "benchmarks.inference.million",
 }
 QUICK = {
@@ -42,6 +43,7 @@ QUICK = {
     "threads": "--galaxies 64 --repeats 1",
     "cutouts": "--repeats 1",
     "million": "--rows 10000",
+    "survey": "--fields 8 --kills 1",
     "distributed": "--galaxies 1024 --repeats 1",
     "throughput": "--n 64 --repeats 2",
 }

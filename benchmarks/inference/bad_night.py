@@ -147,7 +147,7 @@ class Night:
             galaxies += own
             of += [k] * n_galaxies
         order = np.random.default_rng(1).permutation(len(galaxies))  # rows of a field are not side by side
-        self._galaxies, self._field_of = galaxies, np.array(of)[order]
+        self._galaxies, self.field_of = galaxies, np.array(of)[order]
         self.table = Table(rows=[(i, galaxies[i].ra, galaxies[i].dec) for i in order], names=("id", "ra", "dec"))
         self.seconds, self.expected = 0.0, None
 
@@ -220,7 +220,7 @@ class Night:
             wrong.append("rows differ, without a flag")
         if (lost & whole).any() or not np.isnan(cutouts.flux[lost]).any(axis=(1, 2, 3)).all():
             wrong.append("rows are flagged for nothing")
-        hit = np.isin(self._field_of, np.arange(len(self.numbers))[slice(*cell.lost)])
+        hit = np.isin(self.field_of, np.arange(len(self.numbers))[slice(*cell.lost)])
         if not cell.may_lose and not np.array_equal(lost, hit):
             wrong.append(f"{lost.sum()} rows without an image instead of {hit.sum()}")
         return wrong
