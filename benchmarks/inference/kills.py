@@ -245,6 +245,7 @@ def main():
     parser.add_argument("--output", type=Path, help="JSON file for the record of all moments")
     parser.add_argument("--costs", type=int, metavar="N", help="measure the costs of fsync, as the median of N runs")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it, and all within
     with ExitStack() as stack:
         root = Path(stack.enter_context(TemporaryDirectory()))
         if arguments.costs:
