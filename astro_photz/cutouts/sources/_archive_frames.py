@@ -11,7 +11,7 @@ from astro_photz import sdss
 from astro_photz.config import conf
 from astro_photz.cutouts.frames import FrameError
 
-from ._failures import Unreachable
+from ._failures import Unreachable, root_of
 from ._frame_cache import FrameCache, kept_file
 from ._skyserver import download_frame
 
@@ -39,7 +39,7 @@ class Frames:
             frame = download_frame(archive.frame_url(field_id, band), coord=coord, **options)
         except FrameError as error:
             if isinstance(error.__cause__, Unreachable) and self._nothing_to_be_had():
-                raise no_network(error.__cause__) from error
+                raise no_network(error.__cause__) from root_of(error)
             raise
         self._alone = False
         return frame

@@ -112,6 +112,13 @@ def explain(error, host=None):
     return _shortened(error)
 
 
+def root_of(error):
+    """Find the first of the errors that led to this one: what of a long traceback tells most."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def is_unreachable(error):
     """Check whether there was no connection at all."""
     return isinstance(error, Unreachable) or bool(_no_connection(list(_chain(error)), ""))

@@ -26,7 +26,7 @@ from astro_photz.sdss import FieldID
 
 from ._archive_frames import Frames, no_network
 from ._estimate import DownloadEstimate, warn_of
-from ._failures import FAILURES, Lost, Unreachable, explain, host_of
+from ._failures import FAILURES, Lost, Unreachable, explain, host_of, root_of
 from ._field_cutting import Targets, cut_fields, plan_tasks, stamp_reach
 from ._frame_cache import kept_file
 from ._link import Link
@@ -264,7 +264,7 @@ class _Catalogue:
                 objects = self._ask("query_crossid", rows, PLACE + DETAILS, most=len(rows))
             except FAILURES as error:
                 if alone and isinstance(error, Unreachable) and not self.answered:
-                    raise no_network(error) from error
+                    raise no_network(error) from root_of(error)
                 failed[f"the SDSS catalogue did not answer: {explain(error, self._host)}"].extend(rows)
                 if isinstance(error, Lost):
                     n_left, lost = n_left + len(rows), error
