@@ -153,12 +153,14 @@ def _demo(arguments):
 
     table, written = run_demo(arguments.output)
     verdict, table = demo_verdict(table), with_names(table)
-    shown = table["objid", "redshift", *(f"z_phot{name}" for name in ("", "_err", "_lo68", "_hi68", "_odds", "_flags"))]
+    short = ("err", "lo68", "hi68", "odds", "flags")  # a terminal has 80 columns
+    shown = table["objid", "redshift", "z_phot", *(f"z_phot_{name}" for name in short)]
     for name in shown.colnames[1:-1]:
         shown[name].info.format = ".3f"
-    shown.rename_column("redshift", "true redshift")
+    shown.rename_columns(shown.colnames[1:], ["true z", "z_phot", *short])
     print("Simulated galaxies, with the colours and redshifts of real ones (the model has not seen them):\n")
     print_table(shown)
+    print(f"\nIn the file, {', '.join(short[:-1])} and {short[-1]} are z_phot_{short[0]} and so on.")
     print(f"\n{verdict}")
     print("\nwritten: " + ", ".join(str(path) for path in written))
     if len(written) == 1:
