@@ -829,7 +829,7 @@ def test_simulated_galaxies_that_share_a_position_are_not_mixed_up(tmp_path):
     positions = Positions(cutouts.coord, ebv=cutouts.ebv)
     alone = check_source(CutoutFile(tmp_path / "alone.h5"), positions)
     assert len(alone) == 3
-    with pytest.raises(ValueError, match=r"1 at the position of another one.*take them by row, predict\("):
+    with pytest.raises(ValueError, match=r"1 at the position of another one.*Take them by row: give .* in place"):
         check_source(CutoutFile(tmp_path / "shared.h5"), positions)
 
 

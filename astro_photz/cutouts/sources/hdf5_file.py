@@ -144,7 +144,7 @@ class CutoutFile:
         if shared:
             raise ValueError(
                 f"{self.path} holds simulated galaxies, {shared} at the position of another one, so they cannot be "
-                f"found by position: take them by row, predict(Cutouts.read({str(self.path)!r}))"
+                f"found by position. Take them by row: give {self.path} itself in place of the table, without a source"
             )
 
     def _find(self, stored, positions):
