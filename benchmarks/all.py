@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import astro_photz
@@ -99,7 +99,8 @@ def machine():
 
 def versions():
     """Versions of Python and of the packages that do the work, dict of str."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    installed = {one.metadata["Name"].lower() for one in distributions()}
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES if name in installed}
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def explain(error, host=None):
 
 
 def root_of(error):
-    """Find the first of the errors that led to this one: what of a long traceback tells most."""
+    """Find the first of the errors that led to this one."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__
     return error
