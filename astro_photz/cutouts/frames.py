@@ -204,8 +204,7 @@ def _blank_missing(image):
     """
     missing = missing_pixels(image)
     image[impossible(image)] = np.nan
-    data = image[~missing & ~np.isnan(image)]
-    if missing.any() and (not data.size or (data < 0).any()):
+    if missing.any() and ((image < 0)[~missing].any() or np.isnan(image[~missing]).all()):
         image[missing] = np.nan
 
 

@@ -18,6 +18,7 @@ _LOWEST = -5.0  # nanomaggies in a pixel: 28 times the noise of the sky in z, th
 _HIGHEST = 1e7  # of magnitude 5 in one pixel; the detectors saturate at 2,600
 _FILLED = (9999.0, 99999.0)  # which are no cores of stars either
 _BLOCK = 64  # images looked at together
+_STRIP = 64  # rows looked at together
 
 
 def missing_pixels(flux):
@@ -50,9 +51,16 @@ def missing_pixels(flux):
         part = images[start : start + _BLOCK]
         found = missing[start : start + _BLOCK]
         found[:] = impossible(part) if _has_impossible(part) else False
-        for row in np.flatnonzero(_may_be_constant(part)):
-            found[row] |= _constant(part[row])
+        for strip in _strips(part.shape[1]):
+            for row in np.flatnonzero(_may_be_constant(part[:, strip])):
+                found[row, strip] |= _constant(part[row, strip])
     return missing.reshape(flux.shape)
+
+
+def _strips(rows):
+    """Slices of rows, of which one holds any square or line whole: chance makes few strips of a frame suspect."""
+    step = _STRIP - _LINE + 1
+    return [slice(start, start + _STRIP) for start in range(0, max(rows - _LINE + 1, 1), step)]
 
 
 def impossible(flux):

@@ -86,7 +86,7 @@ class AffineMap:
 
     def is_whole_shift(self):
         """Check whether the map only shifts by whole pixels, bool."""
-        return np.array_equal(self.matrix, np.eye(2)) and np.array_equal(self.offset, np.round(self.offset))
+        return np.asarray(self.matrix).tolist() == [[1, 0], [0, 1]] and all(one % 1 == 0 for one in self.offset)
 
 
 def resample(image, transform, *, corner, size, trim=0):
@@ -131,16 +131,19 @@ def resample(image, transform, *, corner, size, trim=0):
         # A hole must not spread through the spline: it is bridged by zero, and cut out again by its nearest pixels.
         inside &= _sample(holes.astype(np.float32), in_patch, size, order=1) == 0
         patch = np.where(holes, 0, patch)
-    stamp[inside] = _sample(patch, in_patch, size, order=_ORDER)[inside]
+    np.copyto(stamp, _sample(patch, in_patch, size, order=_ORDER), where=inside, casting="same_kind")
     return stamp
 
 
 def _covered(transform, shape, size, trim):
     """Mask of the wanted pixels whose centre lies between those of the first and the last pixels of the patch."""
+    low = trim - 0.01  # to a hundredth of a pixel, since WCS of one run agree no better at their common pixels
+    places = transform([[0, 0], [0, size - 1], [size - 1, 0], [size - 1, size - 1]])  # no others lie farther out
+    if (places > low).all() and (places < np.array(shape[::-1]) - 1 - low).all():
+        return np.ones((size, size), dtype=bool)
     grid = np.arange(size)
     x = transform.offset[0] + transform.matrix[0, 0] * grid + transform.matrix[0, 1] * grid[:, np.newaxis]
     y = transform.offset[1] + transform.matrix[1, 0] * grid + transform.matrix[1, 1] * grid[:, np.newaxis]
-    low = trim - 0.01  # to a hundredth of a pixel, since WCS of one run agree no better at their common pixels
     return (x > low) & (x < shape[1] - 1 - low) & (y > low) & (y < shape[0] - 1 - low)
 
 
@@ -206,9 +209,10 @@ def _weights(position, n):
     fraction = position - whole
     # Places that lie farther out have no value anyway.
     tap = whole.astype(int)[:, np.newaxis] + np.arange(_ORDER + 1) - _ORDER // 2 + _BEYOND
-    tap = np.clip(tap, 0, n + 2 * _BEYOND - 1)
+    tap = np.minimum(np.maximum(tap, 0), n + 2 * _BEYOND - 1)
     basis = np.zeros((2, len(position), n + 2 * _BEYOND), dtype=np.float32)
     row = np.arange(len(position))[:, np.newaxis]
-    basis[0, row, tap] = np.vander(fraction, _ORDER + 1) @ _TAPS
-    basis[1, row, tap] = np.vander(fraction, _ORDER) @ _SLOPE_TAPS
+    powers = np.vander(fraction, _ORDER + 1)
+    basis[0, row, tap] = powers @ _TAPS
+    basis[1, row, tap] = powers[:, 1:] @ _SLOPE_TAPS
     return basis @ _prefilter(n)

@@ -59,6 +59,22 @@ def test_noise_of_whole_counts_is_no_region():
     assert not missing_pixels(flux).any()
 
 
+@pytest.mark.parametrize("shape", [(4, 4), (1, 16), (16, 1), (20, 30)])
+@pytest.mark.parametrize("rows", [15, 16, 63, 64, 65, 113, 114, 400])
+def test_a_region_is_found_wherever_it_lies(rows, shape):
+    """All of it and nothing else, also in an image that is looked at in parts; a smaller one is none."""
+    rng = np.random.default_rng(rows)
+    for _ in range(20):
+        image = rng.normal(0, 0.03, (rows, 70)).astype(np.float32)
+        y, x = rng.integers(0, rows), rng.integers(0, 70)
+        region = np.zeros(image.shape, dtype=bool)
+        region[y : y + shape[0], x : x + shape[1]] = True
+        image[region] = 0.01
+        height, width = min(shape[0], rows - y), min(shape[1], 70 - x)
+        large = min(height, width) >= 4 or max(height, width) >= 16
+        np.testing.assert_array_equal(missing_pixels(image), region & large)
+
+
 def test_bright_galaxies_and_float16_are_none():
     flux = gaussian_cutouts(50, r_mag=(12, 18)).flux.astype(np.float16).astype(np.float32)
     assert not missing_pixels(flux).any()
