@@ -6,10 +6,11 @@ Measure speed and memory of all that users do, one benchmark after the other, wi
 
 The machine should have nothing else to do. It takes an hour, most of it for a million rows; ``--quick`` takes a
 hundredth of these. ``--output`` keeps the table, the versions and the machine; ``python -m tools.benchmark_page`` makes
-a page of them.
+a page of them. With ``--only``, what an output has of other benchmarks stays in it.
 """
 
 import argparse
+import json
 import os
 import platform
 import shlex
@@ -63,13 +64,20 @@ def main():
     print_table(("", "measured", "wanted", "holds"), rows)
     if args.output:
         told = [one | {"claims": [vars(claim) for claim in one["claims"]]} for one in measured]
-        result = {"measured": told, "machine": machine(), "versions": versions(), "quick": args.quick}
+        kept = json.loads(args.output.read_text("utf-8"))["measured"] if args.only and args.output.exists() else []
+        result = {"measured": in_order(kept, told), "machine": machine(), "versions": versions(), "quick": args.quick}
         write_result(args.output, result, model=astro_photz.load_model())
     return int(any(one["code"] for one in measured))
 
 
+def in_order(*results):
+    """Join lists of what was measured, in the order of all benchmarks; the last of each counts."""
+    by_module = {one["command"].split()[2]: one for several in results for one in several}
+    return [by_module[module] for module in COMMANDS.values() if module in by_module]
+
+
 def measure(name, *, quick=False):
-    """Run a benchmark; return its command, output, exit code, seconds and claims."""
+    """Run a benchmark; return its command, output, exit code, seconds, claims, date, and the version of the package."""
     command = ["python", "-m", COMMANDS[name], *shlex.split(QUICK.get(name, "") if quick else "")]
     print(f"\n== {shlex.join(command)}\n", flush=True)
     began = time.monotonic()
@@ -81,8 +89,8 @@ def measure(name, *, quick=False):
             output = [line for line in process.stdout if not print(line, end="", flush=True)]
         claims = claims_in(path)
     seconds = round(time.monotonic() - began)
-    told = {"command": shlex.join(command), "output": "".join(output), "code": process.returncode}
-    return told | {"seconds": seconds, "claims": claims}
+    told = {"command": shlex.join(command), "output": "".join(output), "code": process.returncode, "seconds": seconds}
+    return told | {"claims": claims, "date": datetime.now(UTC).date().isoformat(), "of": version("astro-photz")}
 
 
 def machine():
@@ -94,7 +102,7 @@ def machine():
             line.partition(":")[2].strip() for line in information.read_text().splitlines() if "model name" in line
         ]
         told |= {"processor": names[0]} if names else {}
-    return told | {"date": datetime.now(UTC).date().isoformat()}
+    return told
 
 
 def versions():

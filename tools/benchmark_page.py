@@ -24,14 +24,14 @@ Speed and memory
 
 This page shows what one command has measured, and what is wanted beside it::
 
-    {{ command }}
+    python -m benchmarks.all --output docs/benchmarks.json
 
 {% if quick -%}
 The run was a quick one, of few rows.
 
 {% endif -%}
 The machine has {{ machine.processors }} processors{% if machine.processor %} ({{ machine.processor }}){% endif %}. The
-date is {{ machine.date }}, and the model is {{ model.name }}, version {{ model.version }}.
+model is {{ model.name }}, version {{ model.version }}.
 
 .. list-table::
     :header-rows: 1
@@ -51,7 +51,7 @@ are those of this machine.
 Each benchmark
 --------------
 {% for one in measured %}
-``{{ one.command }}``, {{ one.seconds }} s:
+``{{ one.command }}``, {{ one.seconds }} s on {{ one.date }}, of version {{ one.of }}:
 
 .. code-block:: text
 

@@ -4,10 +4,13 @@ Time and memory of ``import astro_photz``, beside those of ``import astropy.tabl
 """
 
 import argparse
+import compileall
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
+import astro_photz
 from benchmarks.common.claims import claim
 from benchmarks.common.data import ROOT
 from benchmarks.common.timing import alternate, medians, print_table, ratios
@@ -43,6 +46,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=9, help="runs of each import (default: %(default)s)")
     repeats = parser.parse_args().repeats
 
+    compileall.compile_dir(Path(astro_photz.__file__).parent, quiet=2)
     results = alternate({statement: partial(run, statement) for statement in STATEMENTS}, repeats=repeats)
     rows = []
     for statement, result in results.items():

@@ -65,6 +65,12 @@ def test_one_command_runs_measures_and_keeps(everything, claims, tmp_path, monke
     assert all(each.what in table for each in told)
 
 
+def test_what_an_output_has_of_others_stays(everything):
+    earlier = [{"command": f"python -m benchmarks.inference.{name}", "code": 0} for name in ("million", "imports")]
+    (again,) = [{"command": "python -m benchmarks.inference.million --rows 9", "code": 1}]
+    assert everything.in_order(earlier, [again]) == [earlier[1], again]
+
+
 def test_a_benchmark_that_fails_is_told(everything, monkeypatch, capsys):
     monkeypatch.setitem(everything.COMMANDS, "imports", "benchmarks.no_such")
     monkeypatch.setattr("sys.argv", ["all", "--only", "imports"])
