@@ -15,7 +15,7 @@ from astro_photz.utils._progress import progress_bar
 
 from .hdf5.layout import MINIMUM_SIZE
 
-__all__ = ["collect_batches", "completed"]
+__all__ = ["collect_batches", "completed", "with_known_ebv"]
 
 _NOWHERE = PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH
 
@@ -97,9 +97,14 @@ def completed(batch, coord):
     `~astro_photz.cutouts.Batch` (M,)
         A galaxy that is flagged ``NO_POSITION`` or ``NO_MATCH`` stays without an E(B-V).
     """
-    cutouts = _without_filling(batch.cutouts)
+    return with_known_ebv(batch._replace(cutouts=_without_filling(batch.cutouts)), coord)
+
+
+def with_known_ebv(batch, coord):
+    """Compare E(B-V) with the map, and fill it in, as `completed` does; the images stay as they are."""
+    cutouts = batch.cutouts
     if coord is None or not len(batch.rows):
-        return batch._replace(cutouts=cutouts)
+        return batch
     ebv, flags = cutouts.ebv.copy(), cutouts.flags & ~PhotozFlag.EBV_MISMATCH  # of an E(B-V) that may be put right now
     place = coord[batch.rows]
     unknown = ~(np.isfinite(ebv) & (ebv >= 0)) & ((flags & _NOWHERE) == 0)

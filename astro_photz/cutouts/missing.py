@@ -104,36 +104,33 @@ def _may_be_constant(images):
 
 def _runs(images, length):
     """Mask of the pixels that begin a run of ``length`` equal ones along a row; the last of each row are left out."""
-    same = images[..., 1:] == images[..., :-1]
-    n = same.shape[-1] - length + 2
-    runs = same[..., :n].copy()
-    for step in range(1, length - 1):
-        runs &= same[..., step : step + n]
-    return runs
+    return _all_along(images[..., 1:] == images[..., :-1], length - 1)
 
 
 def _constant(image):
     """Mask of the pixels of an image in squares or lines of one value."""
     found = np.zeros(image.shape, dtype=bool)
-    squares = _all_along(_runs(image, _SQUARE), _SQUARE)
-    squares &= _all_along(_runs(image.T, _SQUARE).T, _SQUARE, axis=1)
+    squares = _all_along(_runs(image, _SQUARE).T, _SQUARE).T
+    squares &= _all_along(_runs(image.T, _SQUARE).T, _SQUARE)
     _mark(found, squares, (_SQUARE, _SQUARE))
     _mark(found, _runs(image, _LINE), (1, _LINE))
     _mark(found, _runs(image.T, _LINE).T, (_LINE, 1))
     return found
 
 
-def _all_along(values, length, axis=0):
-    """Mask of the places from which ``length`` values along an axis are all true."""
-    n = values.shape[axis] - length + 1
-    result = values.take(range(n), axis=axis)
-    for step in range(1, length):
-        result &= values.take(range(step, step + n), axis=axis)
-    return result
+def _all_along(values, length):
+    """Mask of the places from which ``length`` values along a row are all true."""
+    reach = 1
+    while 2 * reach <= length:
+        values, reach = values[..., : max(values.shape[-1] - reach, 0)] & values[..., reach:], 2 * reach
+    rest = length - reach
+    return values[..., : max(values.shape[-1] - rest, 0)] & values[..., rest:]
 
 
 def _mark(found, corners, shape):
-    """Set the pixels of all rectangles of a shape that begin at the corners."""
+    """Set the pixels of all rectangles of a shape that begin at the corners; mostly there are none."""
+    if not corners.any():
+        return
     for y in range(shape[0]):
         for x in range(shape[1]):
             found[y : y + corners.shape[0], x : x + corners.shape[1]] |= corners

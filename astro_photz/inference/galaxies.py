@@ -23,7 +23,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 
 from astro_photz.cutouts import Batch, Cutouts, CutoutSource
-from astro_photz.cutouts.collect import collect_batches, completed
+from astro_photz.cutouts.collect import collect_batches, with_known_ebv
 from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.hdf5.layout import holds, open_cutouts, read_column, read_coord
 from astro_photz.cutouts.sources.hdf5_file import read_catalog
@@ -227,7 +227,7 @@ class _InFile:
                 part = rows[start : start + BATCH]
                 coord = read_coord(file, slice(part[0], part[-1] + 1))[part - part[0]] if self._placed else None
                 batch = Batch(np.arange(len(part)), read_rows(file, part).crop(IMAGE_SIZE))
-                yield completed(batch, coord)._replace(rows=batch.rows + start)
+                yield with_known_ebv(batch, coord)._replace(rows=batch.rows + start)  # cutouts are made without filling
 
 
 @dataclass(frozen=True, eq=False)

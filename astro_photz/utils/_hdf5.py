@@ -21,6 +21,8 @@ from ._suggestions import first_line
 __all__ = [
     "MOST_UNPACKED",
     "ROOM",
+    "NotHDF5",
+    "OpenFile",
     "attribute",
     "check_dataset",
     "check_whole",
@@ -62,9 +64,17 @@ class NotHDF5(OSError):
     """A file that is not HDF5, or not whole."""
 
 
+class OpenFile(h5py.File):
+    """An HDF5 file open for reading, which remembers what takes long to find out."""
+
+    def __init__(self, path, **options):
+        super().__init__(path, "r", **options)
+        self.unwritten = {}
+
+
 def open_hdf5(path, **options):
     """
-    Open an HDF5 file for reading: its path, or its content as a BytesIO.
+    Open an HDF5 file for reading, `OpenFile`: its path, or its content as a BytesIO.
 
     Raise FileNotFoundError if it is no file, NotHDF5 if it is not HDF5 or cut short, and OSError if it is locked.
     """
@@ -73,7 +83,7 @@ def open_hdf5(path, **options):
     if _has_endless_heap(path):
         raise OSError(f"{'it' if isinstance(path, BytesIO) else path} is broken: its texts have no end; get it again")
     try:
-        return h5py.File(path, "r", **options)
+        return OpenFile(path, **options)
     except (PermissionError, BlockingIOError):
         raise
     except Exception as error:  # a damaged file raises errors of many classes

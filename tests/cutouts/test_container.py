@@ -12,6 +12,8 @@ from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.masked import Masked
 
 from astro_photz import CutoutFile, Cutouts, fetch
+from astro_photz.cutouts.container import read_rows
+from astro_photz.cutouts.hdf5 import layout
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
 from astro_photz.dust import extinction_from_ebv
 from astro_photz.flags import PhotozFlag
@@ -620,3 +622,18 @@ def test_interrupted_writing_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt), CutoutWriter(tmp_path / "stamps.h5", 3) as writer:
         interrupt(writer)
     assert not list(tmp_path.iterdir())
+
+
+def test_an_open_file_is_looked_through_once(tmp_path, monkeypatch):
+    """To find what was never written takes as long as the file has rows: not for each batch of a million."""
+    gaussian_cutouts(12).write(tmp_path / "stamps.h5", specz_redshift=np.linspace(0.1, 0.2, 12))
+    asked = []
+    whole = layout.unwritten_rows
+    monkeypatch.setattr(
+        layout, "unwritten_rows", lambda dataset, **options: asked.append(dataset.name) or whole(dataset, **options)
+    )
+    with layout.open_cutouts(tmp_path / "stamps.h5") as file:
+        parts = [read_rows(file, np.arange(start, start + 3)) for start in range(0, 12, 3)]
+    assert sum(map(len, parts)) == 12
+    assert "/images" in asked
+    assert len(asked) == len(set(asked))

@@ -19,7 +19,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astro_photz.dust import ebv_from_extinction
 from astro_photz.sdss import BANDS, PIXEL_SCALE
 from astro_photz.utils._arrays import POSITIVE_SENTINELS, SENTINELS, identifiers, integers, numbers, values_and_mask
-from astro_photz.utils._hdf5 import attribute, find, open_hdf5, unwritten_rows
+from astro_photz.utils._hdf5 import OpenFile, attribute, find, open_hdf5, unwritten_rows
 from astro_photz.utils._sky import icrs_from_degrees
 from astro_photz.utils._suggestions import first_line
 
@@ -242,7 +242,7 @@ def read_column(file, name, rows=slice(None)):
     dataset = file[name]
     try:
         values = dataset[rows]
-        missing = unwritten_rows(dataset)
+        missing = _unwritten(file, name)
     except Exception as error:  # a damaged file raises errors of many classes
         raise OSError(
             f"{file.file.filename}: {name} cannot be read, the file is broken: {first_line(error)}"
@@ -253,6 +253,14 @@ def read_column(file, name, rows=slice(None)):
     if name in _WHOLE_NUMBERS:
         return integers(_masked(values, missing))
     return _numbers(name, Column(_blanked(values, missing), unit=attribute(dataset, "unit")))
+
+
+def _unwritten(file, name, *, wholly=False):
+    """Rows that were never written: HDF5 looks at all of a data set, so this is asked once and not for each batch."""
+    known = file.unwritten if isinstance(file, OpenFile) else {}
+    if (name, wholly) not in known:
+        known[name, wholly] = unwritten_rows(file[name], wholly=wholly)
+    return known[name, wholly]
 
 
 def _masked(values, missing):
@@ -293,7 +301,7 @@ def read_images(file, rows):
     """
     images = file["images"]
     flux = np.empty((len(rows), *images.shape[1:]), dtype=np.float32)
-    unwritten = unwritten_rows(images, wholly=True)
+    unwritten = _unwritten(file, "images", wholly=True)
     absent = np.zeros(len(rows), dtype=bool) if unwritten is None else unwritten[rows]
     broken = []
     for place, row in enumerate(rows):  # 7 times faster than h5py's fancy indexing
