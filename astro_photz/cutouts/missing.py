@@ -58,7 +58,7 @@ def missing_pixels(flux):
 
 
 def _strips(rows):
-    """Slices of rows, of which one holds any square or line whole: chance makes few strips of a frame suspect."""
+    """Slices of rows; any square or line lies within one. Chance makes few strips of a frame suspect."""
     step = _STRIP - _LINE + 1
     return [slice(start, start + _STRIP) for start in range(0, max(rows - _LINE + 1, 1), step)]
 
