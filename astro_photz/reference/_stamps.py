@@ -56,7 +56,7 @@ def labelled_galaxies(model, path, rows=None, *, choose=None):
         rows = np.sort(rows if choose is None else rows[choose(ids[rows])])  # in which a file is read fast
         parts = [rows[start : start + _IN_MEMORY] for start in range(0, len(rows), _IN_MEMORY)]
         none = np.empty((0, model.card.embedding_dim), dtype=np.float32)
-        embedding = np.concatenate([none, *(model.embed(read_rows(file, part).without_filling()) for part in parts)])
+        embedding = np.concatenate([none, *(model.embed(read_rows(file, part)) for part in parts)])
     return LabelledGalaxies(ids[rows], redshift[rows], embedding)
 
 

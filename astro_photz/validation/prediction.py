@@ -17,7 +17,7 @@ import numpy as np
 from astropy.table import QTable, Table
 
 from astro_photz.cutouts import Batch, CutoutFile, Cutouts
-from astro_photz.cutouts.collect import collect_batches, completed
+from astro_photz.cutouts.collect import collect_batches, with_known_ebv
 from astro_photz.cutouts.container import read_rows
 from astro_photz.cutouts.hdf5.layout import holds, is_simulated, open_cutouts, read_column, read_coord
 from astro_photz.inference.columns import ResultColumns, put, record_of
@@ -214,7 +214,7 @@ def _batches_of_file(path, coord, progress):
     with open_cutouts(path) as file, progress_bar(len(file["images"]), progress) as advance:
         for start in range(0, len(file["images"]), BATCH):
             rows = np.arange(start, min(start + BATCH, len(file["images"])))
-            yield completed(Batch(rows, read_rows(file, rows).crop(IMAGE_SIZE)), coord)
+            yield with_known_ebv(Batch(rows, read_rows(file, rows).crop(IMAGE_SIZE)), coord)
             advance(len(rows))
 
 
