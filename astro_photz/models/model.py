@@ -258,7 +258,7 @@ class PhotozModel:
 
         for _ in in_threads(run, range(0, len(cutouts), _BATCH)):
             pass
-        known = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0) & ~np.isnan(cutouts.flux).all(axis=(1, 2, 3))
+        known = np.isfinite(cutouts.ebv) & (cutouts.ebv >= 0) & ~_blank(cutouts.flux)
         for values in outputs.values():
             values[~known] = np.nan
         return outputs
@@ -346,6 +346,13 @@ class PhotozModel:
                 "may be missing. Mend them, or leave it out"
             )
         return session
+
+
+def _blank(flux):
+    """Mask of the stamps without any pixel (N,); few lack their first one, and only those are looked at."""
+    blank = np.isnan(flux[:, 0, 0, 0])
+    blank[blank] = np.isnan(flux[blank]).all(axis=(1, 2, 3))
+    return blank
 
 
 def _checked(providers):

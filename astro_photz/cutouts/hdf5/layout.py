@@ -303,12 +303,15 @@ def read_images(file, rows):
     flux = np.empty((len(rows), *images.shape[1:]), dtype=np.float32)
     unwritten = _unwritten(file, "images", wholly=True)
     absent = np.zeros(len(rows), dtype=bool) if unwritten is None else unwritten[rows]
+    half = np.empty(images.shape[1:], dtype=images.dtype) if images.dtype.itemsize == 2 else None
     broken = []
     for place, row in enumerate(rows):  # 7 times faster than h5py's fancy indexing
         if absent[place]:
             continue
         try:
-            images.read_direct(flux[place], np.s_[row])
+            images.read_direct(flux[place] if half is None else half, np.s_[row])
+            if half is not None:  # numpy converts it in a fraction of the time that HDF5 takes
+                flux[place] = half
         except (OSError, RuntimeError) as error:
             broken.append((place, error))
     if broken:
