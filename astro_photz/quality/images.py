@@ -68,7 +68,7 @@ def flag_images(
     measured = measure(cutouts) if measurements is None else measurements
     flags = cutouts.flags.copy()
     nowhere = (flags & (PhotozFlag.NO_POSITION | PhotozFlag.NO_MATCH)) != 0
-    blank = _flag_missing(flags, cutouts, nowhere)
+    blank = _flag_missing(flags, cutouts, measured, nowhere)
     flags[_has_copied_band(measured)] |= PhotozFlag.NO_BAND
     with np.errstate(invalid="ignore"):
         faint = measured.flux[:, _R] <= _MINIMUM_SNR * measured.noise[:, _R] * np.sqrt(np.pi) * APERTURE_RADIUS
@@ -92,9 +92,9 @@ def flag_images(
     return flags
 
 
-def _flag_missing(flags, cutouts, nowhere):
+def _flag_missing(flags, cutouts, measured, nowhere):
     """Flag what is not there, and give the mask of the stamps that are blank."""
-    some = np.isnan(cutouts.flux.min(axis=(1, 2, 3)))
+    some = ~measured.whole.all(axis=1)
     blank, without_band = np.zeros((2, len(cutouts)), dtype=bool)
     if some.any():
         missing, in_core = np.isnan(cutouts.flux[some]), disc(cutouts.size, _CORE_RADIUS) > 0

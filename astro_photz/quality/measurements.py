@@ -47,6 +47,8 @@ class Measurements:
 
     Parameters
     ----------
+    whole : `~numpy.ndarray` (N, 5) of bool
+        Whether all pixels of an image are finite.
     apertures : `~numpy.ndarray` (N, 5, R) of float32
         Flux within each of `RADII` around the middle of the stamp (nanomaggies), less no sky. Pixels without data
         count as no flux.
@@ -89,6 +91,7 @@ class Measurements:
     ((24, 5), 24)
     """
 
+    whole: np.ndarray
     apertures: np.ndarray
     noise: np.ndarray
     sky: np.ndarray
@@ -165,7 +168,7 @@ def measure(cutouts: Cutouts) -> Measurements:
     n, size = len(cutouts), cutouts.size
     pixels = np.ascontiguousarray(cutouts.flux).reshape(n * 5, size * size)
     weights = _weights(size)
-    sums = _product(pixels, weights.of_pixels)
+    sums, whole = _product(pixels, weights.of_pixels)
     sky, noise, grain, bright = (values.reshape(n, 5) for values in _sky(pixels, weights))
     sums = sums.reshape(n, 5, weights.of_pixels.shape[1])
     apertures, moments = sums[..., : len(RADII)], sums[..., len(RADII) :].reshape(n, 5, len(WIDTHS), _MOMENTS)
@@ -175,6 +178,7 @@ def measure(cutouts: Cutouts) -> Measurements:
     plateau = np.count_nonzero(core == highest[:, None], axis=1)
     gaussian, centroid, error, width = _shapes(moments, noise, weights)
     return Measurements(
+        whole=whole.reshape(n, 5),
         apertures=apertures,
         noise=noise,
         sky=sky,
@@ -237,23 +241,26 @@ def _sky_pixels(size, radius_squared):
     quarter = np.random.default_rng(0).choice(quarter, min(_SAMPLE, len(quarter)), replace=False)
     places = np.arange(size * size).reshape(size, size)
     turned = [np.rot90(places, turns).ravel() for turns in range(4)]
-    return tuple(np.concatenate([place[pixels] for place in turned]) for pixels in (quarter, quarter + 1))
+    sky, beside = (np.concatenate([place[pixels] for place in turned]) for pixels in (quarter, quarter + 1))
+    order = np.argsort(sky)  # as they lie in memory
+    return sky[order], beside[order]
 
 
 def _product(pixels, weights):
-    """Weighted sums of the pixels; NaN count as 0."""
+    """Weighted sums of the pixels, NaN counting as 0; and which images are whole: one NaN spoils all of their sums."""
     with np.errstate(invalid="ignore", over="ignore"):
         sums = row_products(pixels, weights, rows=_AT_ONCE)
-    bad = np.flatnonzero(~np.isfinite(sums[:, 0]) | ~np.isfinite(sums).all(axis=1))
+    whole = np.isfinite(sums[:, 0])
+    bad = np.flatnonzero(~np.isfinite(sums).all(axis=1))
     if len(bad):
         sums[bad] = row_products(np.nan_to_num(pixels[bad]), weights, rows=_AT_ONCE)
-    return sums
+        whole[bad] = np.isfinite(pixels[bad]).all(axis=1)
+    return sums, whole
 
 
 def _sky(pixels, weights):
     """Median and scatter of the sky, scatter of differences over that of independent pixels, share of bright pixels."""
-    sample = np.take(pixels, weights.sky, axis=1)
-    difference = np.take(pixels, weights.beside, axis=1)
+    sample, difference = (np.take(pixels, places, axis=1, mode="clip") for places in (weights.sky, weights.beside))
     np.subtract(difference, sample, out=difference)
     median = _median(sample)
     sample -= median[:, None]
@@ -269,10 +276,14 @@ def _sky(pixels, weights):
 def _median(values):
     """Median of each row without its NaN; the rows are sorted in place."""
     values.sort(axis=1)  # NaN last
-    count = values.shape[1] - np.count_nonzero(np.isnan(values), axis=1)
-    rows = np.arange(len(values))
-    middle = np.maximum(count - 1, 0)
-    return (values[rows, middle // 2] + values[rows, (middle + 1) // 2]) / 2
+    n = values.shape[1]
+    median = (values[:, (n - 1) // 2] + values[:, n // 2]) / 2
+    some = np.flatnonzero(np.isnan(values[:, -1]))
+    if len(some):
+        count = n - np.count_nonzero(np.isnan(values[some]), axis=1)
+        middle = np.maximum(count - 1, 0)
+        median[some] = (values[some, middle // 2] + values[some, (middle + 1) // 2]) / 2
+    return median
 
 
 def _shapes(moments, noise, weights):
