@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Write the tables of docs/training/results.rst from the results that are stored in docs/model_card/.
+Write tables of the documentation from the results that are stored in docs/model_card/.
 
     python -m tools.result_tables [FOLDER]
 
-writes a file for each table, into ``docs/training/tables`` or another folder. The same results give the same files, to
-the byte. A test compares those of the documentation with the results.
+writes a file for each table, into ``docs/training/tables`` or another folder, for ``docs/training/results.rst`` and
+``docs/user/similarity_space.rst``. The same results give the same files, to the byte. A test compares those of the
+documentation with the results.
 """
 
 import argparse
@@ -33,6 +34,10 @@ class Selection:
     """Of methods beside each other: the numbers to show."""
 
 
+_NEIGHBOURS = "type", "Δz/(1+z)", "g-r", "ln R50", "inclination"
+_COPIES = "anew, first", "anew, hundred", "turned", "mirrored", "reddened", "noisier"
+_GAINS = tuple(f"nDCG: {name}" for name in ("bar", "ring", "arms", "edge-on", "bright neighbour"))
+
 SELECTIONS = {
     "labels": Selection("label_efficiency", part="points"),
     "labels_factor": Selection("label_efficiency", part="equivalent"),
@@ -40,6 +45,9 @@ SELECTIONS = {
     "labels_paired": Selection("label_efficiency", part="paired"),
     "ablation": Selection("ablation", columns=("sigma_mad", "probe_random", "probe", "minutes", "dz_debv")),
     "adapt": Selection("adapt", columns=("bias", "sigma_mad", "coverage68", "change")),
+    "neighbours": Selection("neighbours", columns=_NEIGHBOURS),
+    "neighbours_copies": Selection("neighbours", columns=_COPIES),
+    "neighbours_features": Selection("neighbours", columns=_GAINS),
 }
 
 
@@ -85,7 +93,7 @@ def table_text(selection: Selection) -> str:
 
 
 def main(args=None):
-    parser = argparse.ArgumentParser(description="Write the tables of docs/training/results.rst from stored results.")
+    parser = argparse.ArgumentParser(description="Write tables of the documentation from stored results.")
     parser.add_argument("folder", nargs="?", type=Path, default=TABLES)
     folder = parser.parse_args(args).folder
     folder.mkdir(parents=True, exist_ok=True)

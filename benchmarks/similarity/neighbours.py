@@ -5,7 +5,8 @@ What is alike between a galaxy and those that a search finds, for several ways t
 Simulated galaxies of the test split, which no training has seen, search among each other. Of the ten nearest, the table
 tells how often the type agrees, and how redshift, g - r, size and inclination scatter about those of the query. A
 changed copy of a galaxy, and the same galaxy observed anew (other noise, seeing, place and neighbours), shall find it
-first among all. The second table tells how well the ten nearest have a feature that the query has: nDCG@10.
+first among all. The second table tells how well the ten nearest have a feature that the query has: nDCG@10. Errors are
+by bootstrap over the queries.
 """
 
 import argparse
@@ -14,15 +15,23 @@ import numpy as np
 
 from astro_photz import Cutouts
 from astro_photz.dust import redden
+from astro_photz.evaluation._cells import with_error
 from astro_photz.photometry import sky_rms
+from astro_photz.similarity.models import search_model
 from astro_photz.simulate.render.sersic import nearest_index
-from astro_photz.utils._files import write_json
+from benchmarks.common.results import write_result
 from benchmarks.common.timing import print_table
+from benchmarks.model._report import measured as with_its_error
 
 from ._figures import neighbours, rank_of_own
 from ._methods import methods
 from ._twice import observed_twice
 
+TEXT = (
+    "Share of the ten nearest that have the query's type; scatter of their redshift, colour, size and inclination "
+    "(degrees) about the query's; share of galaxies, observed anew or changed, that find themselves first, or among a "
+    "hundred; and nDCG@10 of features."
+)
 SEED = 2903
 K = 10
 EXTRA_EBV = 0.2
@@ -81,43 +90,52 @@ def _joined(parts):
     return Cutouts(np.concatenate([one.flux for one in parts]), ebv=np.concatenate([one.ebv for one in parts]))
 
 
-def scatter(values, found, rows):
-    """Scatter (1.48 times the median absolute difference) of values (N,) of neighbours (M, K) about the queries'."""
-    difference = np.abs(values[found] - values[rows][:, None])
-    return 1.4826 * np.nanmedian(difference)
+def scatter(difference):
+    """Scatter of differences (M, K) from the queries: 1.48 times the median absolute one."""
+    return 1.4826 * np.nanmedian(np.abs(difference))
 
 
-def ndcg(label, found, rows):
-    """Normalised discounted cumulative gain (Järvelin & Kekäläinen 2002, ACM TOIS 20, 422) of queries with a label."""
+def gains(label, found):
+    """
+    Normalised discounted cumulative gain of each query (M,), from the labels (N,) of what it found (M, K).
+
+    Järvelin & Kekäläinen 2002, ACM TOIS 20, 422.
+    """
     weight = 1 / np.log2(np.arange(2, K + 2))
-    return float((label[found[label[rows]]] * weight).sum(axis=1).mean() / weight.sum())
+    return (label[found] * weight).sum(axis=1) / weight.sum()
 
 
 def measured(method, first, second, changed, truth, labels):
-    """Figures of a method, by name."""
+    """Values of each query by the name of a figure, with the statistic that makes the figure of them; and gains."""
     n = len(second)
-    vectors = method(first)
-    rows = np.arange(n)
+    vectors, rows = method(first), np.arange(n)
     found = neighbours(vectors, K, rows=rows)
     magnitude = -2.5 * np.log10(truth["flux"])
-    redshift = truth["redshift"]
-    figures = {
-        "type": float(np.mean(truth["early"][found] == truth["early"][rows][:, None])),
-        "Δz/(1+z)": scatter(np.log1p(redshift), found, rows),
-        "g-r": scatter(magnitude[:, 1] - magnitude[:, 2], found, rows),
-        "ln R50": scatter(np.log(truth["half_light_radius"]), found, rows),
-        "inclination": scatter(truth["inclination"], found, rows),
+    told = {
+        "Δz/(1+z)": np.log1p(truth["redshift"]),
+        "g-r": magnitude[:, 1] - magnitude[:, 2],
+        "ln R50": np.log(truth["half_light_radius"]),
+        "inclination": truth["inclination"],
     }
+    figures = {"type": (np.mean, (truth["early"][found] == truth["early"][rows][:, None]).mean(axis=1))}
+    figures |= {name: (scatter, values[found] - values[rows][:, None]) for name, values in told.items()}
     rank = rank_of_own(vectors, method(second), rows)
-    figures |= {"anew, first": float(np.mean(rank == 0)), "anew, hundred": float(np.mean(rank < 100))}
+    figures |= {"anew, first": (np.mean, rank == 0), "anew, hundred": (np.mean, rank < 100)}
     for name, cutouts in changed.items():
-        figures[name] = float(np.mean(rank_of_own(vectors, method(cutouts), rows) == 0))
-    gains = {}
+        figures[name] = np.mean, rank_of_own(vectors, method(cutouts), rows) == 0
     for name, (label, eligible) in labels.items():
         among = np.flatnonzero(eligible)
         some = np.flatnonzero(label[among])[:n]
-        gains[name] = ndcg(label[among], neighbours(vectors[among], K, rows=some), some)
-    return figures, gains
+        figures[f"nDCG: {name}"] = np.mean, gains(label[among], neighbours(vectors[among], K, rows=some))
+    return figures
+
+
+def row_of(name, figures):
+    """Row of a table: each figure with its error."""
+    row = {"method": name}
+    for figure, (statistic, values) in figures.items():
+        row |= with_its_error(figure, statistic, values)
+    return row
 
 
 def main():
@@ -128,25 +146,35 @@ def main():
     parser.add_argument("--model", help="name or folder of a pretrained model (default: the bundled one)")
     parser.add_argument("--output", metavar="FILE.json", help="file for the figures")
     args = parser.parse_args()
+    print(f"{args.n} simulated galaxies of the test split; {args.queries} search among them\n")
     first, second, truth, labels = simulated(args.n, args.queries)
     queries = first[: args.queries]
     changed = dict(copies(queries))
-    results = {}
-    for name, method in methods(args.model, first).items():
-        results[name] = measured(method, first, second, changed, truth, labels)
-    print(f"{args.n} simulated galaxies of the test split; {args.queries} search among them\n")
-    for part in (0, 1):
-        names = list(results["random"][part])
-        rows = [(name, *(_shown(figures[part][one], one) for one in names)) for name, figures in results.items()]
-        print_table(("nDCG@10" if part else "", *names), rows)
+    model = search_model(args.model)
+    rows = [
+        row_of(name, measured(method, first, second, changed, truth, labels))
+        for name, method in methods(args.model, first).items()
+    ]
+    shown(rows)
     shares = ", ".join(f"{name} {label[among].mean():.3f}" for name, (label, among) in labels.items())
     print(f"share of galaxies with a feature: {shares}")
     if args.output:
-        write_json(args.output, {name: figures | {"ndcg": gains} for name, (figures, gains) in results.items()})
+        title = f"Neighbours among {args.n:,} simulated galaxies"
+        columns = {name: name for name in rows[0] if name != "method" and not name.endswith("_err")}
+        result = {"kind": "table", "simulated": True, "title": title, "text": TEXT, "columns": columns, "rows": rows}
+        write_result(args.output, result, model=model)
 
 
-def _shown(value, name):
-    return f"{value:.1f}" if name == "inclination" else f"{value:.3f}"
+def shown(rows):
+    """Print the rows in two tables."""
+    names = [name for name in rows[0] if name != "method" and not name.endswith("_err")]
+    for gain in (False, True):
+        some = [name for name in names if name.startswith("nDCG") == gain]
+        print_table(("", *some), [(row["method"], *(_shown(row, name) for name in some)) for row in rows])
+
+
+def _shown(row, name):
+    return with_error(row[name], row.get(f"{name}_err", np.nan), 3)
 
 
 if __name__ == "__main__":
