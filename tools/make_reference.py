@@ -2,32 +2,38 @@
 """
 Give a model that exists its reference, by which strangers and point sources are told.
 
-    python -m tools.make_reference MODEL [--n 24000] [--n-validation 6000] [--n-points 13000] [--n-faint 5000]
+    python -m tools.make_reference MODEL [--n 48000] [--n-validation 24000] [--results FOLDER]
 
-simulates galaxies of the training split and of the validation split, with the settings of the model's card, and point
-sources. None of them is a galaxy that the model was trained on, but all are like those. It writes ``reference.npz``
-into the folder of the model, and what it is made of into the card. A model whose graph does not give the features yet
-is exported once more from its weights; its embeddings stay the same.
+simulates galaxies of the training split and of the validation split, with the settings of the model's card, point
+sources, and galaxies beyond its magnitudes and redshifts. None of them is a galaxy that the model was trained on, but
+all are like those. It writes ``reference.npz`` into the folder of the model, and what it is made of into the card. A
+model whose graph does not give the features yet is exported once more from its weights; its embeddings stay the same.
+
+``--results docs/model_card`` names the model as it is now in the results of that folder that tell of estimates, which
+are still those of the same graphs. Results that tell of flags are to be measured again.
 
 A model that is made anew has its reference from the export of its training.
 """
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from astro_photz import Cutouts, demo_path, load_model, simulate
+from astro_photz.flags import PhotozFlag
 from astro_photz.models import PhotozModel
 from astro_photz.models.card import REFERENCE
 from astro_photz.reference.making import make_reference
 from astro_photz.sdss import BANDS
 from astro_photz.simulate.simulation import BLOCK, Simulation
-from astro_photz.simulate.write_point_stamps import faint_blocks, point_blocks
+from astro_photz.simulate.write_point_stamps import distant_blocks, faint_blocks, point_blocks
 from astro_photz.train.export.onnx import export_model
 from astro_photz.train.networks.encoder import make_encoder
 from astro_photz.train.networks.weights import read_head, read_weights
+from astro_photz.utils._files import write_json
 
 SEED = 2811
 
@@ -72,7 +78,7 @@ def galaxies(made, split, n, seed, seeing=None):
         yield cutouts
 
 
-def install(folder, *, n, n_validation, n_points, n_faint, seed):
+def install(folder, *, n, n_validation, n_points, n_faint, n_distant, seed):
     """Make the reference of the model in a folder, and write it there."""
     model = load_model(folder)
     made, seeing = model.card.made_by.get("simulate"), []
@@ -85,6 +91,7 @@ def install(folder, *, n, n_validation, n_points, n_faint, seed):
         validation=galaxies(made, "validation", n_validation, seed + 1),
         point_sources=(block for _, block in point_blocks(n_points, beside)),
         faint=faint_blocks(n_faint, beside),
+        distant=distant_blocks(n_distant, beside),
     )
     of = f"simulated galaxies like those that {model.name} was trained on"
     card = reference.install(folder, of=of, **numbers, seed=seed)
@@ -94,21 +101,47 @@ def install(folder, *, n, n_validation, n_points, n_faint, seed):
     print(f"wrote {folder / REFERENCE}: {numbers}, {size / 1e6:.2f} MB; seeing in r {limits} arcsec")
 
 
+def estimates_of(model):
+    """All that decides about the estimates of a model: its card has more, about flags and analogues."""
+    card = model.card
+    graphs = {name: hash_ for name, hash_ in card.files.items() if name.endswith(".onnx")}
+    return graphs, card.z_edges, card.calibration, card.bands, card.r_ugriz
+
+
+def keep_results(folder, before, after):
+    """Name the model as it is now in results about its estimates, which must be those of the model before."""
+    if estimates_of(before) != estimates_of(after):
+        raise SystemExit(f"{after.name} gives other estimates than before: measure all of {folder} again")
+    for path in sorted(folder.glob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        result = json.loads(text)
+        if (result.get("model") or {}).get("sha256") != before.sha256:
+            continue
+        if any(name in text for name in (*PhotozFlag.__members__, "BAD")):
+            print(f"{path} tells of flags: measure it again")
+            continue
+        write_json(path, result | {"model": result["model"] | {"sha256": after.sha256}})
+
+
 def main():
     """Read the arguments of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of a model")
-    parser.add_argument("--n", type=int, default=24_000, help="galaxies to learn from (default: %(default)s)")
-    parser.add_argument("--n-validation", type=int, default=6_000, help="galaxies to rank by (default: %(default)s)")
+    parser.add_argument("--n", type=int, default=48_000, help="galaxies to learn from (default: %(default)s)")
+    parser.add_argument("--n-validation", type=int, default=24_000, help="galaxies to rank by (default: %(default)s)")
     parser.add_argument("--n-points", type=int, default=13_000, help="point sources (default: %(default)s)")
     parser.add_argument("--n-faint", type=int, default=5_000, help="faint galaxies beside them (default: %(default)s)")
+    parser.add_argument("--n-distant", type=int, default=12_000, help="distant galaxies (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="of the simulation (default: %(default)s)")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="results of the model, kept if they can be")
     args = parser.parse_args()
     model = PhotozModel(args.model)
     if model.card.encoder.get("bottleneck") and not model.gives_features:
         give_features(args.model)
-    numbers = {name: getattr(args, name) for name in ("n", "n_validation", "n_points", "n_faint")}
+    numbers = {name: getattr(args, name) for name in ("n", "n_validation", "n_points", "n_faint", "n_distant")}
     install(args.model, **numbers, seed=args.seed)
+    if args.results:
+        keep_results(args.results, model, PhotozModel(args.model))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def add_commands(commands):
         kinds,
         "points",
         _simulate_points,
-        "simulate stars and quasars, and faint galaxies beside them, for a model to tell them apart",
+        "simulate stars and quasars, and faint and distant galaxies beside them, for a model to tell them apart",
         _EXAMPLES,
         notes=_NOTES,
         resume_hint=ANEW,
@@ -60,7 +60,14 @@ def add_commands(commands):
         type=int,
         default=5_000,
         metavar="N",
-        help="number of galaxies, fainter than the sample of the config (default: %(default)s)",
+        help="number of galaxies fainter than the sample of the config (default: %(default)s)",
+    )
+    points.add_argument(
+        "--n-distant",
+        type=int,
+        default=6_000,
+        metavar="N",
+        help="number of galaxies beyond its redshifts (default: %(default)s)",
     )
     frames = add_command(
         kinds,
@@ -136,8 +143,10 @@ def _simulate_points(arguments):
     from astro_photz.simulate import write_points
 
     check_output(arguments, arguments.output)
-    write_points(arguments.output, arguments.n, n_faint=arguments.n_faint, **_simulation(arguments))
-    say(f"{arguments.output}: {arguments.n} stars and quasars, {arguments.n_faint} faint galaxies")
+    numbers = {name: getattr(arguments, name) for name in ("n", "n_faint", "n_distant")}
+    write_points(arguments.output, **numbers, **_simulation(arguments))
+    told = "{n} stars and quasars, {n_faint} faint and {n_distant} distant galaxies".format(**numbers)
+    say(f"{arguments.output}: {told}")
 
 
 def _simulate_frames(arguments):

@@ -87,7 +87,7 @@ FLAG_MEANINGS = {
     "OUTLIER": "fewer than 2 % of the galaxies that the model knows are as unlike the rest of them: look at the image",
     "POINT_SOURCE": "the light looks as narrow as that of a point: most likely a star or a quasar",
     "MISALIGNED": "the bands do not show the galaxy at one place: check how the stamps were cut out",
-    "BEYOND_GRID": "the PDF leans on the end of the training range: the redshift may lie beyond it",
+    "BEYOND_GRID": "the image, or the PDF, says that the redshift may lie beyond the training range",
     "WRONG_SCALE": "noise or sky are not those of nanomaggies in pixels of 0.396 arcsec: check units and pixel scale",
     "SATURATED": "the brightest pixels are cut off at one level, or as bright as the detector can see",
     "TRAIL": "a line of light crosses the stamp in one or two bands, such as a satellite's",

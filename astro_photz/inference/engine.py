@@ -17,8 +17,8 @@ from astro_photz.pdf import RedshiftPDF
 from astro_photz.quality import flag_images
 from astro_photz.quality.images import seeing_range
 from astro_photz.quality.measurements import measure
-from astro_photz.quality.pdfs import flag_pdfs
-from astro_photz.reference.point_sources import point_source
+from astro_photz.quality.pdfs import flag_pdfs, leans_on_end
+from astro_photz.reference.features import is_distant, is_point
 from astro_photz.reference.strangers import Reference
 from astro_photz.utils._products import ROWS
 from astro_photz.utils._progress import progress_bar
@@ -135,20 +135,23 @@ def _estimated(batch, *, model, reference, redshifts):
         return EstimatedBatch(batch.rows, flags, cutouts, model.embed(cutouts), None)
     encoding = model.encoding(cutouts)
     pdf = model.pdf(encoding.embedding)
-    flags[usable] |= flag_pdfs(pdf, known)
-    ood, strange = _strangeness(reference, cutouts, measured[usable], encoding.features, seeing_range(known))
-    flags[usable] |= strange
+    ood, doubts = _doubts(cutouts, measured[usable], encoding.features, pdf, reference=reference, known=known)
+    flags[usable] |= doubts
     return EstimatedBatch(batch.rows, flags, cutouts, encoding.embedding, pdf, ood)
 
 
-def _strangeness(reference, cutouts, measured, features, seeing):
-    """Share of the reference's galaxies that lie farther out, if there is a reference, and flags."""
-    ood, points = None, None
-    flags = np.zeros(len(cutouts), dtype=np.int32)
+def _doubts(cutouts, measured, features, pdf, *, reference, known):
+    """Share of the reference's galaxies that lie farther out, if there is a reference, and flags of estimates."""
+    points, beyond = None, leans_on_end(pdf, known)
     if reference is not None:
-        ood, points = reference.ood(features, measured.vector), reference.point_sources
-        flags[ood < _STRANGE] |= PhotozFlag.OUTLIER
-    flags[point_source(cutouts, measured, features, points, seeing=seeing)] |= PhotozFlag.POINT_SOURCE
+        points = reference.point_sources
+        beyond = is_distant(cutouts, measured, features, reference.distant, by_pdf=beyond)
+    flags = flag_pdfs(pdf, known, distant=beyond)
+    flags[is_point(cutouts, measured, features, points, seeing=seeing_range(known))] |= PhotozFlag.POINT_SOURCE
+    if reference is None:
+        return None, flags
+    ood = reference.ood(features, measured.vector)
+    flags[ood < _STRANGE] |= PhotozFlag.OUTLIER
     return ood, flags
 
 

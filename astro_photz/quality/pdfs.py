@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from astro_photz.pdf import RedshiftPDF
 
-__all__ = ["flag_pdfs", "is_bimodal"]
+__all__ = ["flag_pdfs", "is_bimodal", "leans_on_end"]
 
 # Of the galaxies that the bundled model validates itself on, 1.3 % have more of their PDF beyond.
 _MOST_BEYOND = 0.12
@@ -25,7 +25,9 @@ _LEAST_WEIGHT = 0.15  # of the PDF in the lower peak
 _FAR = 0.04  # in units of 1 + z
 
 
-def flag_pdfs(pdf: RedshiftPDF, training_range: Mapping[str, Any] | None = None) -> np.ndarray:
+def flag_pdfs(
+    pdf: RedshiftPDF, training_range: Mapping[str, Any] | None = None, *, distant: np.ndarray | None = None
+) -> np.ndarray:
     """
     Flag PDFs whose redshift is doubtful.
 
@@ -34,13 +36,15 @@ def flag_pdfs(pdf: RedshiftPDF, training_range: Mapping[str, Any] | None = None)
     pdf : `~astro_photz.RedshiftPDF` (N,)
     training_range : mapping, optional
         ``"redshift"``: lowest and highest redshift of 99 % of the galaxies that the model was trained on.
+    distant : `~numpy.ndarray` (N,) of bool, optional
+        Galaxies that are told to be beyond these redshifts. By default, the PDFs tell.
 
     Returns
     -------
     flags : `~numpy.ndarray` (N,) int32
-        ``GRID_EDGE`` where the PDF peaks in the last bin; ``BEYOND_GRID`` where it has more than 0.12 of its
-        probability beyond the highest redshift of the training; ``BIMODAL`` where it has two peaks (`is_bimodal`). A
-        row of NaN has none.
+        ``GRID_EDGE`` where the PDF peaks in the last bin; ``BEYOND_GRID`` where it leans on the end of the training's
+        redshifts (`leans_on_end`), or features tell so; ``BIMODAL`` where it has two peaks (`is_bimodal`). A row of NaN
+        has none.
 
     Examples
     --------
@@ -53,11 +57,28 @@ def flag_pdfs(pdf: RedshiftPDF, training_range: Mapping[str, Any] | None = None)
     """
     flags = np.zeros(len(pdf), dtype=np.int32)
     flags[pdf.mode() > pdf.edges[-2]] |= PhotozFlag.GRID_EDGE
-    if training_range and "redshift" in training_range:
-        beyond = 1 - pdf.cdf(np.full(len(pdf), training_range["redshift"][1]))
-        flags[beyond > _MOST_BEYOND] |= PhotozFlag.BEYOND_GRID
+    flags[leans_on_end(pdf, training_range) if distant is None else distant] |= PhotozFlag.BEYOND_GRID
     flags[is_bimodal(pdf)] |= PhotozFlag.BIMODAL
     return flags
+
+
+def leans_on_end(pdf: RedshiftPDF, training_range: Mapping[str, Any] | None) -> np.ndarray:
+    """
+    Tell whether PDFs have much of their probability beyond the redshifts of the training.
+
+    Parameters
+    ----------
+    pdf, training_range
+        As in `flag_pdfs`.
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,) of bool
+        Whether more than 0.12 of it is beyond the highest redshift; False where that is not known.
+    """
+    if not training_range or "redshift" not in training_range:
+        return np.zeros(len(pdf), dtype=bool)
+    return 1 - pdf.cdf(np.full(len(pdf), training_range["redshift"][1])) > _MOST_BEYOND
 
 
 def is_bimodal(pdf: RedshiftPDF) -> np.ndarray:

@@ -5,7 +5,7 @@ The galaxies that a model knows: how far a stamp is from them, and which are mos
 
 from .analogues import Analogues
 from .neighbours import Neighbours
-from .point_sources import PointSources
+from .regression import Regression
 from .strangers import Reference
 
-__all__ = ["Analogues", "Neighbours", "PointSources", "Reference"]
+__all__ = ["Analogues", "Neighbours", "Reference", "Regression"]

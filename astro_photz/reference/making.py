@@ -16,7 +16,7 @@ from astro_photz.models.model import IMAGE_SIZE
 from astro_photz.quality import flag_images
 from astro_photz.quality.measurements import measure
 
-from .point_sources import PointSources
+from .regression import Regression
 from .strangers import Reference
 
 if TYPE_CHECKING:
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from astro_photz.models import PhotozModel
     from astro_photz.utils._types import PathLike
 
-__all__ = ["describe", "make_reference", "stamps_of"]
+__all__ = ["FALSE_ALARMS", "describe", "make_reference", "stamps_of"]
+
+FALSE_ALARMS = {"point_sources": 0.005, "distant": 0.01}
+"""Share of the galaxies of the validation that are taken for a point, or for a distant one."""
 
 _BLOCK = 256  # stamps in memory
 
@@ -91,6 +94,7 @@ def make_reference(
     training: Iterable[Cutouts],
     validation: Iterable[Cutouts],
     point_sources: Iterable[Cutouts] | None = None,
+    distant: Iterable[Cutouts] | None = None,
     faint: Iterable[Cutouts] | None = None,
 ) -> tuple[Reference, dict[str, int]]:
     """
@@ -105,14 +109,17 @@ def make_reference(
         Others, that it was not trained on, to rank by.
     point_sources : iterable of `~astro_photz.Cutouts`, optional
         Stars and quasars, which the reference learns to tell.
+    distant : iterable of `~astro_photz.Cutouts`, optional
+        Galaxies beyond the redshifts of the training, which it learns to tell.
     faint : iterable of `~astro_photz.Cutouts`, optional
-        Galaxies fainter than those of the training, which it learns not to take for point sources.
+        Galaxies fainter than those of the training, which it learns not to take for either.
 
     Returns
     -------
     reference : `Reference`
     numbers : dict of int
-        How many of each kind there were: ``n``, ``n_validation`` and perhaps ``n_point_sources`` and ``n_faint``.
+        How many of each kind there were: ``n``, ``n_validation`` and perhaps ``n_point_sources``, ``n_distant`` and
+        ``n_faint``.
 
     Raises
     ------
@@ -121,12 +128,14 @@ def make_reference(
     """
     known, others = describe(model, training), describe(model, validation)
     numbers = {"n": len(known[0]), "n_validation": len(others[0])}
-    if point_sources is None:
-        return Reference.fit(known, others), numbers
-    points = describe(model, point_sources)
-    numbers["n_point_sources"] = len(points[0])
-    fainter = None if faint is None else describe(model, faint)
-    if fainter is not None:
-        numbers["n_faint"] = len(fainter[0])
-    told = PointSources.fit(galaxies=known, stars=points, faint=fainter, validation=others)
-    return Reference.fit(known, others, point_sources=told), numbers
+    told = {}
+    for name, stamps in (("point_sources", point_sources), ("distant", distant), ("faint", faint)):
+        if stamps is not None:
+            told[name], _ = describe(model, stamps)
+            numbers[f"n_{name}"] = len(told[name])
+    fainter = told.pop("faint", None)
+    regressions = {
+        name: Regression.fit(known[0], features, more=fainter, validation=others[0], false_alarms=FALSE_ALARMS[name])
+        for name, features in told.items()
+    }
+    return Reference.fit(known, others, **regressions), numbers

@@ -11,7 +11,7 @@ that neither needs a model of its distribution.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -26,7 +26,7 @@ from astro_photz.utils._npy import read_arrays, real_numbers
 from astro_photz.utils._types import PathLike
 
 from .mahalanobis import Mahalanobis
-from .point_sources import PointSources
+from .regression import Regression
 
 if TYPE_CHECKING:
     from astro_photz.models import PhotozModel
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Reference", "Survival"]
 
 _KNOTS = 128  # of a survival function: as many in its tail, and as many in all of it
-_POINTS = "point_sources"
+_KINDS = "point_sources", "distant"  # told by regressions
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +122,8 @@ class Reference:
     survival : dict of Survival
         Of galaxies that were not trained on: of both distances, by the names ``features`` and ``photometry``, and
         under ``both`` of the inverse of the smaller share.
-    point_sources : `~astro_photz.reference.point_sources.PointSources`, optional
-        By which stars and quasars are told from galaxies.
+    point_sources, distant : `~astro_photz.reference.regression.Regression`, optional
+        By which stars and quasars, and galaxies beyond the redshifts of the training, are told from its galaxies.
 
     Examples
     --------
@@ -139,7 +139,8 @@ class Reference:
     features: Mahalanobis
     photometry: Mahalanobis
     survival: dict[str, Survival]
-    point_sources: PointSources | None = None
+    point_sources: Regression | None = None
+    distant: Regression | None = None
 
     @classmethod
     def fit(
@@ -147,7 +148,8 @@ class Reference:
         training: tuple[np.ndarray, np.ndarray],
         validation: tuple[np.ndarray, np.ndarray],
         *,
-        point_sources: PointSources | None = None,
+        point_sources: Regression | None = None,
+        distant: Regression | None = None,
     ) -> Self:
         """
         Measure galaxies that a model was trained on, and rank others by them.
@@ -156,7 +158,7 @@ class Reference:
         ----------
         training, validation : tuple of array_like (N, F) and (N, M)
             Features, and vectors of photometry, of galaxies that the model was trained on, and of others.
-        point_sources : `~astro_photz.reference.point_sources.PointSources`, optional
+        point_sources, distant : `~astro_photz.reference.regression.Regression`, optional
 
         Returns
         -------
@@ -168,7 +170,7 @@ class Reference:
             If there are too few galaxies.
         """
         features, photometry = map(Mahalanobis.fit, training)
-        return cls._ranked(features, photometry, validation, point_sources)
+        return cls(features, photometry, {}, point_sources, distant).ranked_by(validation)
 
     def ranked_by(self, validation: tuple[np.ndarray, np.ndarray]) -> Self:
         """
@@ -182,16 +184,13 @@ class Reference:
         -------
         `Reference`
         """
-        return self._ranked(self.features, self.photometry, validation, self.point_sources)
-
-    @classmethod
-    def _ranked(cls, features, photometry, validation, point_sources):
         if not len(validation[0]):
             raise ValueError("strangers are told by galaxies that were not trained on: there is none")
-        distances = {"features": features.distance(validation[0]), "photometry": photometry.distance(validation[1])}
+        features, vectors = validation
+        distances = {"features": self.features.distance(features), "photometry": self.photometry.distance(vectors)}
         survival = {name: Survival.of(values) for name, values in distances.items()}
         least = np.minimum(*(survival[name](values) for name, values in distances.items()))
-        return cls(features, photometry, survival | {"both": Survival.of(1 / least)}, point_sources)
+        return replace(self, survival=survival | {"both": Survival.of(1 / least)})
 
     @staticmethod
     def of_model(model: PhotozModel) -> Reference | None:
@@ -256,12 +255,18 @@ class Reference:
             numbers = {name: values for name, values in arrays.items() if name.startswith("survival.")}
             numbers = {name: real_numbers(values) for name, values in numbers.items()}
             survival = {name: Survival(**_part(numbers, f"survival.{name}")) for name in (*parts, "both")}
-            points = PointSources.of(_part(arrays, _POINTS)) if _part(arrays, _POINTS) else None
-            if points and len(points.weights) != parts["features"].dim:
-                raise ValueError(f"{len(points.weights)} weights of points for {parts['features'].dim} features")
-            return cls(**parts, survival=survival, point_sources=points)
+            told = {name: Regression.of(part) for name in _KINDS if (part := _part(arrays, name))}
+            for name, one in told.items():
+                if len(one.weights) != parts["features"].dim:
+                    raise ValueError(f"{len(one.weights)} weights of {name} for {parts['features'].dim} features")
+            return cls(**parts, survival=survival, **told)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} holds no reference of a model: it may be cut short or broken") from error
+
+    @property
+    def regressions(self) -> dict[str, Regression]:
+        """Regressions that are there, by the names of their parameters, dict of `Regression`."""
+        return {name: one for name in _KINDS if (one := getattr(self, name)) is not None}
 
     def write(self, path: PathLike) -> None:
         """
@@ -277,8 +282,8 @@ class Reference:
             arrays |= _named(name, getattr(self, name).arrays())
         for name, survival in self.survival.items():
             arrays |= _named(f"survival.{name}", vars(survival))
-        if self.point_sources is not None:
-            arrays |= _named(_POINTS, self.point_sources.arrays())
+        for name, regression in self.regressions.items():
+            arrays |= _named(name, regression.arrays())
         content = io.BytesIO()
         np.savez(content, **arrays)
         with aside(path) as part:

@@ -1,9 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Simulated stars and quasars into a file, with faint galaxies beside them: what a model learns to tell points by.
+Simulated stars and quasars into a file, with faint and distant galaxies beside them: what a model learns to tell from
+its galaxies.
 
-`~astro_photz.train.export_run` takes such a file. The galaxies in it are fainter than those of the model's training: a
-network that was never shown any takes many of them for points, unless it is told.
+`~astro_photz.train.export_run` takes such a file. Faint galaxies are beyond the magnitudes of the model's training: a
+network that was never shown any takes many of them for points, unless it is told. Distant ones are beyond its
+redshifts, and it takes them for nearer ones.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from astro_photz.utils._types import PathLike
 from .points import KINDS, R_LIMITS, point_block
 from .population.draw import draw_population
 from .population.progenitors import SPLIT_SEED
+from .population.sample import FURTHEST, Sample
 from .settings import Settings
 from .simulation import BLOCK, Simulation
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
     from astro_photz.cutouts import Cutouts
 
-__all__ = ["DEEPER", "SHARES", "faint_blocks", "point_blocks", "write_points"]
+__all__ = ["DEEPER", "DISTANT", "SHARES", "distant_blocks", "faint_blocks", "point_blocks", "write_points"]
 
 SHARES = {"star": 5 / 13, "quasar": 3 / 13, "unresolved": 3 / 13, "double": 2 / 13}
 """Shares of the kinds of points."""
@@ -40,7 +43,14 @@ SHARES = {"star": 5 / 13, "quasar": 3 / 13, "unresolved": 3 / 13, "double": 2 / 
 DEEPER = 1.5
 """Range of the faint galaxies in *r*, below the faintest of the sample (mag)."""
 
+DISTANT = "distant"
+"""Kind of the galaxies beyond the redshifts of a sample."""
+
 _R_MAG = 15.5, 19.5  # of points
+_CLEAR = 0.02  # in redshift, of distant galaxies from the sample's end
+_REACH = 0.4  # in redshift, of distant galaxies
+_VISIBLE = 20.5  # r of the faintest distant galaxies that colours are taken from
+_BRIGHTENED = -2.3, 0.4  # range of their r about the faintest of the sample
 
 
 def write_points(
@@ -48,6 +58,7 @@ def write_points(
     n: int = 13_000,
     *,
     n_faint: int = 5_000,
+    n_distant: int = 6_000,
     seed: int,
     split: str = "train",
     config: Settings | dict | PathLike | None = None,
@@ -55,7 +66,7 @@ def write_points(
     progress: bool | None = None,
 ) -> None:
     """
-    Simulate stars and quasars, and faint galaxies beside them, into an HDF5 file.
+    Simulate stars and quasars, and faint and distant galaxies beside them, into an HDF5 file.
 
     The file is written aside, and takes its name when it is whole. `~astro_photz.train.export_run` takes it as
     ``point_sources``.
@@ -64,13 +75,16 @@ def write_points(
     ----------
     path : str or path-like
         Its layout is that of other cutouts. The data set ``point`` is 1 for points and 0 for galaxies; ``kind`` names
-        their kinds, as `point_sources` does, or is ``galaxy``.
+        their kinds, as `point_sources` does, or is ``galaxy`` for faint ones and ``distant``.
     n : int, optional
         Number of points, of all kinds: five in thirteen are stars, three quasars, three points with the colours of
         galaxies, and two pairs of stars. Their *r* magnitudes are from 15.5 to 19.5, or to the faintest of the sample,
         if that is fainter.
     n_faint : int, optional
-        Number of galaxies. They are up to 1.5 mag fainter in *r* than the faintest of the sample.
+        Number of faint galaxies. They are up to 1.5 mag fainter in *r* than the faintest of the sample.
+    n_distant : int, optional
+        Number of distant galaxies: beyond the sample in redshift by 0.02 to 0.42. Nature has few that are as bright as
+        the sample, so they have the colours of fainter ones.
     seed, split
         As in `galaxies`.
     config : `Settings`, dict, str or path-like, optional
@@ -94,19 +108,21 @@ def write_points(
     >>> import tempfile, pathlib
     >>> from astro_photz import Cutouts, simulate
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "points.h5"
-    >>> simulate.write_points(path, 3, n_faint=1, seed=1)
+    >>> simulate.write_points(path, 3, n_faint=1, n_distant=1, seed=1)
     >>> Cutouts.read(path)
-    <Cutouts of 4 galaxies, 5 x 64 x 64 pixels>
+    <Cutouts of 5 galaxies, 5 x 64 x 64 pixels>
     """
     simulation = Simulation(seed=seed, split=split, settings=Settings.of(config))
-    total = check_count("n", n) + check_count("n_faint", n_faint, least=0)
+    galaxies = check_count("n_faint", n_faint, least=0) + check_count("n_distant", n_distant, least=0)
+    total = check_count("n", n) + galaxies
     faint = (("galaxy", block) for block in faint_blocks(n_faint, simulation))
+    distant = ((DISTANT, block) for block in distant_blocks(n_distant, simulation))
     done = 0
     with (
         CutoutWriter(path, total, overwrite=overwrite, attributes=_notes(simulation)) as writer,
         progress_bar(total, progress, unit="stamps") as advance,
     ):
-        for kind, block in chain(faint, point_blocks(n, simulation)):  # a sample without faint ones is told at once
+        for kind, block in chain(faint, distant, point_blocks(n, simulation)):  # a sample without those is told at once
             block.ids = done + np.arange(len(block))
             point = np.full(len(block), kind in SHARES, dtype=np.int8)
             writer.append(block, point=point, kind=np.full(len(block), kind))
@@ -174,6 +190,50 @@ def _faint_block(number, n, simulation):
     rng = np.random.default_rng([simulation.seed, number, 1 + len(KINDS)])
     population = draw_population(BLOCK, rng, split=simulation.split, sample=simulation.settings.sample)
     return simulation.observe(population, rng)[0][: n - number * BLOCK]
+
+
+def distant_blocks(n: int, simulation: Simulation) -> Iterator[Cutouts]:
+    """
+    Simulate galaxies that are beyond a sample in redshift, and as bright as it is.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    simulation : `~astro_photz.simulate.simulation.Simulation`
+        Of the sample.
+
+    Returns
+    -------
+    iterator of `~astro_photz.Cutouts` (M,)
+        At most 256 at once, with colours of template fits and of catalogues in turn.
+
+    Raises
+    ------
+    ValueError
+        If galaxies cannot be simulated at such redshifts.
+    """
+    settings = simulation.settings
+    nearest = settings.sample.redshift[1] + _CLEAR
+    if not n:
+        return iter(())
+    if nearest + _REACH / 2 > FURTHEST:
+        raise ValueError(
+            f"n_distant must be 0 where the sample reaches z = {settings.sample.redshift[1]:g}: galaxies are simulated "
+            f"to z = {FURTHEST:g}"
+        )
+    redshift, deepest = (nearest, min(nearest + _REACH, FURTHEST)), max(_VISIBLE, settings.sample.faintest)
+    samples = [Sample(faintest=deepest, redshift=redshift, colours=colours) for colours in ("fitted", "measured")]
+    return (_distant_block(number, n, samples[number % 2], simulation) for number in range(-(-n // BLOCK)))
+
+
+def _distant_block(number, n, sample, simulation):
+    """Simulate a block of galaxies of another sample, as bright as that of the simulation."""
+    rng = np.random.default_rng([simulation.seed, number, 2 + len(KINDS)])
+    population = draw_population(BLOCK, rng, split=simulation.split, sample=sample)
+    brightest, faintest = (simulation.settings.sample.faintest + shift for shift in _BRIGHTENED)
+    brighter = population.at_magnitude(rng.uniform(brightest, faintest, BLOCK))
+    return simulation.observe(brighter, rng)[0][: n - number * BLOCK]
 
 
 def _notes(simulation):

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from astro_photz import metrics
+from astro_photz import conf, metrics
 from astro_photz.inference.engine import batches_of, estimate_batches
 from benchmarks.common.timing import alternate, measure
 
@@ -128,7 +128,7 @@ def cost(model, cutouts, *, repeats=5):
         for batch in batches:
             model.pdf(model.embed(batch.cutouts))
 
-    with _without_collection():
+    with _without_collection(), conf.set_temp("inference_threads", 1):
         functions = {one.__name__: partial(measure, one) for one in (everything, graphs, encoder)}
         results = alternate(functions, repeats=repeats)
     least = {name: min(one.cpu for one in costs) for name, costs in results.items()}

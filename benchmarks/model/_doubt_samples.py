@@ -1,8 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """What a model does not know, simulated or cut from real frames: galaxies beyond its redshifts, and points of light."""
 
-from dataclasses import replace
-
 import numpy as np
 from astropy.table import Table
 
@@ -69,10 +67,7 @@ def _boss(catalogue, simulation, n):
 
 def _brightened(population, simulation):
     """Galaxies of the same colours and redshifts, r being evenly spread over what models are trained on."""
-    r_mag = generator(simulation, "catalogue", 1).uniform(*_BRIGHTENED, len(population))
-    factor = 10 ** (0.4 * (ZERO_POINT - r_mag)) / population.flux[:, BANDS.index("r")]
-    luminosity = population.absolute_magnitude - 2.5 * np.log10(factor)
-    return replace(population, flux=population.flux * factor[:, None], absolute_magnitude=luminosity)
+    return population.at_magnitude(generator(simulation, "catalogue", 1).uniform(*_BRIGHTENED, len(population)))
 
 
 def _in_range(model, cutouts):

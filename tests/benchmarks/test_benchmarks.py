@@ -123,6 +123,7 @@ seed = 3
 [points]
 n = 130
 n_faint = 10
+n_distant = 100
 seed = 5
 
 [space]
@@ -170,7 +171,7 @@ def test_the_bundled_model_is_made_by_one_command(load, tmp_path, monkeypatch):
     assert model.card.limits[-1] == "Good for nothing."
     assert model.card.training_data["splits"]["test"]["sha256"] == evaluation["data"]["sha256"]
     assert model.card.metrics
-    assert model.card.reference["n_point_sources"] == 130
+    assert (model.card.reference["n_point_sources"], model.card.reference["n_distant"]) == (130, 100)
     assert {"analogues.npz", "reference.npz"} <= model.card.files.keys()
     assert encoder.card.metrics
     assert (run / "tiny-pretrained" / "similarity.npz").is_file()

@@ -280,9 +280,9 @@ def test_simulate_galaxies(tmp_path, capsys):
 @needs_simulation
 def test_simulate_points(tmp_path, capsys):
     output = tmp_path / "points.h5"
-    arguments = ("simulate", "points", output, "--n", 3, "--n-faint", 0, "--seed", 1)
+    arguments = ("simulate", "points", output, "--n", 3, "--n-faint", 0, "--n-distant", 0, "--seed", 1)
     assert run(*arguments) == 0
-    assert "points.h5: 3 stars and quasars, 0 faint galaxies" in capsys.readouterr().err
+    assert "points.h5: 3 stars and quasars, 0 faint and 0 distant galaxies" in capsys.readouterr().err
     assert len(Cutouts.read(output)) == 3
     assert run(*arguments) == 1
     assert "exists: choose another name, or say --overwrite" in capsys.readouterr().err

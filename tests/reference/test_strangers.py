@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from astro_photz.reference.mahalanobis import Mahalanobis
-from astro_photz.reference.point_sources import PointSources
+from astro_photz.reference.regression import Regression
 from astro_photz.reference.strangers import Reference, Survival
 
 F, M = 24, 6  # features, and numbers of photometry
@@ -167,18 +167,23 @@ def test_a_file_holds_all_of_it(tmp_path):
     again = Reference.read(tmp_path / "reference.npz")
     strange = [np.concatenate([values, 5 * values]) for values in galaxies(100, seed=9)]
     np.testing.assert_array_equal(again.ood(*strange), known.ood(*strange))
-    assert again.point_sources is None
+    assert not again.regressions
     first = (tmp_path / "reference.npz").read_bytes()
     again.write(tmp_path / "reference.npz")
     assert (tmp_path / "reference.npz").read_bytes() == first
 
 
-def test_a_file_holds_how_points_are_told(tmp_path):
-    known, (features, vector) = galaxies(400), galaxies(300, seed=10)
-    points = PointSources.fit(galaxies=known, stars=(features + 2 * MIXING[0], vector))
-    Reference.fit(known, galaxies(200, seed=1), point_sources=points).write(tmp_path / "reference.npz")
-    again = Reference.read(tmp_path / "reference.npz").point_sources
-    np.testing.assert_array_equal(again.probability(features), points.probability(features))
+def test_a_file_holds_how_kinds_are_told(tmp_path):
+    known, (features, _) = galaxies(400), galaxies(300, seed=10)
+    kinds = {
+        name: Regression.fit(known[0], features + shift * MIXING[0])
+        for name, shift in (("point_sources", 2), ("distant", -3))
+    }
+    Reference.fit(known, galaxies(200, seed=1), **kinds).write(tmp_path / "reference.npz")
+    again = Reference.read(tmp_path / "reference.npz").ranked_by(galaxies(300, seed=2)).regressions
+    assert list(again) == list(kinds)
+    for name, regression in kinds.items():
+        np.testing.assert_array_equal(again[name].probability(features), regression.probability(features))
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing", b"PK\x03\x04"])

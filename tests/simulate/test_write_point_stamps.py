@@ -14,7 +14,7 @@ from astro_photz.quality.measurements import measure
 from astro_photz.quality.point_sources import is_point_source
 from astro_photz.simulate import Settings, write_points
 from astro_photz.simulate.simulation import Simulation
-from astro_photz.simulate.write_point_stamps import SHARES, faint_blocks, point_blocks
+from astro_photz.simulate.write_point_stamps import DISTANT, SHARES, distant_blocks, faint_blocks, point_blocks
 
 MODULE = "astro_photz.simulate.write_point_stamps"
 ALONE = {"neighbours": {"density": 0.0}, "sample": {"faintest": 17.0}}
@@ -28,16 +28,17 @@ def columns(path, *names):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     path = tmp_path_factory.mktemp("points") / "points.h5"
-    write_points(path, 39, n_faint=12, seed=1, config=ALONE)
+    write_points(path, 39, n_faint=12, n_distant=14, seed=1, config=ALONE)
     return path
 
 
 def test_points_are_points_and_galaxies_are_not(written):
     cutouts = Cutouts.read(written)
     point, kind, ids = columns(written, "point", "kind", "ObjID")
-    assert [(kind == name).sum() for name in ("star", "quasar", "unresolved", "double", "galaxy")] == [15, 9, 9, 6, 12]
-    np.testing.assert_array_equal(point == 1, kind != "galaxy")
-    assert len(np.unique(ids)) == len(cutouts) == 51
+    kinds = ("star", "quasar", "unresolved", "double", "galaxy", DISTANT)
+    assert [(kind == name).sum() for name in kinds] == [15, 9, 9, 6, 12, 14]
+    np.testing.assert_array_equal(point == 0, np.isin(kind, ["galaxy", DISTANT]))
+    assert len(np.unique(ids)) == len(cutouts) == 65
     assert cutouts.simulated
     found = is_point_source(measure(cutouts), cutouts.psf_fwhm)
     assert found[point == 1].mean() > 0.8
@@ -45,16 +46,28 @@ def test_points_are_points_and_galaxies_are_not(written):
 
 
 def test_the_galaxies_are_fainter_than_the_sample(written):
-    faint = np.flatnonzero(columns(written, "point")[0] == 0)
+    faint = np.flatnonzero(columns(written, "kind")[0] == "galaxy")
     cutouts = Cutouts.read(written, rows=faint)
     magnitude = r_magnitude(aperture_flux(cutouts.flux)[:, 2], cutouts.ebv)
     assert magnitude.min() > 16.9  # the aperture loses some of the light
     assert np.median(magnitude) < 18.9
 
 
+def test_distant_galaxies_are_beyond_the_sample_and_as_bright(monkeypatch):
+    seen = []
+    simulation = Simulation(seed=0, settings=Settings(sample={"faintest": 19.6}))
+    monkeypatch.setattr(Simulation, "observe", lambda _, population, rng: [seen.append(population)])
+    with pytest.raises(TypeError):  # nothing was observed
+        next(distant_blocks(600, simulation))
+    population = seen[0]
+    assert 0.42 <= population.redshift.min() < population.redshift.max() < 0.82
+    magnitude = r_magnitude(population.flux[:, 2])
+    assert 17.3 <= magnitude.min() < 17.5 < 19.8 < magnitude.max() <= 20.0
+
+
 def test_a_seed_gives_the_same_file_and_another_one_other_points(written, tmp_path):
     for seed in (1, 2):
-        write_points(tmp_path / f"{seed}.h5", 39, n_faint=12, seed=seed, config=ALONE)
+        write_points(tmp_path / f"{seed}.h5", 39, n_faint=12, n_distant=14, seed=seed, config=ALONE)
     (before,), (same,), (other,) = (columns(path, "images") for path in (written, tmp_path / "1.h5", tmp_path / "2.h5"))
     np.testing.assert_array_equal(before, same)
     assert not (before == other).all(axis=(1, 2, 3)).any()
@@ -81,18 +94,21 @@ def test_points_are_as_faint_as_the_sample(monkeypatch):
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"n_faint must be 0 where the sample reaches r = 22\.1"):
         write_points(tmp_path / "deep.h5", 1, n_faint=1, seed=1, config={"sample": {"faintest": 22.1}})
+    with pytest.raises(ValueError, match=r"n_distant must be 0 where the sample reaches z = 0\.9"):
+        write_points(tmp_path / "far.h5", 1, n_faint=0, seed=1, config={"sample": {"redshift": [0.0, 0.9]}})
     monkeypatch.setattr(f"{MODULE}.faint_blocks", lambda *_: iter(()))
     with pytest.raises(ValueError, match="opened for 3 stamps, but 1 were written"):
-        write_points(tmp_path / "short.h5", 1, n_faint=2, seed=1, config=ALONE)
+        write_points(tmp_path / "short.h5", 1, n_faint=2, n_distant=0, seed=1, config=ALONE)
     assert not list(tmp_path.iterdir())
 
 
 def test_no_galaxies_is_a_choice(tmp_path):
     assert not list(faint_blocks(0, Simulation(seed=0)))
-    write_points(tmp_path / "points.h5", 2, n_faint=0, seed=1, config=ALONE)
+    assert not list(distant_blocks(0, Simulation(seed=0)))
+    write_points(tmp_path / "points.h5", 2, n_faint=0, n_distant=0, seed=1, config=ALONE)
     assert columns(tmp_path / "points.h5", "point")[0].tolist() == [1, 1]
     with pytest.raises(FileExistsError):
-        write_points(tmp_path / "points.h5", 2, n_faint=0, seed=1)
+        write_points(tmp_path / "points.h5", 2, n_faint=0, n_distant=0, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +117,12 @@ def test_no_galaxies_is_a_choice(tmp_path):
         ({"n": 0}, ValueError, "n must be at least 1"),
         ({"n_faint": -1}, ValueError, "n_faint must be at least 0"),
         ({"n_faint": 0.5}, TypeError, "n_faint must be a whole number"),
+        ({"n_distant": -1}, ValueError, "n_distant must be at least 0"),
         ({"split": "half"}, ValueError, "split must be one of"),
         ({"config": {"sample": {"fainest": 18}}}, ValueError, "unknown setting 'fainest'"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path, options, error, message):
     with pytest.raises(error, match=message):
-        write_points(tmp_path / "points.h5", **{"n": 2, "n_faint": 1, "seed": 0} | options)
+        write_points(tmp_path / "points.h5", **{"n": 2, "n_faint": 1, "n_distant": 0, "seed": 0} | options)
     assert not list(tmp_path.iterdir())

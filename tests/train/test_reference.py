@@ -143,6 +143,27 @@ def write_stars(path):
     stars.write(path)
 
 
+def write_kinds(path):
+    """Galaxies of three kinds, 120 of each: points, distant ones, which are red, and faint ones."""
+    stamps = gaussian_cutouts(360, seed=11)
+    kind = np.repeat(["star", "distant", "galaxy"], 120)
+    stamps.flux[kind == "distant", :2] *= 0.05
+    stamps.flux[kind == "galaxy"] *= 0.3
+    stamps.write(path, kind=kind, point=(kind == "star").astype(int))
+
+
+def test_distant_galaxies_of_a_file_are_learnt(trained, tmp_path):
+    write_kinds(tmp_path / "kinds.h5")
+    export_run(trained / "run", tmp_path / "mine", point_sources=tmp_path / "kinds.h5", analogues=0)
+    model = load_model(tmp_path / "mine")
+    told = model.card.reference
+    assert [told[f"n_{name}"] for name in ("point_sources", "distant", "faint")] == [120, 120, 120]
+    kinds = Cutouts.read(tmp_path / "kinds.h5")
+    beyond = (predict(kinds, model=model)["z_phot_flags"] & PhotozFlag.BEYOND_GRID) != 0
+    assert beyond[120:240].mean() > 0.8
+    assert beyond[240:].mean() < 0.2
+
+
 def test_point_sources_of_a_file_are_learnt(trained, tmp_path):
     write_stars(tmp_path / "stars.h5")
     export_run(trained / "run", tmp_path / "mine", point_sources=tmp_path / "stars.h5", analogues=12)

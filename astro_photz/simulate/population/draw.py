@@ -25,7 +25,7 @@ Galaxies with measured colours (`astro_photz.simulate.population.measured`) are 
 main sample as they are, by their weights: none is moved to r = 17.8, and deeper samples have them moved from there.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
@@ -92,6 +92,23 @@ class Population:
 
     def __getitem__(self, rows):
         return Population(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def at_magnitude(self, r_mag):
+        """
+        Give galaxies another brightness, with the same colours at the same redshifts.
+
+        Parameters
+        ----------
+        r_mag : array_like (N,) or float
+            Total magnitude in *r*, free of our Galaxy's extinction.
+
+        Returns
+        -------
+        `Population` (N,)
+        """
+        factor = 10 ** (0.4 * (r_magnitude(self.flux[:, 2]) - np.asarray(r_mag)))
+        luminosity = self.absolute_magnitude - 2.5 * np.log10(factor)
+        return replace(self, flux=self.flux * factor[:, None], absolute_magnitude=luminosity)
 
 
 def draw_population(n, rng, *, split="train", sample=MAIN_SAMPLE, weighted=True):

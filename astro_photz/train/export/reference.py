@@ -20,6 +20,7 @@ from astro_photz.reference.analogues import Analogues
 from astro_photz.reference.making import describe, make_reference, stamps_of
 from astro_photz.reference.strangers import Reference
 from astro_photz.train.networks.weights import read_weights
+from astro_photz.utils._arrays import identifiers
 from astro_photz.utils._files import sha256
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from astro_photz.utils._types import PathLike
 
 __all__ = ["ENOUGH", "MOST", "add_analogues", "add_reference", "check_point_sources"]
+
+_DISTANT = "distant"  # as simulate.write_points calls them
 
 ENOUGH = 5_000
 """Number of galaxies that tell how some hundred features vary together."""
@@ -43,8 +46,8 @@ def add_reference(
     Add the reference to the folder of a model that was made of a run.
 
     After an adaptation, the features are still those of the model that it began with. Then the reference of that model
-    is kept where the run has learnt from fewer than `ENOUGH` galaxies, and its way to tell point sources wherever no
-    ``point_sources`` are given. Galaxies are always ranked among those that validate the run.
+    is kept where the run has learnt from fewer than `ENOUGH` galaxies, and its way to tell point sources and distant
+    galaxies wherever ``point_sources`` has none. Galaxies are always ranked among those that validate the run.
 
     Parameters
     ----------
@@ -54,7 +57,8 @@ def add_reference(
     learnt, others : `~astro_photz.train.data.stamps.Stamps`
         The galaxies that the run has learnt from, and those that validate it.
     point_sources : path-like, optional
-        HDF5 file of stars and quasars; and of faint galaxies, for which its data set ``point`` is 0.
+        HDF5 file of stars and quasars; and of galaxies, where its data set ``point`` is 0: distant ones, where
+        ``kind`` says so, and faint ones.
     """
     model, (before, told) = PhotozModel(folder), _reference_before(run)
     of = f"galaxies that {model.name} was trained on"
@@ -64,11 +68,11 @@ def add_reference(
         numbers = {"n": told["n"], "n_validation": len(ranking[0])}
         if point_sources is not None:
             own, counted = _own_reference(model, learnt, others, point_sources)
-            reference, numbers = replace(reference, point_sources=own.point_sources), counted | numbers
+            reference, numbers = replace(reference, **own.regressions), counted | numbers
     else:
         reference, numbers = _own_reference(model, learnt, others, point_sources)
-        if before is not None and point_sources is None:
-            reference = replace(reference, point_sources=before.point_sources)
+        if before is not None:
+            reference = replace(reference, **before.regressions | reference.regressions)
     reference.install(folder, of=of, **numbers)
 
 
@@ -118,10 +122,20 @@ def check_point_sources(path: PathLike) -> None:
 
 
 def _points_and_others(path):
-    """Stamps of point sources, and those of faint galaxies, if there are some in the file."""
+    """Stamps of point sources, and those of distant and of faint galaxies, if there are some in the file."""
     point = _is_point(path)
-    kinds = {"point_sources": np.flatnonzero(point), "faint": np.flatnonzero(~point)}
-    return {name: stamps_of(path, rows) for name, rows in kinds.items() if len(rows)}
+    with open_cutouts(path) as file:
+        distant = _is_of_kind(file, _DISTANT, len(point)) & ~point
+    kinds = {"point_sources": point, "distant": distant, "faint": ~(point | distant)}
+    return {name: stamps_of(path, np.flatnonzero(rows)) for name, rows in kinds.items() if rows.any()}
+
+
+def _is_of_kind(file, wanted, n):
+    """Mask (n,) of the stamps of an open file that it says are of a kind."""
+    if "kind" not in file:
+        return np.zeros(n, dtype=bool)
+    kind = identifiers(file["kind"][()])
+    return np.asarray(kind == wanted) if kind.shape == (n,) else np.zeros(n, dtype=bool)
 
 
 def _is_point(path):

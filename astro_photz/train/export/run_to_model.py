@@ -80,8 +80,9 @@ def export_run(
     point_sources : str or path-like, optional
         HDF5 file of stars and quasars, which the model shall tell from galaxies, as
         `~astro_photz.simulate.write_points` makes it; a data set ``point`` is 0 for stamps in it that are galaxies,
-        fainter than those of the training. Without a file, a model tells point sources as the one does that it was
-        adapted from, or by the width of the point-spread function alone.
+        fainter than those of the training, or beyond their redshifts, where a data set ``kind`` is ``distant``. Without
+        a file, a model tells both as the one does that it was adapted from; or points by the width of the point-spread
+        function, and distant galaxies by their PDFs, alone.
     analogues : int, optional
         How many of the galaxies that the run has learnt from the model brings, at most, to compare others with. Their
         identifiers and redshifts can be read from it: 0 for none, if these are not to be published.
