@@ -201,10 +201,11 @@ def export(run, settings, data):
 
 
 def point_sources(run, settings):
-    """File of simulated stars, quasars and faint galaxies, which the model shall tell apart, if that is wanted."""
-    path = run / "point_sources.h5"
+    """File of simulated points, faint and distant galaxies, which the model shall tell apart, if that is wanted."""
     if "points" not in settings:
         return None
+    told = "-".join(f"{name}-{value}" for name, value in sorted(settings["points"].items()))
+    path = run / f"point_sources-{told}.h5"
     if not path.exists():
         simulate.write_points(path, config=settings_of(settings["simulate"], "train"), **settings["points"])
     return path

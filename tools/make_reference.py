@@ -36,6 +36,7 @@ from astro_photz.train.networks.weights import read_head, read_weights
 from astro_photz.utils._files import write_json
 
 SEED = 2811
+OF_FLAGS = (*PhotozFlag.__members__, "BAD", "flagged", "z_phot_ood")  # words of results that a reference changes
 
 
 def give_features(folder):
@@ -116,11 +117,11 @@ def keep_results(folder, before, after):
         text = path.read_text(encoding="utf-8")
         result = json.loads(text)
         if (result.get("model") or {}).get("sha256") != before.sha256:
-            continue
-        if any(name in text for name in (*PhotozFlag.__members__, "BAD")):
+            print(f"{path} is of no model, or of another one: it stays as it is")
+        elif any(word in text for word in OF_FLAGS):
             print(f"{path} tells of flags: measure it again")
-            continue
-        write_json(path, result | {"model": result["model"] | {"sha256": after.sha256}})
+        else:
+            write_json(path, result | {"model": result["model"] | {"sha256": after.sha256}})
 
 
 def main():
@@ -137,6 +138,8 @@ def main():
     args = parser.parse_args()
     model = PhotozModel(args.model)
     if model.card.encoder.get("bottleneck") and not model.gives_features:
+        if args.results:
+            raise SystemExit(f"--results must not be given: the graphs of {args.model} are made again")
         give_features(args.model)
     numbers = {name: getattr(args, name) for name in ("n", "n_validation", "n_points", "n_faint", "n_distant")}
     install(args.model, **numbers, seed=args.seed)

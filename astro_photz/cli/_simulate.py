@@ -17,7 +17,7 @@ _EXAMPLES = [
         "astro-photz simulate galaxies deep.h5 --n 100000 --seed 2 --size 107 --config deep.toml --workers 2",
         "more of them, larger, by settings of your own",
     ),
-    ("astro-photz simulate points points.h5 --seed 3", "stars and quasars, for a model to tell from galaxies"),
+    ("astro-photz simulate points points.h5 --seed 3", "stars, quasars and distant galaxies, for a model to tell"),
     ("astro-photz simulate patches frames/ patches.h5", "real sky to simulate on: [background] of a config"),
     ("astro-photz simulate frames field/ --seed 1", "whole fields, and the truth about them in field/truth.ecsv"),
 ]
@@ -67,7 +67,7 @@ def add_commands(commands):
         type=int,
         default=6_000,
         metavar="N",
-        help="number of galaxies beyond its redshifts (default: %(default)s)",
+        help="number of galaxies beyond the redshifts of that sample (default: %(default)s)",
     )
     frames = add_command(
         kinds,

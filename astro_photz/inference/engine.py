@@ -18,7 +18,7 @@ from astro_photz.quality import flag_images
 from astro_photz.quality.images import seeing_range
 from astro_photz.quality.measurements import measure
 from astro_photz.quality.pdfs import flag_pdfs, leans_on_end
-from astro_photz.reference.features import is_distant, is_point
+from astro_photz.reference.features import is_cut_off, is_distant, is_point
 from astro_photz.reference.strangers import Reference
 from astro_photz.utils._products import ROWS
 from astro_photz.utils._progress import progress_bar
@@ -142,16 +142,16 @@ def _estimated(batch, *, model, reference, redshifts):
 
 def _doubts(cutouts, measured, features, pdf, *, reference, known):
     """Share of the reference's galaxies that lie farther out, if there is a reference, and flags of estimates."""
-    points, beyond = None, leans_on_end(pdf, known)
-    if reference is not None:
-        points = reference.point_sources
-        beyond = is_distant(cutouts, measured, features, reference.distant, by_pdf=beyond)
-    flags = flag_pdfs(pdf, known, distant=beyond)
-    flags[is_point(cutouts, measured, features, points, seeing=seeing_range(known))] |= PhotozFlag.POINT_SOURCE
-    if reference is None:
-        return None, flags
-    ood = reference.ood(features, measured.vector)
-    flags[ood < _STRANGE] |= PhotozFlag.OUTLIER
+    told = {} if reference is None else reference.regressions
+    seen = {"features": features, "cut_off": is_cut_off(cutouts, measured)}
+    flags = flag_pdfs(pdf)
+    beyond = is_distant(told.get("distant"), by_pdf=leans_on_end(pdf, known), **seen)
+    flags[beyond] |= PhotozFlag.BEYOND_GRID
+    points = is_point(cutouts, measured, told.get("point_sources"), seeing=seeing_range(known), **seen)
+    flags[points] |= PhotozFlag.POINT_SOURCE
+    ood = None if reference is None else reference.ood(features, measured.vector)
+    if ood is not None:
+        flags[ood < _STRANGE] |= PhotozFlag.OUTLIER
     return ood, flags
 
 

@@ -92,8 +92,8 @@ class ModelCard(Document):
     recipe, versions, made_by, commit, steps : dict or str, optional
         How the model was trained, with which software, and when.
     reference : dict, optional
-        Galaxies by which strangers are told: ``of`` (which they are), ``n`` and ``n_validation`` of them, ``sha256`` of
-        the file.
+        Galaxies by which strangers are told: ``of`` (which they are), ``n`` and ``n_validation`` of them, perhaps
+        ``n_point_sources``, ``n_distant`` and ``n_faint`` by which kinds are told, and ``sha256`` of the file.
     encoder : dict, optional
         Keywords of `~astro_photz.train.make_encoder`.
     z_edges : list of float (K + 1,), optional

@@ -25,39 +25,30 @@ _LEAST_WEIGHT = 0.15  # of the PDF in the lower peak
 _FAR = 0.04  # in units of 1 + z
 
 
-def flag_pdfs(
-    pdf: RedshiftPDF, training_range: Mapping[str, Any] | None = None, *, distant: np.ndarray | None = None
-) -> np.ndarray:
+def flag_pdfs(pdf: RedshiftPDF) -> np.ndarray:
     """
     Flag PDFs whose redshift is doubtful.
 
     Parameters
     ----------
     pdf : `~astro_photz.RedshiftPDF` (N,)
-    training_range : mapping, optional
-        ``"redshift"``: lowest and highest redshift of 99 % of the galaxies that the model was trained on.
-    distant : `~numpy.ndarray` (N,) of bool, optional
-        Galaxies that are told to be beyond these redshifts. By default, the PDFs tell.
 
     Returns
     -------
     flags : `~numpy.ndarray` (N,) int32
-        ``GRID_EDGE`` where the PDF peaks in the last bin; ``BEYOND_GRID`` where it leans on the end of the training's
-        redshifts (`leans_on_end`), or features tell so; ``BIMODAL`` where it has two peaks (`is_bimodal`). A row of NaN
-        has none.
+        ``GRID_EDGE`` where the PDF peaks in the last bin; ``BIMODAL`` where it has two peaks (`is_bimodal`). A row of
+        NaN has none.
 
     Examples
     --------
-    >>> import numpy as np
     >>> from astro_photz import RedshiftPDF, flags
     >>> from astro_photz.quality.pdfs import flag_pdfs
-    >>> pdf = RedshiftPDF([[0.1, 0.8, 0.1, 0.0], [0.1, 0.2, 0.4, 0.3]], edges=[0.0, 0.1, 0.2, 0.3, 0.4])
-    >>> [flags.names(value) for value in flag_pdfs(pdf, {"redshift": [0.0, 0.3]})]
-    [[], ['BEYOND_GRID']]
+    >>> pdf = RedshiftPDF([[0.1, 0.8, 0.1, 0.0], [0.0, 0.1, 0.2, 0.7]], edges=[0.0, 0.1, 0.2, 0.3, 0.4])
+    >>> [flags.names(value) for value in flag_pdfs(pdf)]
+    [[], ['GRID_EDGE']]
     """
     flags = np.zeros(len(pdf), dtype=np.int32)
     flags[pdf.mode() > pdf.edges[-2]] |= PhotozFlag.GRID_EDGE
-    flags[leans_on_end(pdf, training_range) if distant is None else distant] |= PhotozFlag.BEYOND_GRID
     flags[is_bimodal(pdf)] |= PhotozFlag.BIMODAL
     return flags
 
@@ -68,13 +59,22 @@ def leans_on_end(pdf: RedshiftPDF, training_range: Mapping[str, Any] | None) -> 
 
     Parameters
     ----------
-    pdf, training_range
-        As in `flag_pdfs`.
+    pdf : `~astro_photz.RedshiftPDF` (N,)
+    training_range : mapping or None
+        ``"redshift"``: lowest and highest redshift of 99 % of the galaxies that the model was trained on.
 
     Returns
     -------
     `~numpy.ndarray` (N,) of bool
         Whether more than 0.12 of it is beyond the highest redshift; False where that is not known.
+
+    Examples
+    --------
+    >>> from astro_photz import RedshiftPDF
+    >>> from astro_photz.quality.pdfs import leans_on_end
+    >>> pdf = RedshiftPDF([[0.1, 0.8, 0.1, 0.0], [0.1, 0.2, 0.4, 0.3]], edges=[0.0, 0.1, 0.2, 0.3, 0.4])
+    >>> leans_on_end(pdf, {"redshift": [0.0, 0.3]})
+    array([False,  True])
     """
     if not training_range or "redshift" not in training_range:
         return np.zeros(len(pdf), dtype=bool)

@@ -2,8 +2,8 @@
 """
 Points of light by their width: a star or a quasar is as wide as the point-spread function, a galaxy is wider.
 
-The rule wants the point-spread function's width. Where that is not known, `astro_photz.reference.point_sources` tells
-points from galaxies by what a network sees.
+The rule wants the point-spread function's width. Where that is not known, `astro_photz.reference.features` tells points
+from galaxies by what a network sees.
 """
 
 from __future__ import annotations

@@ -25,17 +25,37 @@ if TYPE_CHECKING:
 
     from .regression import Regression
 
-__all__ = ["is_distant", "is_point"]
+__all__ = ["is_cut_off", "is_distant", "is_point"]
 
 _NEAR = 16.0  # pixels, within which whole galaxies have their light
+
+
+def is_cut_off(cutouts: Cutouts, measurements: Measurements) -> np.ndarray:
+    """
+    Tell stamps that lack pixels near the middle, so that their features tell nothing.
+
+    Parameters
+    ----------
+    cutouts : `~astro_photz.Cutouts` (N,)
+    measurements : `~astro_photz.quality.measurements.Measurements` (N,)
+        Of these cutouts.
+
+    Returns
+    -------
+    `~numpy.ndarray` (N,) of bool
+    """
+    near, lacking = disc(cutouts.size, _NEAR) > 0, ~measurements.whole.all(axis=1)
+    lacking[lacking] = np.isnan(cutouts.flux[lacking][:, :, near]).any(axis=(1, 2))
+    return lacking
 
 
 def is_point(
     cutouts: Cutouts,
     measurements: Measurements,
-    features: np.ndarray,
     regression: Regression | None,
     *,
+    features: np.ndarray,
+    cut_off: np.ndarray,
     seeing: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """
@@ -46,10 +66,12 @@ def is_point(
     cutouts : `~astro_photz.Cutouts` (N,)
     measurements : `~astro_photz.quality.measurements.Measurements` (N,)
         Of these cutouts.
-    features : `~numpy.ndarray` (N, F)
-        Of `~astro_photz.models.PhotozModel.encoding`.
     regression : `Regression` or None
         Of the model; without it, only the width tells.
+    features : `~numpy.ndarray` (N, F)
+        Of `~astro_photz.models.PhotozModel.encoding`.
+    cut_off : `~numpy.ndarray` (N,) of bool
+        Stamps whose features tell nothing (`is_cut_off`).
     seeing : tuple of float, optional
         Least and largest full width at half maximum of the point-spread function in *r* (arcsec). One beyond is not
         believed: it may be a width of another kind, or in another unit.
@@ -66,17 +88,11 @@ def is_point(
         by_width = excess < WIDEST_POINT
     if regression is None:
         return by_width
-    by_features = regression.found(features) & ~_cut_off(cutouts, measurements)
-    return np.where(np.isnan(excess), by_features, by_width)
+    return np.where(np.isnan(excess), regression.found(features) & ~cut_off, by_width)
 
 
 def is_distant(
-    cutouts: Cutouts,
-    measurements: Measurements,
-    features: np.ndarray,
-    regression: Regression | None,
-    *,
-    by_pdf: np.ndarray,
+    regression: Regression | None, *, by_pdf: np.ndarray, features: np.ndarray, cut_off: np.ndarray
 ) -> np.ndarray:
     """
     Tell galaxies beyond the redshifts that a model knows: by its features, or where these tell nothing, by its PDFs.
@@ -86,24 +102,15 @@ def is_distant(
 
     Parameters
     ----------
-    cutouts, measurements, features
-        As in `is_point`.
     regression : `Regression` or None
         Of the model; without it, only the PDFs tell.
     by_pdf : `~numpy.ndarray` (N,) of bool
-        What the PDFs tell.
+        Galaxies that are distant by their PDFs.
+    features, cut_off
+        As in `is_point`.
 
     Returns
     -------
     `~numpy.ndarray` (N,) of bool
     """
-    if regression is None:
-        return by_pdf
-    return np.where(_cut_off(cutouts, measurements), by_pdf, regression.found(features))
-
-
-def _cut_off(cutouts, measurements):
-    """Tell whether pixels near the middle are missing (N,)."""
-    near, cut_off = disc(cutouts.size, _NEAR) > 0, ~measurements.whole.all(axis=1)
-    cut_off[cut_off] = np.isnan(cutouts.flux[cut_off][:, :, near]).any(axis=(1, 2))
-    return cut_off
+    return by_pdf if regression is None else np.where(cut_off, by_pdf, regression.found(features))

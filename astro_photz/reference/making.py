@@ -17,7 +17,7 @@ from astro_photz.quality import flag_images
 from astro_photz.quality.measurements import measure
 
 from .regression import Regression
-from .strangers import Reference
+from .strangers import KINDS, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from astro_photz.models import PhotozModel
     from astro_photz.utils._types import PathLike
 
-__all__ = ["FALSE_ALARMS", "describe", "make_reference", "stamps_of"]
+__all__ = ["DISTANT", "describe", "make_reference", "stamps_of"]
 
-FALSE_ALARMS = {"point_sources": 0.005, "distant": 0.01}
-"""Share of the galaxies of the validation that are taken for a point, or for a distant one."""
+DISTANT = "distant"
+"""Name, in the data set ``kind`` of a file, of galaxies beyond the redshifts of a training."""
 
+# Of the galaxies of the validation: all flags together are to hit few of them. The features tell points better.
+_FALSE_ALARMS = dict(zip(KINDS, (0.005, 0.01), strict=True))
 _BLOCK = 256  # stamps in memory
 
 
@@ -128,14 +130,13 @@ def make_reference(
     """
     known, others = describe(model, training), describe(model, validation)
     numbers = {"n": len(known[0]), "n_validation": len(others[0])}
-    told = {}
-    for name, stamps in (("point_sources", point_sources), ("distant", distant), ("faint", faint)):
-        if stamps is not None:
-            told[name], _ = describe(model, stamps)
-            numbers[f"n_{name}"] = len(told[name])
-    fainter = told.pop("faint", None)
+    given = {"point_sources": point_sources, "distant": distant, "faint": faint}
+    told = {name: describe(model, stamps)[0] for name, stamps in given.items() if stamps is not None}
+    numbers |= {f"n_{name}": len(features) for name, features in told.items()}
+    options = {"more": told.get("faint"), "validation": others[0]}
     regressions = {
-        name: Regression.fit(known[0], features, more=fainter, validation=others[0], false_alarms=FALSE_ALARMS[name])
-        for name, features in told.items()
+        name: Regression.fit(known[0], told[name], false_alarms=_FALSE_ALARMS[name], **options)
+        for name in KINDS
+        if name in told
     }
     return Reference.fit(known, others, **regressions), numbers

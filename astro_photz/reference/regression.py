@@ -14,14 +14,15 @@ from numpy.typing import ArrayLike
 from astro_photz.utils._npy import real_numbers
 from astro_photz.utils._products import row_products
 
-__all__ = ["Regression"]
+__all__ = ["FEWEST", "Regression"]
 
-_FALSE_ALARMS = 0.01  # of the galaxies
+FEWEST = 100
+"""Number of galaxies, and of stamps of the other kind, that a regression wants at least."""
+
 _HELD_OUT = 4  # of so many galaxies one sets the threshold
 _PENALTY = 3e-3  # of the squared weights of standardised features
 _STEPS = 300
 _NARROW = 1e-6  # features that vary less tell nothing
-_FEWEST = 100  # galaxies, and stamps of the kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +60,7 @@ class Regression:
         *,
         more: ArrayLike | None = None,
         validation: ArrayLike | None = None,
-        false_alarms: float = _FALSE_ALARMS,
+        false_alarms: float = 0.01,
     ) -> Self:
         """
         Fit the regression to simulated galaxies and stamps of a kind.
@@ -75,7 +76,7 @@ class Regression:
             Those of other galaxies, by which the threshold is set. By default a quarter of the galaxies, which the
             regression then does without.
         false_alarms : float, optional
-            Share of these that are beyond the threshold.
+            Share of these that are beyond the threshold: one in a hundred by default.
 
         Returns
         -------
@@ -93,9 +94,9 @@ class Regression:
         Statistical Learning, section 4.4. Both classes weigh the same.
         """
         known, told, *others = (_finite(one) for one in (galaxies, kind, more) if one is not None)
-        if min(len(known), len(told)) < _FEWEST:
+        if min(len(known), len(told)) < FEWEST:
             raise ValueError(
-                f"{_FEWEST} galaxies and as many stamps of the other kind at least are needed to tell them apart, got "
+                f"{FEWEST} galaxies and as many stamps of the other kind at least are needed to tell them apart, got "
                 f"{len(known)} and {len(told)}"
             )
         if validation is None:

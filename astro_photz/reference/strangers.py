@@ -31,10 +31,11 @@ from .regression import Regression
 if TYPE_CHECKING:
     from astro_photz.models import PhotozModel
 
-__all__ = ["Reference", "Survival"]
+__all__ = ["KINDS", "Reference", "Survival"]
 
 _KNOTS = 128  # of a survival function: as many in its tail, and as many in all of it
-_KINDS = "point_sources", "distant"  # told by regressions
+KINDS = "point_sources", "distant"
+"""Names of the kinds of stamps that regressions tell from galaxies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,7 +256,7 @@ class Reference:
             numbers = {name: values for name, values in arrays.items() if name.startswith("survival.")}
             numbers = {name: real_numbers(values) for name, values in numbers.items()}
             survival = {name: Survival(**_part(numbers, f"survival.{name}")) for name in (*parts, "both")}
-            told = {name: Regression.of(part) for name in _KINDS if (part := _part(arrays, name))}
+            told = {name: Regression.of(part) for name in KINDS if (part := _part(arrays, name))}
             for name, one in told.items():
                 if len(one.weights) != parts["features"].dim:
                     raise ValueError(f"{len(one.weights)} weights of {name} for {parts['features'].dim} features")
@@ -266,7 +267,7 @@ class Reference:
     @property
     def regressions(self) -> dict[str, Regression]:
         """Regressions that are there, by the names of their parameters, dict of `Regression`."""
-        return {name: one for name in _KINDS if (one := getattr(self, name)) is not None}
+        return {name: one for name in KINDS if (one := getattr(self, name)) is not None}
 
     def write(self, path: PathLike) -> None:
         """

@@ -4,9 +4,9 @@ A simulated sky: galaxies with the colours and redshifts of real ones, as SDSS w
 
 Their progenitors are real galaxies. They get shapes by type and luminosity, neighbours, a point-spread function and
 noise, and are drawn in Fourier space. `galaxies` makes stamps in memory, `point_sources` those of stars and quasars,
-`write` a file of any number of galaxies, `write_points` one of points for a model to tell from galaxies, `write_frames`
-whole fields as the survey's archive has them; `cut_patches` cuts real sky to put galaxies on. It needs the extra
-``[simulate]``: torch and kcorrect.
+`write` a file of any number of galaxies, `write_points` one of points and distant galaxies for a model to tell,
+`write_frames` whole fields as the survey's archive has them; `cut_patches` cuts real sky to put galaxies on. It needs
+the extra ``[simulate]``: torch and kcorrect.
 """
 
 from astro_photz.utils._optional import optional

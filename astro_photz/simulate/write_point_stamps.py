@@ -19,6 +19,7 @@ import numpy as np
 
 from astro_photz import __version__
 from astro_photz.cutouts.hdf5.writer import CutoutWriter
+from astro_photz.reference.making import DISTANT
 from astro_photz.utils._checks import check_count
 from astro_photz.utils._progress import progress_bar
 from astro_photz.utils._types import PathLike
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from astro_photz.cutouts import Cutouts
 
-__all__ = ["DEEPER", "DISTANT", "SHARES", "distant_blocks", "faint_blocks", "point_blocks", "write_points"]
+__all__ = ["DEEPER", "SHARES", "distant_blocks", "faint_blocks", "point_blocks", "write_points"]
 
 SHARES = {"star": 5 / 13, "quasar": 3 / 13, "unresolved": 3 / 13, "double": 2 / 13}
 """Shares of the kinds of points."""
@@ -43,14 +44,12 @@ SHARES = {"star": 5 / 13, "quasar": 3 / 13, "unresolved": 3 / 13, "double": 2 / 
 DEEPER = 1.5
 """Range of the faint galaxies in *r*, below the faintest of the sample (mag)."""
 
-DISTANT = "distant"
-"""Kind of the galaxies beyond the redshifts of a sample."""
-
 _R_MAG = 15.5, 19.5  # of points
 _CLEAR = 0.02  # in redshift, of distant galaxies from the sample's end
 _REACH = 0.4  # in redshift, of distant galaxies
+_FEW = 16  # that are drawn to see whether there are any
 _VISIBLE = 20.5  # r of the faintest distant galaxies that colours are taken from
-_BRIGHTENED = -2.3, 0.4  # range of their r about the faintest of the sample
+_BRIGHTENED = -2.3, 0.4  # range of their r about the faintest of the sample: to where a model is asked most
 
 
 def write_points(
@@ -83,8 +82,8 @@ def write_points(
     n_faint : int, optional
         Number of faint galaxies. They are up to 1.5 mag fainter in *r* than the faintest of the sample.
     n_distant : int, optional
-        Number of distant galaxies: beyond the sample in redshift by 0.02 to 0.42. Nature has few that are as bright as
-        the sample, so they have the colours of fainter ones.
+        Number of distant galaxies: beyond the sample in redshift by 0.02 to 0.42, at most to 1. Nature has few that are
+        as bright as the sample, so they have the colours of fainter ones. None or 100 at least are learnt from.
     seed, split
         As in `galaxies`.
     config : `Settings`, dict, str or path-like, optional
@@ -122,7 +121,7 @@ def write_points(
         CutoutWriter(path, total, overwrite=overwrite, attributes=_notes(simulation)) as writer,
         progress_bar(total, progress, unit="stamps") as advance,
     ):
-        for kind, block in chain(faint, distant, point_blocks(n, simulation)):  # a sample without those is told at once
+        for kind, block in chain(faint, distant, point_blocks(n, simulation)):
             block.ids = done + np.arange(len(block))
             point = np.full(len(block), kind in SHARES, dtype=np.int8)
             writer.append(block, point=point, kind=np.full(len(block), kind))
@@ -194,7 +193,7 @@ def _faint_block(number, n, simulation):
 
 def distant_blocks(n: int, simulation: Simulation) -> Iterator[Cutouts]:
     """
-    Simulate galaxies that are beyond a sample in redshift, and as bright as it is.
+    Simulate galaxies that are beyond a sample in redshift, and as bright as most of it.
 
     Parameters
     ----------
@@ -213,18 +212,27 @@ def distant_blocks(n: int, simulation: Simulation) -> Iterator[Cutouts]:
     ValueError
         If galaxies cannot be simulated at such redshifts.
     """
-    settings = simulation.settings
-    nearest = settings.sample.redshift[1] + _CLEAR
     if not n:
         return iter(())
-    if nearest + _REACH / 2 > FURTHEST:
-        raise ValueError(
-            f"n_distant must be 0 where the sample reaches z = {settings.sample.redshift[1]:g}: galaxies are simulated "
-            f"to z = {FURTHEST:g}"
-        )
-    redshift, deepest = (nearest, min(nearest + _REACH, FURTHEST)), max(_VISIBLE, settings.sample.faintest)
-    samples = [Sample(faintest=deepest, redshift=redshift, colours=colours) for colours in ("fitted", "measured")]
+    samples = _beyond(simulation)
     return (_distant_block(number, n, samples[number % 2], simulation) for number in range(-(-n // BLOCK)))
+
+
+def _beyond(simulation):
+    """Samples of galaxies beyond that of a simulation, of fitted and of measured colours."""
+    sample = simulation.settings.sample
+    nearest, end = sample.redshift[1] + _CLEAR, sample.redshift[1]
+    try:
+        redshift = nearest, min(nearest + _REACH, FURTHEST)
+        deep = {"faintest": max(_VISIBLE, sample.faintest), "redshift": redshift, "dusty": sample.dusty}
+        samples = [Sample(colours=colours, **deep) for colours in ("fitted", "measured")]
+        for one in samples:
+            draw_population(_FEW, np.random.default_rng(0), split=simulation.split, sample=one)
+    except ValueError as error:
+        raise ValueError(
+            f"n_distant must be 0 where the sample reaches z = {end:g}: no galaxies beyond can be simulated"
+        ) from error
+    return samples
 
 
 def _distant_block(number, n, sample, simulation):

@@ -160,14 +160,19 @@ def main():
     print(f"share of galaxies with a feature: {shares}")
     if args.output:
         title = f"Neighbours among {args.n:,} simulated galaxies"
-        columns = {name: name for name in rows[0] if name != "method" and not name.endswith("_err")}
+        columns = {name: name for name in figures_of(rows)}
         result = {"kind": "table", "simulated": True, "title": title, "text": TEXT, "columns": columns, "rows": rows}
         write_result(args.output, result, model=model)
 
 
+def figures_of(rows):
+    """Names of the figures of rows."""
+    return [name for name in rows[0] if name != "method" and not name.endswith("_err")]
+
+
 def shown(rows):
     """Print the rows in two tables."""
-    names = [name for name in rows[0] if name != "method" and not name.endswith("_err")]
+    names = figures_of(rows)
     for gain in (False, True):
         some = [name for name in names if name.startswith("nDCG") == gain]
         print_table(("", *some), [(row["method"], *(_shown(row, name) for name in some)) for row in rows])

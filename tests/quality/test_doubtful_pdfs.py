@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from astro_photz import PhotozFlag, RedshiftPDF
-from astro_photz.quality.pdfs import flag_pdfs, is_bimodal
+from astro_photz.quality.pdfs import flag_pdfs, is_bimodal, leans_on_end
 
 EDGES = np.linspace(0, 0.4, 181)
 RANGE = {"redshift": [0.02, 0.344]}
@@ -18,25 +18,29 @@ def pdf_of(*peaks):
     return RedshiftPDF([p / p.sum()], EDGES)
 
 
-def names(pdf, training_range=RANGE):
-    (flags,) = flag_pdfs(pdf, training_range)
+def names(pdf):
+    (flags,) = flag_pdfs(pdf)
     return {flag.name for flag in PhotozFlag if flags & flag}
 
 
 @pytest.mark.parametrize("z", [0.03, 0.15, 0.3])
 def test_one_peak_has_no_flag(z):
-    assert names(pdf_of((z, 0.015, 1.0))) == set()
+    pdf = pdf_of((z, 0.015, 1.0))
+    assert names(pdf) == set()
+    assert not leans_on_end(pdf, RANGE).any()
 
 
 def test_a_peak_at_the_end_of_the_grid():
-    assert names(pdf_of((0.41, 0.01, 1.0))) == {"GRID_EDGE", "BEYOND_GRID"}
-    assert names(pdf_of((0.41, 0.01, 1.0)), None) == {"GRID_EDGE"}
+    pdf = pdf_of((0.41, 0.01, 1.0))
+    assert names(pdf) == {"GRID_EDGE"}
+    assert leans_on_end(pdf, RANGE).tolist() == [True]
+    assert leans_on_end(pdf, None).tolist() == leans_on_end(pdf, {}).tolist() == [False]
 
 
 @pytest.mark.parametrize(("weight", "beyond"), [(0.10, False), (0.15, True)])
 def test_weight_beyond_the_training(weight, beyond):
     pdf = pdf_of((0.30, 0.005, 1 - weight), (0.365, 0.004, weight))
-    assert ("BEYOND_GRID" in names(pdf)) == beyond
+    assert leans_on_end(pdf, RANGE).tolist() == [beyond]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -57,13 +61,13 @@ def test_two_peaks(distance, weight, sigma, two, mirrored):
 
 def test_rows_do_not_depend_on_each_other():
     parts = [pdf_of((0.1, 0.01, 0.6), (0.25, 0.01, 0.4)), pdf_of((0.2, 0.01, 1)), pdf_of((0.41, 0.01, 1))]
-    together = flag_pdfs(RedshiftPDF.concatenate(parts), RANGE)
+    together = flag_pdfs(RedshiftPDF.concatenate(parts))
     assert together.dtype == np.int32
-    assert together.tolist() == [int(flag_pdfs(part, RANGE)[0]) for part in parts]
-    assert together.tolist() == [PhotozFlag.BIMODAL, 0, PhotozFlag.GRID_EDGE | PhotozFlag.BEYOND_GRID]
+    assert together.tolist() == [int(flag_pdfs(part)[0]) for part in parts]
+    assert together.tolist() == [PhotozFlag.BIMODAL, 0, PhotozFlag.GRID_EDGE]
 
 
 def test_a_row_without_a_pdf_has_no_flag():
     pdf = RedshiftPDF(np.full((2, 180), np.nan), EDGES)
-    assert flag_pdfs(pdf, RANGE).tolist() == [0, 0]
-    assert flag_pdfs(pdf[:0], RANGE).shape == (0,)
+    assert flag_pdfs(pdf).tolist() == leans_on_end(pdf, RANGE).tolist() == [0, 0]
+    assert flag_pdfs(pdf[:0]).shape == leans_on_end(pdf[:0], RANGE).shape == (0,)

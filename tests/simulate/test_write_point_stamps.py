@@ -12,9 +12,10 @@ from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.photometry import aperture_flux, r_magnitude
 from astro_photz.quality.measurements import measure
 from astro_photz.quality.point_sources import is_point_source
+from astro_photz.reference.making import DISTANT
 from astro_photz.simulate import Settings, write_points
 from astro_photz.simulate.simulation import Simulation
-from astro_photz.simulate.write_point_stamps import DISTANT, SHARES, distant_blocks, faint_blocks, point_blocks
+from astro_photz.simulate.write_point_stamps import SHARES, distant_blocks, faint_blocks, point_blocks
 
 MODULE = "astro_photz.simulate.write_point_stamps"
 ALONE = {"neighbours": {"density": 0.0}, "sample": {"faintest": 17.0}}
@@ -54,15 +55,15 @@ def test_the_galaxies_are_fainter_than_the_sample(written):
 
 
 def test_distant_galaxies_are_beyond_the_sample_and_as_bright(monkeypatch):
-    seen = []
-    simulation = Simulation(seed=0, settings=Settings(sample={"faintest": 19.6}))
-    monkeypatch.setattr(Simulation, "observe", lambda _, population, rng: [seen.append(population)])
-    with pytest.raises(TypeError):  # nothing was observed
-        next(distant_blocks(600, simulation))
-    population = seen[0]
-    assert 0.42 <= population.redshift.min() < population.redshift.max() < 0.82
-    magnitude = r_magnitude(population.flux[:, 2])
-    assert 17.3 <= magnitude.min() < 17.5 < 19.8 < magnitude.max() <= 20.0
+    monkeypatch.setattr(Simulation, "observe", lambda _, population, rng: [population])
+    simulation = Simulation(seed=0, settings=Settings(sample={"faintest": 19.6, "dusty": 0.5}))
+    blocks = list(distant_blocks(600, simulation))  # of fitted, measured and fitted colours
+    assert [len(population) for population in blocks] == [256, 256, 88]
+    for population in blocks:
+        assert 0.42 <= population.redshift.min() < population.redshift.max() < 0.82
+        magnitude = r_magnitude(population.flux[:, 2])
+        assert 17.3 <= magnitude.min() < 17.6 < 19.7 < magnitude.max() <= 20.0
+        assert np.mean(population.ebv > 0.25) > 0.15  # behind dust, as the galaxies of the sample are
 
 
 def test_a_seed_gives_the_same_file_and_another_one_other_points(written, tmp_path):
@@ -94,8 +95,8 @@ def test_points_are_as_faint_as_the_sample(monkeypatch):
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"n_faint must be 0 where the sample reaches r = 22\.1"):
         write_points(tmp_path / "deep.h5", 1, n_faint=1, seed=1, config={"sample": {"faintest": 22.1}})
-    with pytest.raises(ValueError, match=r"n_distant must be 0 where the sample reaches z = 0\.9"):
-        write_points(tmp_path / "far.h5", 1, n_faint=0, seed=1, config={"sample": {"redshift": [0.0, 0.9]}})
+    with pytest.raises(ValueError, match=r"n_distant must be 0 where the sample reaches z = 0\.99"):
+        write_points(tmp_path / "far.h5", 1, n_faint=0, seed=1, config={"sample": {"redshift": [0.0, 0.99]}})
     monkeypatch.setattr(f"{MODULE}.faint_blocks", lambda *_: iter(()))
     with pytest.raises(ValueError, match="opened for 3 stamps, but 1 were written"):
         write_points(tmp_path / "short.h5", 1, n_faint=2, n_distant=0, seed=1, config=ALONE)

@@ -53,3 +53,9 @@ def test_it_writes_the_page_of_a_result(tool, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["benchmark_page", str(tmp_path / "speed.rst")])
     tool.main()
     assert (tmp_path / "speed.rst").read_text(encoding="utf-8") == tool.page(RESULT)
+
+
+def test_the_page_of_the_documentation_is_that_of_the_stored_result(tool):
+    result = json.loads(tool.RESULT.read_text(encoding="utf-8"))
+    assert not result["quick"]
+    assert (tool.DOCS / "user" / "speed.rst").read_text(encoding="utf-8") == tool.page(result)

@@ -60,7 +60,9 @@ def test_results_about_estimates_are_kept_and_those_about_flags_are_named(tool, 
     assert model_of(folder, "flags.json") == of["model"]
     assert model_of(folder, "other.json")["version"] == "8"
     assert model_of(folder, "none.json") is None
-    assert "flags.json tells of flags: measure it again" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "flags.json tells of flags: measure it again" in said
+    assert "other.json is of no model, or of another one" in said
 
 
 def test_results_of_other_estimates_are_not_kept(tool, models, tmp_path):

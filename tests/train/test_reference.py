@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """An exported model knows the galaxies that it was trained on, and tells strangers from them."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -104,7 +105,7 @@ def test_an_adapted_model_keeps_what_it_began_with_and_ranks_by_its_own(tmp_path
     begun, model = load_model("bundled"), load_model(tmp_path / "mine")
     before, after = Reference.of_model(begun), Reference.of_model(model)
     np.testing.assert_array_equal(after.features.factor, before.features.factor)
-    assert (after.point_sources is None) == (before.point_sources is None)
+    assert list(after.regressions) == list(before.regressions)
     told = model.card.reference
     assert told["of"] == begun.card.reference["of"]
     assert (told["n"], told["n_validation"]) == (begun.card.reference["n"], 100)
@@ -131,8 +132,8 @@ def test_many_galaxies_of_ones_own_are_better_than_others(tmp_path, monkeypatch)
     model = load_model(tmp_path / "mine")
     assert Analogues.of_model(model) is None  # whatever the model began with
     assert (model.card.reference["of"], model.card.reference["n"]) == ("galaxies that mine was trained on", 140)
-    points, before = (Reference.of_model(one).point_sources for one in (model, load_model("bundled")))
-    assert (points is None) == (before is None)
+    after, before = (Reference.of_model(one).regressions for one in (model, load_model("bundled")))
+    assert list(after) == list(before)
 
 
 def write_stars(path):
@@ -143,13 +144,18 @@ def write_stars(path):
     stars.write(path)
 
 
-def write_kinds(path):
+def write_kinds(path, **columns):
     """Galaxies of three kinds, 120 of each: points, distant ones, which are red, and faint ones."""
     stamps = gaussian_cutouts(360, seed=11)
     kind = np.repeat(["star", "distant", "galaxy"], 120)
     stamps.flux[kind == "distant", :2] *= 0.05
     stamps.flux[kind == "galaxy"] *= 0.3
-    stamps.write(path, kind=kind, point=(kind == "star").astype(int))
+    columns = {"kind": kind, "point": (kind == "star").astype(int)} | columns
+    stamps.write(path)
+    with h5py.File(path, "a") as file:
+        for name, values in columns.items():
+            if values is not None:
+                file[name] = values.astype("S") if values.dtype.kind == "U" else values
 
 
 def test_distant_galaxies_of_a_file_are_learnt(trained, tmp_path):
@@ -162,6 +168,38 @@ def test_distant_galaxies_of_a_file_are_learnt(trained, tmp_path):
     beyond = (predict(kinds, model=model)["z_phot_flags"] & PhotozFlag.BEYOND_GRID) != 0
     assert beyond[120:240].mean() > 0.8
     assert beyond[240:].mean() < 0.2
+
+
+def test_what_was_distant_before_and_is_known_now_is_told_no_longer(tmp_path):
+    rng = np.random.default_rng(3)
+    redshift = rng.uniform(0.3, 0.398, 240)  # the bundled model knows few beyond 0.355
+    gaussian_cutouts(240, seed=12).write(tmp_path / "far.h5", specz_redshift=redshift)
+    adapt(tmp_path / "far.h5", tmp_path / "run")
+    export_run(tmp_path / "run", tmp_path / "mine", analogues=0)
+    model = load_model(tmp_path / "mine")
+    assert model.card.training_range["redshift"][1] > load_model("bundled").card.training_range["redshift"][1]
+    assert list(Reference.of_model(model).regressions) == ["point_sources"]
+
+
+def test_kinds_without_points_marked(tmp_path):
+    write_kinds(tmp_path / "kinds.h5", point=None)
+    kinds = exported_reference._kinds(tmp_path / "kinds.h5")
+    assert {name: len(rows) for name, rows in kinds.items()} == {"point_sources": 240, "distant": 120, "faint": 0}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"kind": np.repeat("star", 7)}, r"one kind for each stamp: .*kinds.h5 has \(7,\) for 360 stamps"),
+        ({"point": np.ones((360, 2))}, r"one point for each stamp: .*kinds.h5 has \(360, 2\) for 360 stamps"),
+        ({"kind": np.repeat(["star", "distant"], [353, 7])}, "100 distant galaxies or more: .*kinds.h5 has 7"),
+        ({"point": np.arange(360) < 7}, "100 point sources or more: .*kinds.h5 has 7"),
+    ],
+)
+def test_kinds_that_cannot_be_learnt_are_refused(tmp_path, columns, message):
+    write_kinds(tmp_path / "kinds.h5", **{"kind": np.repeat("star", 360), "point": np.ones(360, dtype=int)} | columns)
+    with pytest.raises(ValueError, match=message):
+        exported_reference.check_point_sources(tmp_path / "kinds.h5")
 
 
 def test_point_sources_of_a_file_are_learnt(trained, tmp_path):
@@ -190,7 +228,7 @@ def test_point_sources_of_a_file_are_learnt(trained, tmp_path):
             ValueError,
             "point_sources must be a file of stars or quasars: in galaxies.h5",
         ),
-        ({"point_sources": "other.h5"}, ValueError, r"a number for each stamp in point: other.h5 has \(3, 2\) for 3"),
+        ({"point_sources": "other.h5"}, ValueError, r"one point for each stamp: other.h5 has \(3, 2\) for 3 stamps"),
     ],
 )
 def test_what_cannot_be_is_refused_before_the_work(trained, tmp_path, monkeypatch, options, error, message):

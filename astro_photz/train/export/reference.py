@@ -17,8 +17,9 @@ from astro_photz.cutouts.hdf5.layout import open_cutouts
 from astro_photz.models import PhotozModel
 from astro_photz.models.card import CARD
 from astro_photz.reference.analogues import Analogues
-from astro_photz.reference.making import describe, make_reference, stamps_of
-from astro_photz.reference.strangers import Reference
+from astro_photz.reference.making import DISTANT, describe, make_reference, stamps_of
+from astro_photz.reference.regression import FEWEST
+from astro_photz.reference.strangers import KINDS, Reference
 from astro_photz.train.networks.weights import read_weights
 from astro_photz.utils._arrays import identifiers
 from astro_photz.utils._files import sha256
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from astro_photz.utils._types import PathLike
 
 __all__ = ["ENOUGH", "MOST", "add_analogues", "add_reference", "check_point_sources"]
-
-_DISTANT = "distant"  # as simulate.write_points calls them
 
 ENOUGH = 5_000
 """Number of galaxies that tell how some hundred features vary together."""
@@ -47,7 +46,8 @@ def add_reference(
 
     After an adaptation, the features are still those of the model that it began with. Then the reference of that model
     is kept where the run has learnt from fewer than `ENOUGH` galaxies, and its way to tell point sources and distant
-    galaxies wherever ``point_sources`` has none. Galaxies are always ranked among those that validate the run.
+    galaxies wherever ``point_sources`` has none, with the same thresholds; but not the latter if the new model knows
+    galaxies further away. Strangers are always ranked among the galaxies that validate the run.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ def add_reference(
         HDF5 file of stars and quasars; and of galaxies, where its data set ``point`` is 0: distant ones, where
         ``kind`` says so, and faint ones.
     """
-    model, (before, told) = PhotozModel(folder), _reference_before(run)
+    model = PhotozModel(folder)
+    before, told = _reference_before(run, model)
     of = f"galaxies that {model.name} was trained on"
     if before is not None and len(learnt) < min(ENOUGH, told["n"]):
         ranking = describe(model, stamps_of(others.path, others.rows))
@@ -115,41 +116,48 @@ def check_point_sources(path: PathLike) -> None:
     OSError
         If there is no such file, or it is not HDF5.
     ValueError
-        If it holds something else than stamps, or no point source.
+        If it holds something else than stamps, too few point sources, or some distant galaxies, but too few.
     """
-    if not _is_point(path).any():
+    kinds = _kinds(path)
+    if not len(kinds["point_sources"]):
         raise ValueError(f"point_sources must be a file of stars or quasars: in {path}, point is 0 for all stamps")
+    for name in KINDS:
+        if 0 < len(kinds[name]) < FEWEST:
+            told = name.replace("_", " ") + ("" if name == "point_sources" else " galaxies")
+            raise ValueError(f"point_sources must be a file of {FEWEST} {told} or more: {path} has {len(kinds[name])}")
 
 
 def _points_and_others(path):
     """Stamps of point sources, and those of distant and of faint galaxies, if there are some in the file."""
-    point = _is_point(path)
-    with open_cutouts(path) as file:
-        distant = _is_of_kind(file, _DISTANT, len(point)) & ~point
-    kinds = {"point_sources": point, "distant": distant, "faint": ~(point | distant)}
-    return {name: stamps_of(path, np.flatnonzero(rows)) for name, rows in kinds.items() if rows.any()}
+    return {name: stamps_of(path, rows) for name, rows in _kinds(path).items() if len(rows)}
 
 
-def _is_of_kind(file, wanted, n):
-    """Mask (n,) of the stamps of an open file that it says are of a kind."""
-    if "kind" not in file:
-        return np.zeros(n, dtype=bool)
-    kind = identifiers(file["kind"][()])
-    return np.asarray(kind == wanted) if kind.shape == (n,) else np.zeros(n, dtype=bool)
+def _kinds(path):
+    """
+    Rows of the point sources in a file, and of distant and of faint galaxies.
 
-
-def _is_point(path):
-    """Mask (N,) of the stamps of a file that are points: all of them, where it does not say."""
+    Those are distant whose ``kind`` says so. Of the others ``point`` tells; where it is not there, all are points.
+    """
     with open_cutouts(path) as file:
         n = len(file["images"])
-        point = file["point"][()] != 0 if "point" in file else np.ones(n, dtype=bool)
-    if point.shape != (n,):
-        raise ValueError(f"point_sources must have a number for each stamp in point: {path} has {point.shape} for {n}")
-    return point
+        point, kind = (file[name][()] if name in file else None for name in ("point", "kind"))
+    for name, values in (("point", point), ("kind", kind)):
+        if values is not None and np.shape(values) != (n,):
+            raise ValueError(
+                f"point_sources must have one {name} for each stamp: {path} has {np.shape(values)} for {n} stamps"
+            )
+    distant = np.zeros(n, dtype=bool) if kind is None else identifiers(kind) == DISTANT
+    is_point = ~distant & (True if point is None else point != 0)
+    masks = {"point_sources": is_point, "distant": distant, "faint": ~(distant | is_point)}
+    return {name: np.flatnonzero(mask) for name, mask in masks.items()}
 
 
-def _reference_before(run):
-    """The reference of the model that a run began with, and its card's entry, if the features are still the same."""
+def _reference_before(run, model):
+    """
+    The reference of the model that a run began with, and its card's entry, if the features are still the same.
+
+    Galaxies that were distant then, but are known to the new model, are no longer told to be.
+    """
     nothing = None, {}
     if run.record.init is None:
         return nothing
@@ -163,4 +171,11 @@ def _reference_before(run):
     of_features = [name for name in state if name.startswith("encoder.") or not settings.get("bottleneck")]
     if not all(torch.equal(state[name], before[name]) for name in of_features):
         return nothing
-    return Reference.of_model(begun), begun.card.reference
+    reference = Reference.of_model(begun)
+    if _furthest(model) > _furthest(begun):
+        reference = replace(reference, distant=None)
+    return reference, begun.card.reference
+
+
+def _furthest(model):
+    return model.card.training_range.get("redshift", [0, 0])[1]
