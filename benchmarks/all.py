@@ -23,7 +23,7 @@ from importlib.metadata import distributions, version
 from pathlib import Path
 
 import astro_photz
-from benchmarks.common.claims import FILE, claims_in
+from benchmarks.common.claims import FILE, Claim, claims_in
 from benchmarks.common.data import ROOT
 from benchmarks.common.results import write_result
 from benchmarks.common.timing import print_table
@@ -58,16 +58,22 @@ def main():
     parser.add_argument("--only", nargs="+", choices=COMMANDS, metavar="NAME", help=", ".join(COMMANDS))
     parser.add_argument("--quick", action="store_true", help="fewer rows, to see whether all of them run")
     args = parser.parse_args()
-    measured = [measure(name, quick=args.quick) for name in args.only or COMMANDS]
+    kept = json.loads(args.output.read_text("utf-8"))["measured"] if args.only and args.output.exists() else []
+    measured = []
+    for name in args.only or COMMANDS:
+        measured.append(measure(name, quick=args.quick))
+        if args.output:  # what was measured stays, though the run may be stopped
+            keep(args.output, in_order(kept, measured), quick=args.quick)
 
-    rows = [claim.cells for one in measured for claim in one["claims"]]
+    rows = [Claim(**claim).cells for one in measured for claim in one["claims"]]
     print_table(("", "measured", "wanted", "holds"), rows)
-    if args.output:
-        told = [one | {"claims": [vars(claim) for claim in one["claims"]]} for one in measured]
-        kept = json.loads(args.output.read_text("utf-8"))["measured"] if args.only and args.output.exists() else []
-        result = {"measured": in_order(kept, told), "machine": machine(), "versions": versions(), "quick": args.quick}
-        write_result(args.output, result, model=astro_photz.load_model())
     return int(any(one["code"] for one in measured))
+
+
+def keep(path, measured, *, quick):
+    """Write what was measured, with the machine and the versions."""
+    result = {"measured": measured, "machine": machine(), "versions": versions(), "quick": quick}
+    write_result(path, result, model=astro_photz.load_model())
 
 
 def in_order(*results):
@@ -87,7 +93,7 @@ def measure(name, *, quick=False):
         options = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True, "encoding": "utf-8", "env": environment}
         with subprocess.Popen([sys.executable, *command[1:]], **options) as process:
             output = [line for line in process.stdout if not print(line, end="", flush=True)]
-        claims = claims_in(path)
+        claims = [vars(claim) for claim in claims_in(path)]
     seconds = round(time.monotonic() - began)
     told = {"command": shlex.join(command), "output": "".join(output), "code": process.returncode, "seconds": seconds}
     return told | {"claims": claims, "date": datetime.now(UTC).date().isoformat(), "of": version("astro-photz")}
