@@ -8,7 +8,9 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 from astro_photz.config import conf
-from astro_photz.utils._processors import usable_processors
+
+from ._blas import one_blas_thread
+from ._processors import usable_processors
 
 __all__ = ["in_threads", "number_of_threads"]
 
@@ -33,7 +35,11 @@ def in_threads(function, items):
 
     An interrupt does not wait for calls that have begun. Of one thread, the caller's is taken.
     """
-    threads = number_of_threads()
+    with one_blas_thread():
+        yield from _mapped(function, items, number_of_threads())
+
+
+def _mapped(function, items, threads):
     if threads == 1:
         yield from map(function, items)
         return

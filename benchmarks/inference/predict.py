@@ -15,7 +15,7 @@ from astro_photz.models import PhotozModel
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.utils._onnxruntime import onnxruntime
 from benchmarks.common.claims import claim
-from benchmarks.common.timing import alternate, measure, medians, print_table, ratios, use_one_thread
+from benchmarks.common.timing import alternate, measure, medians, print_table, ratios
 
 BASELINE = "ONNX graphs, a call per galaxy"
 GRAPHS = "ONNX graphs, batches of 16"
@@ -76,7 +76,6 @@ def main():
     parser.add_argument("--galaxies", type=int, default=512, help="number of galaxies (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (default: %(default)s)")
     args = parser.parse_args()
-    use_one_thread()
 
     model = astro_photz.load_model(args.model)
     cutouts = gaussian_cutouts(args.galaxies)

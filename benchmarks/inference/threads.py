@@ -19,7 +19,7 @@ import astro_photz
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.utils._threads import number_of_threads
 from benchmarks.common.claims import claim
-from benchmarks.common.timing import alternate, measure, medians, print_table, ratios, use_one_thread
+from benchmarks.common.timing import alternate, measure, medians, print_table, ratios
 
 _SPIN = "while True: pass"
 _WANTED = {0: 1.8, 1: 0.95}  # speed over that of one thread, on two cores, by the busy ones
@@ -79,7 +79,6 @@ def main():
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (default: %(default)s)")
     parser.add_argument("--cores", action="store_true", help="show on which cores the threads may run, and no more")
     args = parser.parse_args()
-    use_one_thread()
 
     model = astro_photz.load_model(args.model)
     if args.cores:

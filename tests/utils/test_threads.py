@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import astro_photz
 from astro_photz.testing.factories import gaussian_cutouts
@@ -87,6 +88,32 @@ def test_threads_work_at_the_same_time(monkeypatch, threads):
     monkeypatch.setattr(_threads, "number_of_threads", lambda: threads)
     together = threading.Barrier(threads)
     list(in_threads(lambda item: together.wait(5), range(2 * threads)))  # breaks if fewer come
+
+
+def blas_threads():
+    """Most threads that a product of matrices takes now."""
+    return max(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+
+
+def test_products_take_one_thread_while_ours_work_and_as_many_as_before_after():
+    with threadpool_limits(limits=2, user_api="blas"):
+        for threads in (1, 2):
+            with astro_photz.conf.set_temp("inference_threads", threads):
+                assert list(in_threads(lambda item: blas_threads(), range(3))) == [1, 1, 1]
+            assert blas_threads() == 2
+
+
+def test_the_limit_is_lifted_by_the_last_who_asks_for_it():
+    with threadpool_limits(limits=2, user_api="blas"):
+        first, second = (in_threads(lambda item: item, range(5)) for _ in range(2))
+        assert next(first) == next(second) == 0
+        first.close()  # begun first, ended first
+        assert blas_threads() == 1
+        second.close()
+        assert blas_threads() == 2
+        with pytest.raises(ZeroDivisionError):
+            list(in_threads(lambda item: 1 / item, range(3)))
+        assert blas_threads() == 2
 
 
 @pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 300])

@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, InvalidS
 from contextlib import contextmanager, suppress
 
 from astro_photz.config import conf
+from astro_photz.utils._blas import one_blas_thread
 
 from ._failures import Overdue
 
@@ -194,6 +195,11 @@ def in_threads(function, items, threads, *, doing):
     A caller who stops early, for instance by an interrupt, does not wait for running calls, nor does Python when it
     ends. A result that takes long is announced: ``doing`` makes a line of an item and the number of those before it.
     """
+    with one_blas_thread():
+        yield from _mapped(function, items, threads, doing)
+
+
+def _mapped(function, items, threads, doing):
     if threads == 1:
         yield from map(function, items)
         return
