@@ -58,8 +58,8 @@ def main():
     parser.add_argument("--only", nargs="+", choices=COMMANDS, metavar="NAME", help=", ".join(COMMANDS))
     parser.add_argument("--quick", action="store_true", help="fewer rows, to see whether all of them run")
     args = parser.parse_args()
-    kept = json.loads(args.output.read_text("utf-8"))["measured"] if args.only and args.output.exists() else []
-    measured = []
+    before = args.only and args.output and args.output.exists()
+    kept, measured = json.loads(args.output.read_text("utf-8"))["measured"] if before else [], []
     for name in args.only or COMMANDS:
         measured.append(measure(name, quick=args.quick))
         if args.output:  # what was measured stays, though the run may be stopped

@@ -175,7 +175,6 @@ def _adapt(arguments):
     from astro_photz.train import adapt
 
     names = ("init", "validation", "n_labels", "seed", "overwrite")
-    say(f"{arguments.output}: adapting {arguments.init} to {arguments.data}")
     metrics = adapt(arguments.data, arguments.output, **{name: getattr(arguments, name) for name in names})
     shift, before, after = (metrics[name] for name in ("shift", "before", "after"))
     learnt = f"a shift of the embedding from {shift['n']} galaxies" if shift["width"] else "no shift, since none helps"
@@ -223,7 +222,6 @@ def _export(arguments):
     from astro_photz.train import export_run
 
     names = ("name", "data", "validation", "point_sources", "analogues", "int8", "overwrite")
-    say(f"{arguments.output}: exporting {arguments.run_folder}")
     report = export_run(arguments.run_folder, arguments.output, **{name: getattr(arguments, name) for name in names})
     say(f"{arguments.output}: calibration: {report['method']}")
     if "int8" in report:
