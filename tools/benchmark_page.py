@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+from benchmarks.all import COMMANDS
 from benchmarks.common.claims import Claim
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -45,6 +46,10 @@ model is {{ model.name }}, version {{ model.version }}.
     * - {{ claim | join("\n      - ") }}
 {%- endfor %}
 
+{% if lacking -%}
+Not measured yet: ``{{ lacking | join("``, ``") }}``.
+
+{% endif -%}
 Ratios compare two measurements of one run, which take turns. Other work on a machine hits both alike. Rates and times
 are those of this machine.
 
@@ -79,8 +84,12 @@ def page(result):
     """
     claims = [Claim(**claim).cells for one in result["measured"] for claim in one["claims"]]
     measured = [one | {"output": _lines(one["output"])} for one in result["measured"]]
+    done = {one["command"].split()[2] for one in measured}
+    lacking = [f"python -m {module}" for module in COMMANDS.values() if module not in done]
     environment = Environment(keep_trailing_newline=True)
-    text = environment.from_string(TEMPLATE).render(result | {"claims": claims, "measured": measured})
+    text = environment.from_string(TEMPLATE).render(
+        result | {"claims": claims, "measured": measured, "lacking": lacking}
+    )
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 

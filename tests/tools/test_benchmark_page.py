@@ -43,6 +43,8 @@ def test_the_page_shows_what_holds_and_what_does_not(tool):
         assert "    * - " + "\n      - ".join(row) in text
     assert "    a table\n\n      1.0\n" in text
     assert "python 3.12, numpy 2.3." in text
+    assert "Not measured yet: ``python -m benchmarks.inference.predict``, ``" in text
+    assert "benchmarks.inference.imports``" not in text.partition("Not measured yet")[2].partition("\n")[0]
     assert "quick" not in text
     assert "few rows" in tool.page(RESULT | {"quick": True})
 
