@@ -6,7 +6,7 @@ Measure speed and memory of all that users do, one benchmark after the other, wi
 
 The machine should have nothing else to do. It takes an hour, most of it for a million rows; ``--quick`` takes a
 hundredth of these. ``--output`` keeps the table, the versions and the machine; ``python -m tools.benchmark_page`` makes
-a page of them. With ``--only``, what an output has of other benchmarks stays in it.
+pages of them. With ``--only``, what an output has of other benchmarks stays in it.
 """
 
 import argparse

@@ -1,10 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE
 """
-Write the page about speed and memory from what ``python -m benchmarks.all --output docs/benchmarks.json`` has measured.
+Write the pages about speed and memory.
 
-    python -m tools.benchmark_page FILE.rst
+    python -m tools.benchmark_page [FOLDER]
 
-The same result gives the same page, to the byte.
+takes what ``python -m benchmarks.all --output docs/benchmarks.json`` has measured. It writes ``speed.rst``, what holds
+and what does not, and ``speed_tables.rst``, all that was printed, into ``docs/user`` or another folder. The same result
+gives the same pages, to the byte.
 """
 
 import argparse
@@ -51,27 +53,33 @@ Not measured yet: ``{{ lacking | join("``, ``") }}``.
 
 {% endif -%}
 Ratios compare two measurements of one run, which take turns. Other work on a machine hits both alike. Rates and times
-are those of this machine.
+are those of this machine. :doc:`speed_tables` has all that the benchmarks print.
 
-Each benchmark
---------------
-{% for one in measured %}
-``{{ one.command }}``, {{ one.seconds }} s on {{ one.date }}, of version {{ one.of }}:
-
-.. code-block:: text
-
-{{ one.output | indent(4, first=True) }}
-{% endfor %}
 Versions
 --------
 
 {% for name, version in versions.items() %}{{ name }} {{ version }}{{ "." if loop.last else ", " }}{% endfor %}
 """
 
+TABLES = """\
+What the benchmarks print
+=========================
 
-def page(result):
+This page shows the output of each benchmark. :doc:`speed` shows what is wanted beside it.
+{% for one in measured %}
+``{{ one.command }}``, {{ one.seconds }} s on {{ one.date }}, of version {{ one.of }}:
+
+.. code-block:: text
+
+{{ one.output | indent(4, first=True) }}
+{% endfor %}"""
+
+PAGES = {"speed.rst": TEMPLATE, "speed_tables.rst": TABLES}
+
+
+def pages(result):
     """
-    Make the page.
+    Make the pages.
 
     Parameters
     ----------
@@ -80,17 +88,16 @@ def page(result):
 
     Returns
     -------
-    str
+    dict of str
+        By their names.
     """
     claims = [Claim(**claim).cells for one in result["measured"] for claim in one["claims"]]
     measured = [one | {"output": _lines(one["output"])} for one in result["measured"]]
     done = {one["command"].split()[2] for one in measured}
     lacking = [f"python -m {module}" for module in COMMANDS.values() if module not in done]
     environment = Environment(keep_trailing_newline=True)
-    text = environment.from_string(TEMPLATE).render(
-        result | {"claims": claims, "measured": measured, "lacking": lacking}
-    )
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+    told = result | {"claims": claims, "measured": measured, "lacking": lacking}
+    return {name: _lines(environment.from_string(text).render(told)) + "\n" for name, text in PAGES.items()}
 
 
 def _lines(output):
@@ -98,12 +105,13 @@ def _lines(output):
 
 
 def main():
-    """Write the page."""
+    """Write the pages."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument("page", type=Path, metavar="FILE.rst", help="page to write")
-    path = parser.parse_args().page
-    path.write_text(page(json.loads(RESULT.read_text(encoding="utf-8"))), encoding="utf-8")
-    print(f"wrote {path}")
+    parser.add_argument("folder", nargs="?", type=Path, default=DOCS / "user", help="(default: docs/user)")
+    folder = parser.parse_args().folder
+    for name, text in pages(json.loads(RESULT.read_text(encoding="utf-8"))).items():
+        (folder / name).write_text(text, encoding="utf-8")
+        print(f"wrote {folder / name}")
 
 
 if __name__ == "__main__":

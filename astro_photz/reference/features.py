@@ -44,9 +44,10 @@ def is_cut_off(cutouts: Cutouts, measurements: Measurements) -> np.ndarray:
     -------
     `~numpy.ndarray` (N,) of bool
     """
-    near, lacking = disc(cutouts.size, _NEAR) > 0, ~measurements.whole.all(axis=1)
-    lacking[lacking] = np.isnan(cutouts.flux[lacking][:, :, near]).any(axis=(1, 2))
-    return lacking
+    near, lacking = disc(cutouts.size, _NEAR) > 0, np.flatnonzero(~measurements.whole.all(axis=1))
+    found = np.zeros(len(cutouts), dtype=bool)
+    found[lacking] = np.isnan(cutouts.flux[lacking][:, :, near]).any(axis=(1, 2))
+    return found
 
 
 def is_point(

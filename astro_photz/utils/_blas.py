@@ -12,7 +12,7 @@ from contextlib import contextmanager
 __all__ = ["one_blas_thread"]
 
 _LOCK = threading.Lock()
-_USERS = []  # of the limit: the first one sets it, the last one lifts it, in whatever order they end
+_USERS: list = []  # of the limit: the first one sets it, the last one lifts it, in whatever order they end
 
 
 @contextmanager

@@ -37,27 +37,28 @@ def tool(monkeypatch):
     return importlib.import_module("tools.benchmark_page")
 
 
-def test_the_page_shows_what_holds_and_what_does_not(tool):
-    text = tool.page(RESULT)
+def test_the_pages_show_what_holds_and_what_does_not(tool):
+    text, tables = tool.pages(RESULT).values()
     for row in (["time of an import", "0.988", "≤ 1", "yes"], ["speed", "1.5", "≥ 1.8", "no"]):
         assert "    * - " + "\n      - ".join(row) in text
-    assert "    a table\n\n      1.0\n" in text
+    assert "    a table\n\n      1.0\n" in tables
     assert "python 3.12, numpy 2.3." in text
     assert "Not measured yet: ``python -m benchmarks.inference.predict``, ``" in text
-    assert "benchmarks.inference.imports``" not in text.partition("Not measured yet")[2].partition("\n")[0]
+    assert "benchmarks.inference.imports" not in text
     assert "quick" not in text
-    assert "few rows" in tool.page(RESULT | {"quick": True})
+    assert "few rows" in tool.pages(RESULT | {"quick": True})["speed.rst"]
 
 
-def test_it_writes_the_page_of_a_result(tool, tmp_path, monkeypatch, capsys):
+def test_it_writes_the_pages_of_a_result(tool, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(tool, "RESULT", tmp_path / "all.json")
     tool.RESULT.write_text(json.dumps(RESULT))
-    monkeypatch.setattr("sys.argv", ["benchmark_page", str(tmp_path / "speed.rst")])
+    monkeypatch.setattr("sys.argv", ["benchmark_page", str(tmp_path)])
     tool.main()
-    assert (tmp_path / "speed.rst").read_text(encoding="utf-8") == tool.page(RESULT)
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.glob("*.rst")} == tool.pages(RESULT)
 
 
-def test_the_page_of_the_documentation_is_that_of_the_stored_result(tool):
+def test_the_pages_of_the_documentation_are_those_of_the_stored_result(tool):
     result = json.loads(tool.RESULT.read_text(encoding="utf-8"))
     assert not result["quick"]
-    assert (tool.DOCS / "user" / "speed.rst").read_text(encoding="utf-8") == tool.page(result)
+    for name, text in tool.pages(result).items():
+        assert (tool.DOCS / "user" / name).read_text(encoding="utf-8") == text
