@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "Reference", "Survival"]
 
-_KNOTS = 128  # of a survival function: as many in its tail, and as many in all of it
 KINDS = "point_sources", "distant"
 """Names of the kinds of stamps that regressions tell from galaxies."""
+
+_KNOTS = 128  # of a survival function: as many in its tail, and as many in all of it
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 Matrix products in one thread each, while threads of ours are at work.
 
 Libraries of linear algebra share each product among as many threads as there are processors. Beside threads that keep
-the processors busy already, those wait for each other, and burn half as much time again.
+the processors busy already, those only wait for each other.
 """
 
 import threading
