@@ -5,6 +5,7 @@ Read SDSS frames from their files: the image as far as it is needed, and its pla
 
 import bz2
 import gzip
+import io
 import os
 import stat
 import zlib
@@ -104,8 +105,10 @@ def _open_regular(path):
 class _FrameFile:
     """The decompressed bytes of a frame, read from its start: memory and time go with what is asked for."""
 
-    def __init__(self, path):
-        self._file = self._source = _open_regular(path)
+    def __init__(self, given):
+        self._file = self._source = (
+            io.BufferedReader(io.BytesIO(given)) if isinstance(given, bytes) else _open_regular(given)
+        )
         opener = _OPENERS.get(self._source.peek(3)[:3])
         self.is_gzip = opener is gzip.open
         self.is_packed = opener is not None
@@ -157,7 +160,7 @@ class _Metered:
         return data
 
 
-def read_frame(path, *, coord=None, size=0):
+def read_frame(given, *, coord=None, size=0):
     """
     Read a frame into memory, as far as it is needed.
 
@@ -165,8 +168,8 @@ def read_frame(path, *, coord=None, size=0):
 
     Parameters
     ----------
-    path : str or path-like
-        A file ``frame-*.fits``, compressed by bzip2, gzip or not at all.
+    given : str, path-like or bytes
+        A file ``frame-*.fits``, or what is in it, compressed by bzip2, gzip or not at all.
     coord : `~astropy.coordinates.SkyCoord` (N,), optional
         Centres of the stamps to be cut. Rows beyond all stamps are NaN. By default all rows are read.
     size : int, optional
@@ -183,7 +186,7 @@ def read_frame(path, *, coord=None, size=0):
         needed; if it is a pipe or a device.
     """
     try:
-        with _FrameFile(path) as file:
+        with _FrameFile(given) as file:
             header = _header(file)
             wcs = frame_wcs(header)
             shape, layout = check_image(header)
@@ -193,7 +196,8 @@ def read_frame(path, *, coord=None, size=0):
                 file.drain(_nbytes(layout, shape[0] - rows) + MOST_TAIL)
         return Frame(image, wcs, bool(header.get(SIMULATED, False)))
     except _BROKEN as error:
-        raise FrameError(f"{path} is broken, truncated or no frame: {first_line(error)}") from error
+        name = "the file" if isinstance(given, bytes) else given
+        raise FrameError(f"{name} is broken, truncated or no frame: {first_line(error)}") from error
 
 
 def _blank_missing(image):

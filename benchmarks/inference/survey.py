@@ -63,14 +63,15 @@ class Run:
 
     def begin(self, *options):
         """Start ``predict``."""
-        for package in ("astropy", "astroquery"):
-            (self.folder / "cache" / package).mkdir(parents=True, exist_ok=True)
+        for place in ("cache/astropy", "cache/astroquery", "temporary"):
+            (self.folder / place).mkdir(parents=True, exist_ok=True)
         places = {"SKYSERVER": sdss_conf.skyserver_baseurl, "SAS": sdss_conf.sas_baseurl}
+        places |= {"XDG_CACHE_HOME": str(self.folder / "cache"), "TMPDIR": str(self.folder / "temporary")}
         arguments = ("predict", "hosts.fits", "z.fits", "--failures", "failures.ecsv", "--quiet", *options)
         return subprocess.Popen(
             [sys.executable, "-c", _START, *arguments],
             cwd=self.folder,
-            env=os.environ | places | {"XDG_CACHE_HOME": str(self.folder / "cache"), "OMP_NUM_THREADS": "1"},
+            env=os.environ | places | {"OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -117,9 +118,10 @@ class Run:
 
     def left(self):
         """Names that should not be there after the last run."""
-        names = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+        files = {path for path in self.folder.rglob("*") if path.is_file()} | set(self.folder.glob("temporary/*"))
+        names = {str(path.relative_to(self.folder)) for path in files}
         ours = {name for name in names if not name.startswith("cache")}
-        parts = {name for name in names - ours if "part" in Path(name).name or "tmp" in Path(name).name}
+        parts = {name for name in names - ours if any(word in name for word in ("part", "tmp", "temp"))}
         return sorted(ours - {"hosts.fits", "z.fits", "failures.ecsv"} | parts)
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from astropy.utils.data import cache_contents, clear_download_cache, download_file, import_file_to_cache
 
@@ -37,12 +38,15 @@ class FrameCache:
                 os.utime(path)  # the time of its last use, for other processes too
         return path
 
-    def keep(self, url, path):
-        """Copy a file into the cache."""
-        import_file_to_cache(url, str(path))
+    def keep(self, url, content):
+        """Write the bytes of a frame into the cache."""
+        with TemporaryDirectory(prefix="astro-photz-") as folder:
+            path = Path(folder) / "frame"
+            path.write_bytes(content)
+            import_file_to_cache(url, str(path), remove_original=True)
         if self._most:
             with self._lock:
-                self._new += path.stat().st_size
+                self._new += len(content)
                 if self._new > _STEP * self._most:
                     with suppress(FileNotFoundError):  # another process removes frames: it is looked again next time
                         self._make_room(url)

@@ -8,7 +8,6 @@ import json
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -162,12 +161,10 @@ def download_frame(url, *, link, coord, size, timeout, cache=None):
         kept = cache and cache.find(url)
         if kept:
             return read(kept)
-        with TemporaryDirectory(prefix="astro-photz-") as folder:
-            path = Path(folder) / name
-            path.write_bytes(link.get(url, timeout=timeout))
-            frame = read(path)
-            if cache:
-                _keep(cache, url, path, link)
+        content = link.get(url, timeout=timeout)
+        frame = read(content)
+        if cache:
+            _keep(cache, url, content, link)
         return frame
 
     def forget():
@@ -184,8 +181,8 @@ def download_frame(url, *, link, coord, size, timeout, cache=None):
         raise FrameError(f"{name} could not be had: {explain(error, host)}") from error
 
 
-def _keep(cache, url, path, link):
+def _keep(cache, url, content, link):
     try:
-        cache.keep(url, path)
+        cache.keep(url, content)
     except OSError as error:  # a disk that is full, or not ours: the frame is there all the same
         link.waits.say("cache", f"frames cannot be kept in the cache of astropy: {error.strerror or error}")
