@@ -37,6 +37,7 @@ from astro_photz.tables.parts import TableParts, open_parts
 from astro_photz.utils._arrays import identifiers
 from astro_photz.utils._files import expanded
 from astro_photz.utils._suggestions import advice
+from astro_photz.utils._threads import made_ahead
 
 from .engine import BATCH, batches_of
 
@@ -222,6 +223,9 @@ class _InFile:
         return _same_ids(table.columns(["objid"])["objid"], self.part(start, start + table.n)["objid"])
 
     def batches(self, rows):
+        return made_ahead(self._batches(rows))  # which the threads of the model would wait for
+
+    def _batches(self, rows):
         with open_cutouts(self.path) as file:
             for start in range(0, len(rows), BATCH):
                 part = rows[start : start + BATCH]

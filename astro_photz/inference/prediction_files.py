@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["predict_to_file"]
 
-_PART = 65_536  # rows that are written at once
+_PART = 16_384  # rows that are written at once
 _HEAD = 1000  # rows in which the form of the file is tried
 
 

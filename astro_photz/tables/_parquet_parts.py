@@ -14,8 +14,8 @@ __all__ = ["ParquetRows", "ParquetStream"]
 
 _BATCH = 8192  # rows
 _BUFFER = 2**20  # bytes of a column that are read together
-_GROUP = 2**17  # rows of a group in a new file, at least
-_GROUP_NBYTES = 2**25
+_GROUP = 2**16  # rows of a group in a new file, at least
+_GROUP_NBYTES = 2**24
 
 
 class ParquetRows:

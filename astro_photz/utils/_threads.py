@@ -6,15 +6,17 @@ Threads that share the work of a model, one for each processor that the process 
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from astro_photz.config import conf
 
 from ._blas import one_blas_thread
 from ._processors import usable_processors
 
-__all__ = ["in_threads", "number_of_threads"]
+__all__ = ["in_threads", "made_ahead", "number_of_threads"]
 
 _INSIDE = threading.local()
+_END = object()
 
 
 def number_of_threads():
@@ -53,6 +55,24 @@ def _mapped(function, items, threads):
             yield ahead.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def made_ahead(items):
+    """
+    Yield the items of a generator, the next of which a thread makes meanwhile, and close it.
+
+    Where a model takes one thread, so does this.
+    """
+    with closing(items):
+        yield from items if number_of_threads() == 1 else _ahead(items)
+
+
+def _ahead(items):
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, items, _END)
+        while (item := following.result()) is not _END:
+            following = pool.submit(next, items, _END)
+            yield item
 
 
 def _enter():

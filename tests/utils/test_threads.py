@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 import astro_photz
 from astro_photz.testing.factories import gaussian_cutouts
 from astro_photz.utils import _processors, _threads
-from astro_photz.utils._threads import in_threads, number_of_threads
+from astro_photz.utils._threads import in_threads, made_ahead, number_of_threads
 
 needs_affinity = pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
 
@@ -152,3 +152,54 @@ def test_an_interrupt_does_not_wait_for_what_is_under_way():
     release.set()
     time.sleep(0.3)
     assert len(done) <= 2
+
+
+def counted(n, made, closed):
+    """Yield numbers, and tell which were made, and that it was closed."""
+    try:
+        for number in range(n):
+            made.append(number)
+            yield number
+    finally:
+        closed.append(True)
+
+
+def test_the_next_item_is_made_while_the_caller_works_with_one():
+    begun = threading.Event()
+
+    def items():
+        yield 0
+        begun.set()
+        yield 1
+
+    with astro_photz.conf.set_temp("inference_threads", 2):
+        ahead = made_ahead(items())
+        assert next(ahead) == 0
+        assert begun.wait(10)
+        assert list(ahead) == [1]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_items_that_are_made_ahead_stay_in_order_and_their_generator_is_closed(threads):
+    with astro_photz.conf.set_temp("inference_threads", threads):
+        made, closed = [], []
+        assert list(made_ahead(counted(5, made, closed))) == [0, 1, 2, 3, 4]
+        assert closed == [True]
+        some = made_ahead(counted(5, made := [], closed := []))
+        assert next(some) == 0
+        some.close()
+        assert closed == [True]
+        assert made == [0, 1][:threads]  # no more than one ahead
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_of_an_item_comes_after_those_before_it(threads):
+    def items():
+        yield 0
+        raise OSError("the disk is gone")
+
+    with astro_photz.conf.set_temp("inference_threads", threads):
+        ahead = made_ahead(items())
+        assert next(ahead) == 0
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(ahead)
