@@ -18,13 +18,13 @@ from astro_photz.dust import redden
 from astro_photz.evaluation._cells import with_error
 from astro_photz.photometry import sky_rms
 from astro_photz.similarity.models import search_model
-from astro_photz.simulate.render.sersic import nearest_index
 from benchmarks.common.results import write_result
 from benchmarks.common.timing import print_table
 from benchmarks.model._report import measured as with_its_error
 
 from ._figures import neighbours, rank_of_own
 from ._methods import methods
+from ._traits import features_of
 from ._twice import observed_twice
 
 TEXT = (
@@ -36,9 +36,6 @@ SEED = 2903
 K = 10
 EXTRA_EBV = 0.2
 MORE_NOISE = 1.4
-_GAUSSIANS_OF_ARMS, _GAUSSIANS_OF_RING, _BAR_INDEX = 44, 22, 0.65  # of the second family of shapes
-EDGE_ON = 75  # degrees
-BRIGHT_NEIGHBOURS = 0.5  # their light in r over that of the galaxy
 
 
 def copies(cutouts, seed=0):
@@ -53,34 +50,11 @@ def copies(cutouts, seed=0):
     yield "noisier", Cutouts(flux + noise * added.astype(np.float32), ebv=ebv)
 
 
-def labels_of(shape, truth):
-    """Features of galaxies by name: masks (N,), and the mask of those that could have one."""
-    parts = shape.components
-    second = np.isfinite(shape.sersic_index)
-    round_ones = np.bincount(parts.scene, np.isnan(parts.sersic_index), minlength=len(shape))
-    arms = second & (round_ones >= _GAUSSIANS_OF_ARMS)
-    ring = second & (round_ones - _GAUSSIANS_OF_ARMS * arms >= _GAUSSIANS_OF_RING)
-    later = np.arange(len(parts.scene)) - shape.first[parts.scene] >= 2  # the body comes first
-    of_bar = later & (parts.sersic_index == nearest_index(np.array(_BAR_INDEX)))
-    bar = second & (np.bincount(parts.scene, of_bar, minlength=len(shape)) > 0)
-    flux = truth["catalog_flux"][:, 2]
-    close = np.asarray(truth["neighbour_flux"][:, 2] / flux) > BRIGHT_NEIGHBOURS
-    every = np.ones(len(shape), dtype=bool)
-    edge_on = np.nan_to_num(shape.inclination) > EDGE_ON
-    return {
-        "bar": (bar, second),
-        "ring": (ring, second),
-        "arms": (arms, second),
-        "edge-on": (edge_on, every),
-        "bright neighbour": (close, every),
-    }
-
-
 def simulated(n, again):
     """Observations of n galaxies, second ones of the first few, truth and labels."""
     blocks = list(observed_twice(n, seed=SEED, split="test", again=again))
     truth = {name: np.concatenate([np.asarray(one.truth[name]) for one in blocks]) for name in blocks[0].truth.colnames}
-    labels = [labels_of(one.shape, one.truth) for one in blocks]
+    labels = [features_of(one.shape, one.truth) for one in blocks]
     labels = {name: tuple(np.concatenate([one[name][i] for one in labels]) for i in (0, 1)) for name in labels[0]}
     first, second = _joined([one.first for one in blocks]), _joined([one.second for one in blocks])[:again]
     return first, second, truth, labels

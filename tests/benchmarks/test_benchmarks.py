@@ -128,6 +128,7 @@ seed = 5
 
 [space]
 n = 100
+n_traits = 100
 n_validation = 20
 n_components = 8
 

@@ -75,6 +75,44 @@ def test_too_few_pairs_are_told():
         SearchSpace.fit(np.ones((9, 8)), np.ones((8, 8)))
 
 
+def test_traits_are_told_by_further_numbers():
+    first, second = observed(20_000)
+    rng = np.random.default_rng(2)
+    direction = np.linalg.inv(np.cov((first - second).T)) @ rng.normal(size=8)
+    trait = first @ direction
+    bar = np.where(rng.random(len(first)) < 0.5, trait > np.median(trait), np.nan)
+    bare = SearchSpace.fit(first, second, n_components=5, loading=0)
+    space = SearchSpace.fit(
+        first, second, n_components=5, loading=0, traits=(first, np.stack([trait, bar], axis=1)), weight=3
+    )
+    np.testing.assert_array_equal(space.matrix[:, :5], bare.matrix)
+    vectors, others = space.map(first), space.map(second)
+    np.testing.assert_allclose((vectors - others)[:, 5:].std(axis=0), 3, rtol=0.02)
+    assert np.corrcoef(vectors[:, 5], trait)[0, 1] > 0.99
+    assert np.corrcoef(vectors[:, 6], trait)[0, 1] > 0.98
+
+
+def test_galaxies_of_one_trait_find_each_other():
+    first, second = observed(4000, dim=30)
+    trait = (first @ np.random.default_rng(3).normal(size=30) > 30).astype(float)
+    shares = []
+    for traits in (None, (first, trait[:, None])):
+        space = SearchSpace.fit(first, second, n_components=30, traits=traits, weight=5)
+        found = SimilarityIndex.build(first, space=space).query(first[trait == 1][:200], k=11)
+        shares.append(np.mean(trait[np.asarray(found["id"])[np.asarray(found["rank"]) > 1]]))
+    assert shares[1] > 1.2 * shares[0] > 1.2 * trait.mean()
+
+
+def test_traits_that_tell_nothing_are_refused():
+    first, second = observed()
+    for traits in ((first[:, :3], first[:, :1]), (first, first[:5, :1]), (first, first[:, 0])):
+        with pytest.raises(ValueError, match=r"traits must be embeddings \(M, 8\)"):
+            SearchSpace.fit(first, second, traits=traits)
+    for values in (np.full((2000, 1), np.nan), np.ones((2000, 1))):
+        with pytest.raises(ValueError, match="trait 0 must be known of galaxies that differ"):
+            SearchSpace.fit(first, second, traits=(first, values))
+
+
 @pytest.mark.parametrize("space", [SearchSpace.cosine(8), SearchSpace.fit(*observed())])
 def test_what_is_no_embedding_has_no_vector(space):
     embedding = np.ones((5, 8))
