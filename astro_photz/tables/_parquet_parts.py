@@ -14,8 +14,8 @@ __all__ = ["ParquetRows", "ParquetStream"]
 
 _BATCH = 8192  # rows
 _BUFFER = 2**20  # bytes of a column that are read together
-_GROUP = 2**16  # rows of a group in a new file, at least
-_GROUP_NBYTES = 2**24
+_GROUP = 2**14  # rows of a group in a new file, at least
+_GROUP_NBYTES = 2**25
 
 
 class ParquetRows:
