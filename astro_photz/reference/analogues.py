@@ -305,9 +305,7 @@ class Analogues:
             Replaced if it is there.
         """
         file = io.BytesIO()
-        np.savez_compressed(
-            file, allow_pickle=False, **{field.name: getattr(self, field.name) for field in fields(self)}
-        )
+        np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
         with aside(path) as part:
             part.write_bytes(file.getvalue())
 

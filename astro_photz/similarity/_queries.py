@@ -133,7 +133,7 @@ def of_ids(contents, ids):
     """Take galaxies of the index by identifier. Raise a KeyError if one is not there."""
     own = np.asarray(contents.ids)
     wanted, possible = _as_those(own, ids)
-    rows = np.flatnonzero(np.isin(own, wanted))
+    rows = np.flatnonzero(np.isin(own, wanted, kind="sort"))
     order = np.argsort(own[rows], kind="stable")
     place = np.searchsorted(own[rows][order], wanted)
     found = possible & (place < len(rows))
@@ -235,7 +235,7 @@ def _rows_of(contents, ids, coord, n):
     if are_places(ids) or are_places(names) or ids.dtype.kind not in "iuU" or not n:
         return own
     wanted, possible = _as_those(names, ids)
-    rows = np.flatnonzero(np.isin(names, wanted[possible]))
+    rows = np.flatnonzero(np.isin(names, wanted[possible], kind="sort"))
     rows = rows[np.argsort(names[rows], kind="stable")]
     if not len(rows):
         return own

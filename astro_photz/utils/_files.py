@@ -141,7 +141,7 @@ def full_disk_told(path, nbytes=None):
         yield
     except KeptElsewhere:  # which is told already
         raise
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         number = lacks_room(error)
         if number:
             raise _no_room(path, nbytes, os.strerror(number), number) from error

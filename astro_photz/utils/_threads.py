@@ -59,7 +59,7 @@ def _mapped(function, items, threads):
 
 def made_ahead(items):
     """
-    Yield the items of a generator, the next of which a thread makes meanwhile, and close it.
+    Yield the items of a generator while a thread makes the next one, and close it.
 
     Where a model takes one thread, so does this.
     """

@@ -68,6 +68,7 @@ def test_chance_makes_the_anderson_darling_distance_as_large_as_its_distribution
     assert metrics.pit_ad_by_chance(four_views, groups=np.arange(2000) // 4) == pytest.approx(4 * 2.49, rel=0.15)
 
 
+@pytest.mark.filterwarnings("ignore:The number of unique classes")  # of 180 bins, which scikit-learn 1.7 wonders at
 def test_the_log_score_is_the_loss_of_scikit_learn():
     log_loss = pytest.importorskip("sklearn.metrics").log_loss
     pdf, redshift = gaussian_pdfs()

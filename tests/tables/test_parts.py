@@ -279,7 +279,10 @@ def test_parquet_of_others(tmp_path, make, streamed):
     from pyarrow import parquet
 
     path = tmp_path / "hosts.parquet"
-    parquet.write_table(pa.table({"x": make(pa), "n": np.arange(50)}), path, row_group_size=11)
+    try:
+        parquet.write_table(pa.table({"x": make(pa), "n": np.arange(50)}), path, row_group_size=11)
+    except pa.ArrowNotImplementedError as error:
+        pytest.skip(f"this pyarrow writes no such column: {error}")
     assert_parts_are_whole(path, 50, 7, streamed=streamed)
 
 

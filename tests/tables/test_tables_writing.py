@@ -8,6 +8,7 @@ import re
 import sys
 from importlib.util import find_spec
 
+import astropy
 import h5py
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits, votable
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.time import Time
+from astropy.utils import minversion
 
 from astro_photz.tables import check_writable, output_format, read_table, write_table
 from astro_photz.tables import writing as writing_module
@@ -107,7 +109,11 @@ def only_some():
         "masked greek": (masked(late("λ", "λ")), "FITS cannot hold this table: column .*, row 1: .*ascii", text[1]),
         "vectors": (np.stack([numbers, -numbers], axis=1), *several),
         "masked vectors": (masked(np.stack([numbers, -numbers], axis=1)), *several),
-        "masked whole vectors": (masked(np.stack([numbers, -numbers], axis=1).astype(int)), *several),
+        "masked whole vectors": (
+            masked(np.stack([numbers, -numbers], axis=1).astype(int)),
+            "several values a row|nothing would become 999999",
+            DELIMITED if minversion(astropy, "7.2") else DELIMITED | text[1],  # whose FITS lost their masks before
+        ),
         "dicts": (
             objects(late(None, {"a": 1})),
             "cannot hold this table: column 'x'.*write .ecsv, which holds any",

@@ -5,6 +5,7 @@ HDF5 files of cutouts that several processes write at once, in blocks, or that a
 The layout is that of `astro_photz.cutouts.hdf5.layout`. This module puts the bytes in their places.
 """
 
+import os
 from io import FileIO
 from pathlib import Path
 
@@ -97,8 +98,7 @@ class BlockWriter:
         nbytes = n * sum(values.dtype.itemsize * int(np.prod(values.shape[1:])) for values in data.values())
         # A process that still writes to a file that was there does not write to this one.
         with full_disk_told(path, nbytes), aside(path) as part:
-            # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
-            with h5py.File(part, "w", libver=("v110", "v110")) as file:
+            with _new_file(part) as file:
                 for name, values in known.items():
                     kind = h5py.string_dtype() if values.dtype.kind in "SUO" else values.dtype
                     file.create_dataset(name, values.shape, kind)[...] = values
@@ -177,6 +177,16 @@ def mark_simulated(path):
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
         if "simulated" not in file.attrs:
             file.attrs["simulated"] = True
+
+
+def _new_file(path):
+    """Make an HDF5 file whose bytes do not tell when that was, as they do with h5py before 3.16."""
+    creation, access = (h5py.h5p.create(kind) for kind in (h5py.h5p.FILE_CREATE, h5py.h5p.FILE_ACCESS))
+    creation.set_obj_track_times(False)
+    # Chunks of one size that are there from the start need no index since HDF5 1.10: they lie in a row.
+    access.set_libver_bounds(h5py.h5f.LIBVER_V110, h5py.h5f.LIBVER_V110)
+    access.set_fclose_degree(h5py.h5f.CLOSE_STRONG)
+    return h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fcpl=creation, fapl=access))
 
 
 def _offset(dataset):
