@@ -146,7 +146,7 @@ def _shown(column, index):
     return "nothing" if np.ma.is_masked(value) else repr(value.item() if hasattr(value, "item") else value)
 
 
-def _same(one, other):
+def _are_equal(one, other):
     """Tell whether two elements are the same; numpy 2.0 fails where a number stands beside a text."""
     one, other = np.asarray(one), np.asarray(other)
     return one.shape == other.shape and bool(np.all(one == other))
@@ -156,7 +156,7 @@ def _equal(values, others, present):
     """Mask of equal elements of two arrays, and a note if one is text and the other is not."""
     if values.dtype.kind == "O":
         pairs = zip(values.ravel(), others.ravel(), strict=True)
-        return np.array([_same(one, other) for one, other in pairs]).reshape(values.shape), None
+        return np.array([_are_equal(one, other) for one, other in pairs]).reshape(values.shape), None
     values_text, others_text = (array.dtype.kind in "US" for array in (values, others))
     note = None
     if values_text and others_text:
