@@ -55,7 +55,7 @@ class SimilarityIndex(Exploration):
     >>> cutouts = astro_photz.Cutouts.read(astro_photz.demo_path())
     >>> index = SimilarityIndex.build(cutouts, model="sim-small-v1-pretrained")
     >>> index
-    <SimilarityIndex of 24 galaxies, 64 numbers each, in memory, exact>
+    <SimilarityIndex of 24 galaxies, 69 numbers each, in memory, exact>
     >>> index.query(cutouts[:1], k=3)["rank"].tolist()
     [1, 2, 3]
     """
