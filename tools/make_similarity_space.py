@@ -90,10 +90,11 @@ def main():
         "--components", type=int, default=64, help="length of a vector, without traits (default: %(default)s)"
     )
     parser.add_argument("--loading", type=float, help="as in SearchSpace.fit (default: its own)")
+    parser.add_argument("--weight", type=float, help="of traits, as in SearchSpace.fit (default: its own)")
     parser.add_argument("--pairs", type=Path, metavar="FILE.npz", help="embeddings of pairs, instead of simulated ones")
     args = parser.parse_args()
-    loading = {} if args.loading is None else {"loading": args.loading}
-    make_space(args.model, n=args.n, n_traits=args.n_traits, n_components=args.components, pairs=args.pairs, **loading)
+    given = {name: getattr(args, name) for name in ("loading", "weight") if getattr(args, name) is not None}
+    make_space(args.model, n=args.n, n_traits=args.n_traits, n_components=args.components, pairs=args.pairs, **given)
 
 
 if __name__ == "__main__":

@@ -147,9 +147,10 @@ def _shown(column, index):
 
 
 def _are_equal(one, other):
-    """Tell whether two elements are the same; numpy 2.0 fails where a number stands beside a text."""
-    one, other = np.asarray(one), np.asarray(other)
-    return one.shape == other.shape and bool(np.all(one == other))
+    try:
+        return np.array_equal(one, other)
+    except AttributeError:  # of numpy 2.0, where a number stands beside a text
+        return False
 
 
 def _equal(values, others, present):

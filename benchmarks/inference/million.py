@@ -69,7 +69,7 @@ def run(source, output):
         def advance(steps, failed=0):
             nonlocal done
             done += steps
-            if done - moments[-1][0] * total >= total / 1000:
+            if done == total or done - moments[-1][0] * total >= total / 1000:
                 moments.append((done / total, time.perf_counter(), time.process_time()))
 
         moments.append((0.0, time.perf_counter(), time.process_time()))
