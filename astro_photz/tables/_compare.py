@@ -148,8 +148,9 @@ def _shown(column, index):
 
 def _are_equal(one, other):
     try:
-        return np.array_equal(one, other)
-    except AttributeError:  # of numpy 2.0, where a number stands beside a text
+        both_lists = isinstance(one, list) and isinstance(other, list)  # whose own may have several lengths
+        return np.array_equal(one, other) or (both_lists and one == other)
+    except (AttributeError, ValueError):  # of numpy 2.0 where a number stands beside a text; of arrays in lists
         return False
 
 

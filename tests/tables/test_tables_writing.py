@@ -190,6 +190,19 @@ def test_round_trip_or_told(tmp_path, kind, ending):
     assert (list(map(complex, back)) if kind == "complex" else back) == plain(column)
 
 
+@pytest.mark.parametrize("ending", FORMATS)
+def test_lists_of_lists_are_kept_or_told(tmp_path, ending):
+    column = objects([[[1], [1, 2]], [[3], [4, 5]]])
+    table, path = Table({"x": column, "y": [1, 2]}), tmp_path / f"a.{ending}"
+    try:
+        check_writable(table, path)
+    except ValueError as error:
+        assert ending != "ecsv"
+        assert re.search("column 'x'.*write .ecsv", str(error))  # noqa: PT017 - some formats hold them
+        return
+    assert plain(round_trip(table, path)["x"]) == column.tolist()
+
+
 @pytest.mark.parametrize("ending", ["fits", "ecsv", "h5", "vot", "csv"])
 def test_quantities(tmp_path, ending):
     table = QTable({"x": np.arange(3.0) * u.mJy, "t": [1, 2, 3] * u.s})
